@@ -1,0 +1,47 @@
+# Two commands matter: `make demo` and `make test`. Each sets up what it needs.
+VENV := .venv
+PY := $(VENV)/bin/python
+UV := $(VENV)/bin/uv
+TORCH_BACKEND ?= auto
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help demo test lint format bench clean
+.DEFAULT_GOAL := help
+
+help:  ## list what one can do here
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+# The constraint keeps torch at one version; the backend probe picks its CPU or CUDA build where
+# the index of torch builds can be reached, and falls back to the default index where it cannot.
+$(VENV)/.ready: pyproject.toml constraints.txt $(wildcard pointcmt/native/CMakeLists.txt pointcmt/native/src/*)
+	test -x $(PY) || python3 -m venv $(VENV)
+	test -x $(UV) || $(PY) -m pip install --quiet uv
+	backend=; if test -z "$$UV_FIND_LINKS" && UV_HTTP_TIMEOUT=5 UV_HTTP_RETRIES=0 $(UV) pip install \
+	    --python $(PY) --quiet --dry-run --torch-backend=$(TORCH_BACKEND) -c constraints.txt torch \
+	    2>/dev/null; then backend=--torch-backend=$(TORCH_BACKEND); fi; \
+	$(UV) pip install --python $(PY) --quiet $$backend -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(VENV)/.ready  ## train, export, verify and classify on the embedded shapes, in minutes
+	OMP_NUM_THREADS= $(PY) -m pointcmt_export.demo runs/demo
+
+test: $(VENV)/.ready lint  ## every check: lint, types, layers, spelling, tests
+	$(PY) -m pytest -n 2
+
+lint: $(VENV)/.ready  ## style, types, layers and spelling
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/codespell
+
+format: $(VENV)/.ready  ## rewrite the sources in the house style
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: $(VENV)/.ready  ## run the benchmarks; each prints ratios
+	for script in benchmarks/*.py; do $(PY) $$script || exit 1; done
+
+clean:  ## remove what the build made
+	rm -rf $(VENV) build dist runs

@@ -1,0 +1,1 @@
+"""Strip, convert, verify and benchmark point-only students."""

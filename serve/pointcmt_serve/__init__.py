@@ -1,0 +1,1 @@
+"""Torch-free classification of point clouds with an exported student."""

@@ -1,0 +1,1 @@
+"""The three training stages of PointCMT, their recipes and the run report."""
