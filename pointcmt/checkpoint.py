@@ -1,0 +1,180 @@
+"""Model folders and training checkpoints: safetensors and JSON, nothing that could run code.
+
+A *model folder* holds `model.safetensors`, `config.json` and a model card, `README.md`. A *training
+checkpoint* is one safetensors file that still holds the teacher and the generator beside the
+student; its header carries the same configuration.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from pointcmt import __version__
+from pointcmt.errors import InputError
+from pointcmt.files import write_beside
+from pointcmt.models import create_student
+from pointcmt.models.student import Student
+
+FORMAT = "pointcmt-student-1"
+HEADER = "pointcmt"
+PARTS = ("student", "teacher", "generator")
+
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """All that is needed to rebuild a student and to prepare its input.
+
+    Attributes:
+        student: name for `create_student`.
+        options: keyword options for `create_student`.
+        classes: class names, in the order of the logits.
+        points: number of points a cloud is brought to before inference.
+        normalization: rule of `pointcmt.geometry.normalize` applied to each cloud.
+        provenance: where the weights come from: data, method, seed, measured accuracy.
+    """
+
+    student: str
+    options: Mapping[str, Any]
+    classes: tuple[str, ...]
+    points: int
+    normalization: str = "unit-sphere"
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Return the configuration as JSON text that `from_json` reads back."""
+        return json.dumps({"format": FORMAT, "pointcmt": __version__, **asdict(self)}, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> "ModelConfig":
+        """Read what `to_json` wrote; `where` names the source in errors.
+
+        Raises:
+            InputError: the text is no such configuration.
+        """
+        try:
+            raw = json.loads(text)
+            if raw["format"] != FORMAT:
+                raise InputError(f"{where}: format {raw['format']!r} is not {FORMAT!r}")
+            return cls(
+                student=str(raw["student"]),
+                options=dict(raw["options"]),
+                classes=tuple(str(name) for name in raw["classes"]),
+                points=int(raw["points"]),
+                normalization=str(raw["normalization"]),
+                provenance=dict(raw["provenance"]),
+            )
+        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{where}: not a PointCMT model configuration ({error!r})") from error
+
+
+def save_student(folder: Path | str, student: nn.Module, config: ModelConfig) -> Path:
+    """Write a model folder, all or nothing, and return its path."""
+    with write_beside(folder) as fresh:
+        fresh.mkdir()
+        save_file(_contiguous(student), fresh / "model.safetensors")
+        (fresh / "config.json").write_text(config.to_json() + "\n")
+        (fresh / "README.md").write_text(model_card(student, config))
+    return Path(folder)
+
+
+def load_student(folder: Path | str) -> tuple[Student, ModelConfig]:
+    """Rebuild the student of a model folder, in evaluation mode on the CPU.
+
+    Raises:
+        InputError: the folder, its configuration or its weights are missing, damaged or do not
+            belong together.
+    """
+    folder = Path(folder)
+    config_file = folder / "config.json"
+    if not config_file.is_file():
+        raise InputError(f"{folder}: not a model folder (no config.json and model.safetensors)")
+    try:
+        text = config_file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{config_file}: cannot be read as text ({error})") from error
+    config = ModelConfig.from_json(text, str(config_file))
+    weights = folder / "model.safetensors"
+    return build_student(config, _read_tensors(weights), str(weights)), config
+
+
+def save_training_checkpoint(
+    path: Path | str, config: ModelConfig, student: nn.Module, **others: nn.Module
+) -> Path:
+    """Write student, teacher and generator into one safetensors file, all or nothing."""
+    parts = {"student": student, **others}
+    tensors = {
+        f"{p}.{key}": t for p, module in parts.items() for key, t in _contiguous(module).items()
+    }
+    with write_beside(path) as fresh:
+        save_file(tensors, fresh, metadata={HEADER: config.to_json()})
+    return Path(path)
+
+
+def read_training_checkpoint(path: Path | str) -> tuple[ModelConfig, dict[str, Tensors]]:
+    """Return the configuration and the tensors of each part ("student", "teacher", "generator").
+
+    Raises:
+        InputError: the file is no training checkpoint, is damaged or holds no student.
+    """
+    path = Path(path)
+    tensors = _read_tensors(path)
+    with safetensors.safe_open(path, framework="pt") as handle:
+        header = (handle.metadata() or {}).get(HEADER)
+    parts: dict[str, Tensors] = {}
+    for key, tensor in tensors.items():
+        part, _, name = key.partition(".")
+        parts.setdefault(part, {})[name] = tensor
+    if header is None or "student" not in parts or not set(parts) <= set(PARTS):
+        raise InputError(f"{path}: not a PointCMT training checkpoint (no student inside)")
+    return ModelConfig.from_json(header, str(path)), parts
+
+
+def build_student(config: ModelConfig, tensors: Tensors, where: str) -> Student:
+    """Create the configured student with these weights, in evaluation mode.
+
+    Raises:
+        InputError: the weights are not those of the configured architecture.
+    """
+    student = create_student(config.student, len(config.classes), **config.options)
+    own = student.state_dict()
+    odd = sorted(set(own) ^ set(tensors))
+    odd += sorted(key for key in set(own) & set(tensors) if own[key].shape != tensors[key].shape)
+    if odd:
+        names = ", ".join(odd[:5]) + (f" and {len(odd) - 5} more" if len(odd) > 5 else "")
+        raise InputError(f"{where}: not the weights of a {config.student} as configured ({names})")
+    student.load_state_dict(tensors)
+    student.eval()
+    return student
+
+
+def model_card(student: nn.Module, config: ModelConfig) -> str:
+    """Return a Hugging Face style model card in Markdown."""
+    count = sum(p.numel() for p in student.parameters())
+    facts = "".join(f"- {key}: {value}\n" for key, value in config.provenance.items())
+    return (
+        "---\nlibrary_name: pointcmt\ntags: [point-cloud, classification]\n---\n\n"
+        f"# {config.student}, {len(config.classes)} classes\n\n"
+        f"A point-cloud classifier with {count:,} parameters. It takes {config.points} points, "
+        f"normalised by the rule `{config.normalization}`.\n\n"
+        f"Classes: {', '.join(config.classes)}.\n\n## Provenance\n\n{facts}"
+    )
+
+
+def _contiguous(module: nn.Module) -> Tensors:
+    return {key: tensor.detach().cpu().contiguous() for key, tensor in module.state_dict().items()}
+
+
+def _read_tensors(path: Path) -> Tensors:
+    try:
+        return load_file(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise InputError(f"{path}: no readable safetensors file ({error})") from error
