@@ -1,1 +1,15 @@
-"""data"""
+"""The data sets of the paper, one class each, in the formats in which they are distributed."""
+
+from pointcmt.data.dataset import CloudDataset, Sample, ViewSource
+from pointcmt.data.modelnet import MODELNET40_CLASSES, ModelNet40
+from pointcmt.data.splits import class_balanced_subset, split_validation
+
+__all__ = [
+    "MODELNET40_CLASSES",
+    "CloudDataset",
+    "ModelNet40",
+    "Sample",
+    "ViewSource",
+    "class_balanced_subset",
+    "split_validation",
+]

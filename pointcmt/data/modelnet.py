@@ -1,0 +1,105 @@
+"""ModelNet40 as HDF5 clouds: `modelnet40_ply_hdf5_2048`, the files of PointNet and the paper."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointcmt.data.dataset import CloudDataset
+from pointcmt.data.hdf5 import read_hdf5, require_clouds
+from pointcmt.data.validate import (
+    require_finite,
+    require_folder,
+    require_labels,
+    require_points,
+    require_split,
+)
+from pointcmt.errors import InputError
+
+MODELNET40_CLASSES: tuple[str, ...] = (
+    *("airplane", "bathtub", "bed", "bench", "bookshelf", "bottle", "bowl", "car", "chair"),
+    *("cone", "cup", "curtain", "desk", "door", "dresser", "flower_pot", "glass_box", "guitar"),
+    *("keyboard", "lamp", "laptop", "mantel", "monitor", "night_stand", "person", "piano"),
+    *("plant", "radio", "range_hood", "sink", "sofa", "stairs", "stool", "table", "tent"),
+    *("toilet", "tv_stand", "vase", "wardrobe", "xbox"),
+)
+FOLDER = "modelnet40_ply_hdf5_2048"
+
+
+class ModelNet40(CloudDataset):
+    """ModelNet40 clouds from `ply_data_{train,test}*.h5` (9,843 and 2,468 clouds).
+
+    The coordinates are those of the files: each stored cloud of 2,048 points sampled from the
+    mesh was centred and scaled into the unit sphere by its authors. As the published protocols
+    do, the first `points` of each cloud are taken and not normalised again.
+
+    Args:
+        root: the folder with the `.h5` files, or the folder that holds `modelnet40_ply_hdf5_2048`.
+        split: `train` or `test`.
+        points: how many of the stored points to take.
+
+    Raises:
+        InputError: a file is missing, not HDF5 or truncated, holds NaN, labels outside the 40
+            classes or fewer than `points` points.
+    """
+
+    def __init__(self, root: Path | str, split: str = "train", points: int = 1024) -> None:
+        require_split(split)
+        folder = Path(root)
+        if (folder / FOLDER).is_dir():
+            folder = folder / FOLDER
+        require_folder(folder, f"the folder {FOLDER} with its .h5 files")
+        _require_classes(folder)
+        clouds, labels, ids = [], [], []
+        for path in _files(folder, split):
+            data, label = _read(path, points)
+            clouds.append(data)
+            labels.append(label)
+            ids.extend(_ids(path, len(data)))
+        stored = np.concatenate(clouds)  # (n, N, 3)
+        name = f"modelnet40-hdf5-2048/{split}"
+        super().__init__(name, MODELNET40_CLASSES, stored, np.concatenate(labels), ids)
+
+
+def _read(path: Path, points: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    arrays = read_hdf5(path, ("data", "label"), max(points, 1))
+    data = require_clouds(arrays["data"], path)
+    require_points(points, data.shape[1], path)
+    require_finite(data, path)
+    return data, require_labels(arrays["label"], len(MODELNET40_CLASSES), path)
+
+
+def _files(folder: Path, split: str) -> list[Path]:
+    """The files named in `{split}_files.txt` (their order counts), else all that are there."""
+    listing = folder / f"{split}_files.txt"
+    if listing.is_file():
+        names = [line.strip() for line in listing.read_text().splitlines() if line.strip()]
+        files = [folder / Path(name).name for name in names]
+    else:
+        files = sorted(folder.glob(f"ply_data_{split}*.h5"))
+    if not files:
+        raise InputError(f"{folder}: has no ply_data_{split}*.h5; unpack {FOLDER} there")
+    return files
+
+
+def _ids(path: Path, count: int) -> list[str]:
+    """Names such as `chair/chair_0001` from the `_id2file.json` beside the HDF5 file, if any."""
+    stem, number = path.stem.rstrip("0123456789"), path.stem[len(path.stem.rstrip("0123456789")) :]
+    names = path.with_name(f"{stem}_{number}_id2file.json")
+    if not names.is_file():
+        return [f"{path.stem}/{i}" for i in range(count)]
+    try:
+        listed = json.loads(names.read_text())
+        ids = [str(Path(name).with_suffix("")) for name in listed]
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{names}: not a JSON list of file names ({error})") from error
+    if len(ids) != count:
+        raise InputError(f"{names}: names {len(ids)} objects, but {path.name} holds {count} clouds")
+    return ids
+
+
+def _require_classes(folder: Path) -> None:
+    listing = folder / "shape_names.txt"
+    if listing.is_file() and tuple(listing.read_text().split()) != MODELNET40_CLASSES:
+        raise InputError(f"{listing}: does not list the 40 classes of ModelNet40 in their order")
