@@ -1,0 +1,87 @@
+import pytest
+import torch
+
+from pointcmt.models.multiview import MultiViewTeacher
+
+
+def small_teacher(**options: object) -> MultiViewTeacher:
+    torch.manual_seed(0)
+    return MultiViewTeacher(**{"num_classes": 7, "width": 0.125, "in_channels": 1, **options})
+
+
+def test_forward_is_encode_then_classify() -> None:
+    teacher = small_teacher().eval()
+    views = torch.rand(2, 6, 1, 32, 32)
+    features = teacher.encode(views)
+    assert features.shape == (2, teacher.feature_dim) == (2, 512)
+    torch.testing.assert_close(teacher(views), teacher.classify(features))
+    assert teacher(views).shape == (2, 7)
+
+
+@pytest.mark.parametrize("aggregate", ["max", "mean"])
+def test_aggregation_is_that_of_the_views_taken_alone(aggregate: str) -> None:
+    teacher = small_teacher(aggregate=aggregate).eval()
+    views = torch.rand(2, 3, 1, 32, 32)
+    alone = torch.stack([teacher.encode(views[:, [v]]) for v in range(3)])
+    expected = alone.max(dim=0).values if aggregate == "max" else alone.mean(dim=0)
+    torch.testing.assert_close(teacher.encode(views), expected)
+
+
+def test_order_of_views_does_not_matter() -> None:
+    teacher = small_teacher().eval()
+    views = torch.rand(2, 6, 1, 32, 32)
+    torch.testing.assert_close(teacher(views), teacher(views.flip(1)))
+
+
+def test_only_a_cnn_of_another_length_gets_a_projection() -> None:
+    def has_projection(**options: object) -> bool:
+        teacher = MultiViewTeacher(**options)  # type: ignore[arg-type]
+        return any(name.startswith("projection") for name, _ in teacher.named_parameters())
+
+    assert not has_projection(backbone="resnet18")
+    assert has_projection(backbone="resnet18", width=0.25)
+    assert has_projection(backbone="resnet50")
+    assert not has_projection(backbone="resnet50", feature_dim=None)
+
+
+def test_paper_teacher_has_resnet18_and_one_linear_layer() -> None:
+    teacher = MultiViewTeacher("resnet18", num_classes=40)
+    assert sum(p.numel() for p in teacher.parameters()) == 11_176_512 + 513 * 40
+    assert MultiViewTeacher("resnet50", feature_dim=None).feature_dim == 2048
+
+
+def test_colour_is_normalised_as_imagenet() -> None:
+    teacher = MultiViewTeacher("resnet18", num_classes=3, width=0.125).eval()
+    grey = torch.tensor([0.485, 0.456, 0.406]).view(1, 1, 3, 1, 1).expand(1, 1, 3, 16, 16)
+    seen = {}
+    teacher.encoder.register_forward_hook(lambda _, inputs, __: seen.update(image=inputs[0]))
+    teacher(grey)
+    torch.testing.assert_close(seen["image"], torch.zeros(1, 3, 16, 16))
+
+
+def test_more_than_one_view_of_an_object_gets_a_gradient() -> None:
+    teacher = small_teacher()
+    views = torch.rand(4, 6, 1, 32, 32, requires_grad=True)
+    teacher(views).square().sum().backward()
+    assert views.grad is not None
+    touched = views.grad.abs().sum(dim=(2, 3, 4)) > 0  # (B, V)
+    assert (touched.sum(dim=1) > 1).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"backbone": "resnet19"}, "resnet18, resnet34, resnet50"),
+        ({"aggregate": "sum"}, "aggregate"),
+        ({"backbone": "timm:resnet18", "width": 0.25}, "width"),
+    ],
+)
+def test_unknown_options_are_refused(options: dict[str, object], word: str) -> None:
+    with pytest.raises(ValueError, match=word):
+        small_teacher(**options)
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 32, 32), (2, 6, 3, 32, 32)])
+def test_views_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"\(B, V, 1, H, W\)"):
+        small_teacher().encode(torch.rand(shape))
