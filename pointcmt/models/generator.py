@@ -53,7 +53,7 @@ class PointGenerator(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Decode features (B, D) as clouds (B, N, 3)."""
         x: Tensor = self.output(self.hidden(self.dropout(features)))  # (B, 3N)
-        return x.unflatten(1, (self.points, 3))  # (B, N, 3)
+        return x.view(-1, self.points, 3)  # (B, N, 3)
 
     def _initialise(self) -> None:
         for layer in self.hidden:

@@ -77,7 +77,7 @@ class MultiViewTeacher(nn.Module):
             )
         images = (views.flatten(0, 1) - self.mean) / self.std  # (B * V, C, H, W)
         features: Tensor = self.projection(self.encoder(images))  # (B * V, D)
-        features = features.unflatten(0, views.shape[:2])  # (B, V, D)
+        features = features.view(*views.shape[:2], -1)  # (B, V, D)
         return features.amax(dim=1) if self.aggregate == "max" else features.mean(dim=1)
 
     def classify(self, features: Tensor) -> Tensor:

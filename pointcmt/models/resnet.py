@@ -37,7 +37,8 @@ class BasicBlock(nn.Module):
         """Map (B, inputs, H, W) to (B, channels, H / stride, W / stride)."""
         y: Tensor = self.bn1(self.conv1(x)).relu()
         y = self.bn2(self.conv2(y))
-        return (y + self.downsample(x)).relu()
+        out: Tensor = (y + self.downsample(x)).relu()
+        return out
 
 
 class Bottleneck(nn.Module):
@@ -70,7 +71,8 @@ class Bottleneck(nn.Module):
         y: Tensor = self.bn1(self.conv1(x)).relu()
         y = self.bn2(self.conv2(y)).relu()
         y = self.bn3(self.conv3(y))
-        return (y + self.downsample(x)).relu()
+        out: Tensor = (y + self.downsample(x)).relu()
+        return out
 
 
 class ResNet(nn.Module):
