@@ -1,0 +1,17 @@
+"""Sampling, neighbours and the earth mover's distance: one result on every device.
+
+Coordinates may be any floating dtype and any layout. The sampling and neighbour ops compare squared
+distances in float32; the matching is computed in float64. NaN, infinity, integers, wrong shapes and
+tensors on two devices raise a `ValueError` or a `TypeError` that names the argument.
+"""
+
+from pointcmt.ops.distance import earth_movers_distance
+from pointcmt.ops.reference import ball_query, emd_matching, farthest_point_sample, knn
+
+__all__ = [
+    "ball_query",
+    "earth_movers_distance",
+    "emd_matching",
+    "farthest_point_sample",
+    "knn",
+]
