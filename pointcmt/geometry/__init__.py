@@ -1,0 +1,22 @@
+"""Reading and preparing clouds and meshes with numpy alone; training and serving share it."""
+
+from pointcmt.geometry.clouds import CLOUD_SUFFIXES, require_cloud
+from pointcmt.geometry.mesh import MESH_SUFFIXES, Mesh, read_mesh
+from pointcmt.geometry.normalize import NORMALIZATIONS, normalize
+from pointcmt.geometry.read import SUFFIXES, read_points
+from pointcmt.geometry.resample import resample
+from pointcmt.geometry.sampling import sample_mesh
+
+__all__ = [
+    "CLOUD_SUFFIXES",
+    "MESH_SUFFIXES",
+    "NORMALIZATIONS",
+    "SUFFIXES",
+    "Mesh",
+    "normalize",
+    "read_mesh",
+    "read_points",
+    "require_cloud",
+    "resample",
+    "sample_mesh",
+]

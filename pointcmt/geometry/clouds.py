@@ -1,0 +1,124 @@
+"""Clouds from files of points: .npy, .npz, .xyz, .txt and .pcd."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pointcmt.errors import InputError
+from pointcmt.geometry.resample import MAX_POINTS
+from pointcmt.geometry.text import read_rows
+
+CLOUD_SUFFIXES = (".npy", ".npz", ".xyz", ".txt", ".pcd")
+MAX_BYTES = 4 * 1024**3
+MAX_COORDINATE = 1e18  # its square still fits float32, so that distances stay finite
+FAR = 1000.0  # beyond this many times its own size from the origin, float32 would blur a cloud
+NPZ_KEYS = ("points", "xyz", "pos", "data")
+
+
+def require_cloud(points: ArrayLike, where: str) -> NDArray[np.float32]:
+    """Return a usable cloud as (N, 3) float32.
+
+    A cloud farther from the origin than 1,000 times its own size (a georeferenced scan) is moved
+    to its centroid first, because float32 could not hold its shape there.
+
+    Args:
+        points: (N, C >= 3) numbers; channels after the third are dropped.
+        where: what to name in the message, e.g. the file.
+
+    Raises:
+        InputError: the shape or type is wrong; there are no points, too many, or only coincident
+            ones; a value is NaN, infinite or above 1e18.
+    """
+    array = _as_array(points, where)
+    if array.dtype.kind not in "fiu" or array.ndim != 2 or array.shape[1] < 3:
+        raise InputError(
+            f"{where}: the array is {array.shape} {array.dtype}; "
+            "a cloud is (N, 3) numbers, one row x y z a point"
+        )
+    if not 1 <= len(array) <= MAX_POINTS:
+        raise InputError(f"{where}: {len(array)} points; a cloud has 2 to {MAX_POINTS}")
+    xyz = np.asarray(array[:, :3])
+    if not np.isfinite(xyz).all():
+        row = int(np.flatnonzero(~np.isfinite(xyz).all(axis=1))[0])
+        raise InputError(
+            f"{where}: point {row} has NaN or infinite coordinates; remove such points first"
+        )
+    return _to_float32(xyz, where)
+
+
+def _as_array(points: ArrayLike, where: str) -> NDArray[Any]:
+    try:
+        return np.asarray(points)
+    except ValueError as error:
+        raise InputError(f"{where}: the rows of a cloud must have one length ({error})") from error
+
+
+def _to_float32(xyz: NDArray[Any], where: str) -> NDArray[np.float32]:
+    low, high = xyz.min(axis=0).astype(np.float64), xyz.max(axis=0).astype(np.float64)
+    distance, size = float(np.abs([low, high]).max()), float((high - low).max())
+    if distance > MAX_COORDINATE:
+        raise InputError(
+            f"{where}: a coordinate is {distance:.3g}; they must be within {MAX_COORDINATE:.0g}"
+        )
+    if size == 0:
+        raise InputError(
+            f"{where}: all {len(xyz)} points coincide; a cloud needs two different points or more"
+        )
+    if distance > FAR * size:
+        xyz = xyz - xyz.mean(axis=0, dtype=np.float64)
+    cloud = np.ascontiguousarray(xyz, dtype=np.float32)
+    if not np.ptp(cloud, axis=0).any():
+        raise InputError(f"{where}: the cloud is {size:.3g} wide, too small for float32; scale it")
+    return cloud
+
+
+def read_cloud(path: Path) -> NDArray[Any]:
+    """Read the rows of a cloud file, unchecked: (N, C) of any number type.
+
+    Raises:
+        InputError: the file cannot be parsed.
+    """
+    suffix = path.suffix.lower()
+    if suffix in (".xyz", ".txt"):
+        return read_rows(path)
+    try:
+        if suffix == ".npy":
+            # A memory map checks the file's length against its header before any allocation.
+            return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+        return _read_npz(path) if suffix == ".npz" else _read_pcd(path)
+    except InputError:
+        raise
+    except Exception as error:  # the parsers raise anything on hostile bytes
+        raise InputError(
+            f"{path}: not a readable {suffix} file ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _read_npz(path: Path) -> NDArray[Any]:
+    with zipfile.ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
+            raise InputError(f"{path}: unpacks to more than {MAX_BYTES >> 30} GiB")
+    with np.load(path, allow_pickle=False) as arrays:
+        names = list(arrays.files)
+        found = [key for key in NPZ_KEYS if key in names] or (names if len(names) == 1 else [])
+        if not found:
+            raise InputError(
+                f"{path}: has the arrays {names}; name the cloud `points` or store it alone"
+            )
+        return np.asarray(arrays[found[0]])
+
+
+def _read_pcd(path: Path) -> NDArray[Any]:
+    from pypcd4.pypcd4 import PointCloud
+
+    cloud = PointCloud.from_path(path)
+    missing = [field for field in "xyz" if field not in cloud.fields]
+    if missing:
+        raise InputError(f"{path}: has no field {', '.join(missing)}; x, y and z are needed")
+    xyz = np.stack([np.asarray(cloud.pc_data[field]) for field in "xyz"], axis=-1)  # (N, 3)
+    # PCL marks the pixels without a return in an organised cloud by NaN in all three coordinates.
+    returned: NDArray[Any] = xyz[~np.isnan(xyz).all(axis=-1)]
+    return returned

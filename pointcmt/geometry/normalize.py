@@ -1,0 +1,74 @@
+"""The named rules that bring clouds to one place and size; a model folder names its rule."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointcmt.errors import InputError
+
+Rule = Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
+
+
+def _unit_sphere(xyz: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    center = xyz.mean(axis=-2, keepdims=True)  # (..., 1, 3)
+    radius = np.linalg.norm(xyz - center, axis=-1).max(axis=-1)  # (...)
+    return center, radius
+
+
+def _unit_box(xyz: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    low, high = xyz.min(axis=-2, keepdims=True), xyz.max(axis=-2, keepdims=True)  # (..., 1, 3)
+    return (low + high) / 2, (high - low)[..., 0, :].max(axis=-1)
+
+
+def _centered(xyz: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return xyz.mean(axis=-2, keepdims=True), np.ones(xyz.shape[:-2])
+
+
+def _none(xyz: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return np.zeros(3), np.ones(xyz.shape[:-2])
+
+
+RULES: dict[str, Rule] = {
+    "unit-sphere": _unit_sphere,
+    "unit-box": _unit_box,
+    "centered": _centered,
+    "none": _none,
+}
+NORMALIZATIONS = tuple(RULES)
+
+
+def normalize(points: NDArray[np.floating], rule: str) -> NDArray[np.float32]:
+    """Move and scale clouds by a named rule; all axes share one scale, nothing is rotated.
+
+    - `unit-sphere`: the centroid goes to the origin, the farthest point to distance 1 (the
+      convention of ModelNet40's HDF5 files and of PointNet++).
+    - `unit-box`: the middle of the bounding box goes to the origin, its longest side becomes 1.
+    - `centered`: the centroid goes to the origin, the scale is kept.
+    - `none`: nothing changes.
+
+    Args:
+        points: (..., N, C >= 3), one cloud or a batch; channels after the third (normals) are
+            kept as they are.
+        rule: one of `NORMALIZATIONS`.
+
+    Returns:
+        An array of the same shape, float32; computed in float64.
+
+    Raises:
+        InputError: the rule is unknown, a cloud is empty, of the wrong shape or not finite, or
+            has no extent to scale.
+    """
+    if rule not in RULES:
+        raise InputError(f"unknown normalisation {rule!r}: use one of {', '.join(RULES)}")
+    if points.ndim < 2 or points.shape[-1] < 3 or points.shape[-2] == 0:
+        raise InputError(f"the cloud is {points.shape}; (N, 3) with at least one point is needed")
+    xyz = points[..., :3].astype(np.float64)
+    if not np.isfinite(xyz).all():
+        raise InputError("the cloud has NaN or infinite coordinates; remove such points first")
+    center, scale = RULES[rule](xyz)
+    if not (scale > 0).all():
+        raise InputError(f"all points of a cloud coincide; {rule} needs two different points")
+    result = points.astype(np.float32)
+    result[..., :3] = (xyz - center) / scale[..., None, None]
+    return result

@@ -1,0 +1,58 @@
+"""Sampling the surface of a mesh."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointcmt.errors import InputError
+from pointcmt.geometry.mesh import Mesh
+from pointcmt.geometry.resample import require_count
+
+
+def sample_mesh(
+    mesh: Mesh, count: int, seed: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Draw points uniformly by area, with the normals of their faces.
+
+    Faces without area (degenerate ones) receive no points.
+
+    Args:
+        mesh: the mesh.
+        count: number of points.
+        seed: the same seed gives the same points.
+
+    Returns:
+        Points (count, 3) and unit normals (count, 3), float64 like the vertices.
+
+    Raises:
+        InputError: the mesh has no face with an area, or `count` is out of range.
+    """
+    require_count(count)
+    corners = mesh.vertices[mesh.faces]  # (F, 3, 3)
+    normals, areas = face_normals(corners)
+    total = np.cumsum(areas)
+    if len(total) == 0 or not 0 < total[-1] < np.inf:
+        raise InputError("the mesh has no face with an area; it cannot be sampled")
+    rng = np.random.default_rng(seed)
+    chosen = np.searchsorted(total, rng.random(count) * total[-1], side="right")
+    chosen = np.minimum(chosen, np.flatnonzero(areas)[-1])  # rounding at the upper end
+    a, b, c = corners[chosen].transpose(1, 0, 2)  # (count, 3) each
+    root, along = np.sqrt(rng.random((count, 1))), rng.random((count, 1))
+    points = (1 - root) * a + root * (1 - along) * b + root * along * c
+    return points, normals[chosen]
+
+
+def face_normals(
+    corners: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return unit normals (F, 3), zero for degenerate faces, and areas (F,) of triangles.
+
+    Args:
+        corners: (F, 3, 3), three corners a triangle.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # an absurd size ends as an infinite area
+        cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])  # (F, 3)
+        length = np.linalg.norm(cross, axis=1)  # (F,)
+        unit = np.divide(
+            cross, length[:, None], out=np.zeros_like(cross), where=length[:, None] > 0
+        )
+    return unit, length / 2
