@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+from pointcmt.errors import InputError
+from pointcmt.geometry import Mesh, sample_mesh
+
+# Two triangles: the unit right triangle in z = 0, and one of 9 times its area in z = 1.
+TWO = Mesh(
+    np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [3, 0, 1], [0, 3, 1]], np.float64),
+    np.array([[0, 1, 2], [3, 5, 4]]),
+)
+
+
+def test_points_are_shared_by_area():
+    points, _ = sample_mesh(TWO, 20_000)
+    assert (points[:, 2] == 1).mean() == pytest.approx(0.9, abs=0.01)
+
+
+def test_points_are_uniform_inside_a_triangle():
+    points, _ = sample_mesh(Mesh(TWO.vertices, TWO.faces[:1]), 40_000)
+    assert np.allclose(points.mean(axis=0), [1 / 3, 1 / 3, 0], atol=0.005)
+    # The part beyond x + y = t has area 1 - t^2 of the whole.
+    for t in (0.25, 0.5, 0.75):
+        assert (points[:, 0] + points[:, 1] < t).mean() == pytest.approx(t * t, abs=0.01)
+    assert (points >= 0).all()
+    assert (points[:, 0] + points[:, 1] <= 1 + 1e-12).all()
+
+
+def test_normals_follow_the_winding_and_have_length_one():
+    points, normals = sample_mesh(TWO, 500)
+    assert np.allclose(normals, np.where(points[:, 2:] == 0, [0, 0, 1], [0, 0, -1]))
+
+
+def test_the_seed_decides():
+    assert np.array_equal(sample_mesh(TWO, 64, 3)[0], sample_mesh(TWO, 64, 3)[0])
+    assert not np.array_equal(sample_mesh(TWO, 64, 3)[0], sample_mesh(TWO, 64, 4)[0])
+
+
+def test_degenerate_faces_receive_nothing():
+    faces = np.array([[0, 0, 1], [0, 1, 2], [1, 1, 1], [0, 1, 1]])
+    points, normals = sample_mesh(Mesh(TWO.vertices, faces), 300)
+    assert (points[:, 2] == 0).all()
+    assert np.allclose(normals, [0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    "faces", [np.zeros((0, 3), np.int64), np.array([[0, 0, 1]]), np.array([[2, 2, 2], [0, 0, 0]])]
+)
+def test_a_mesh_without_area_is_refused(faces):
+    with pytest.raises(InputError, match="no face with an area"):
+        sample_mesh(Mesh(TWO.vertices, faces), 10)
+
+
+def test_a_mesh_too_large_for_its_area_is_refused():
+    with pytest.raises(InputError, match="area"):
+        sample_mesh(Mesh(TWO.vertices * 1e200, TWO.faces), 10)
+
+
+def test_a_million_faces_are_sampled_in_seconds():
+    side = np.linspace(0, 1, 800)
+    x, y = np.meshgrid(side, side)
+    vertices = np.stack([x, y, 0 * x], axis=-1).reshape(-1, 3)
+    corner = (np.arange(799)[:, None] * 800 + np.arange(799)).reshape(-1)
+    first = np.stack([corner, corner + 1, corner + 800], axis=1)
+    second = np.stack([corner + 1, corner + 801, corner + 800], axis=1)
+    points, _ = sample_mesh(Mesh(vertices, np.concatenate([first, second])), 5000)
+    assert np.allclose(points[:, :2].mean(axis=0), 0.5, atol=0.02)
