@@ -1,0 +1,98 @@
+"""The command `pointcmt-classify`."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pointcmt.commands import command_errors
+from pointcmt.errors import InputError
+
+if TYPE_CHECKING:
+    from pointcmt_serve import Classifier, Prediction
+
+BATCH = 32  # files read, prepared and classified together
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("model", type=click.Path())
+@click.argument("files", metavar="FILE ...", nargs=-1, required=True, type=click.Path())
+@click.option("--top", default=1, show_default=True, type=click.IntRange(min=1), help="classes")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list, an object a file.")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    help="Where the network runs.",
+)
+@command_errors
+def main(model: str, files: tuple[str, ...], top: int, as_json: bool, device: Any) -> None:
+    """Classify point clouds and meshes with an exported student.
+
+    MODEL is a model.onnx or the folder pointcmt-export wrote. FILE is a cloud (.npy .npz .ply .xyz
+    .txt .pcd) or a mesh (.off .obj .stl .glb .ply), whose surface is sampled. A file that cannot
+    be classified is reported, the others are answered all the same, and the exit status is 1.
+    """
+    from pointcmt_serve import Classifier
+
+    classifier = Classifier(model, device=device, batch_size=BATCH)
+    failed = False
+    records = []
+    for start in range(0, len(files), BATCH):
+        for file, answer in _classify(classifier, files[start : start + BATCH]):
+            failed |= isinstance(answer, InputError)
+            records.append(_record(file, answer, top))
+            if not as_json:
+                _show(file, answer, top)
+    if as_json:
+        click.echo(json.dumps(records, indent=2))
+    sys.exit(1 if failed else 0)
+
+
+def _classify(
+    classifier: "Classifier", files: Sequence[str]
+) -> Iterator[tuple[str, "Prediction | InputError"]]:
+    import numpy as np
+
+    answers: dict[int, Prediction | InputError] = {}
+    clouds = {}
+    for i, file in enumerate(files):
+        try:
+            clouds[i] = _read(classifier, file)
+        except InputError as error:
+            answers[i] = error
+    if clouds:
+        predictions = classifier.predict(np.stack(list(clouds.values())))
+        answers.update(zip(clouds, predictions, strict=True))
+    yield from ((file, answers[i]) for i, file in enumerate(files))
+
+
+def _read(classifier: "Classifier", file: str) -> Any:
+    from pointcmt.geometry import read_points
+
+    return classifier.prepare(read_points(file, None), file)
+
+
+def _record(file: str, answer: "Prediction | InputError", top: int) -> dict[str, Any]:
+    if isinstance(answer, InputError):
+        return {"file": file, "error": str(answer)}
+    return {
+        "file": file,
+        "label": answer.label,
+        "index": answer.index,
+        "probability": answer.probability,
+        "logits": [float(value) for value in answer.logits],
+        "top": [asdict(candidate) for candidate in answer.top(top)],
+    }
+
+
+def _show(file: str, answer: "Prediction | InputError", top: int) -> None:
+    if isinstance(answer, InputError):
+        click.echo(f"Error: {answer}", err=True)
+        return
+    scores = ", ".join(f"{c.label} {c.probability:.3f}" for c in answer.top(top))
+    click.echo(f"{file}: {scores}")

@@ -1,0 +1,65 @@
+"""What the classifier answers for one cloud."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One class a cloud may belong to, with its probability in [0, 1]."""
+
+    label: str
+    index: int
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The scores of one cloud.
+
+    Attributes:
+        logits: (C,) float32, one score a class, as the network gave them.
+        classes: the C class names, in the order of `logits`.
+    """
+
+    logits: NDArray[np.float32]
+    classes: tuple[str, ...]
+
+    @property
+    def index(self) -> int:
+        """The index of the best class; ties go to the lowest index."""
+        return int(self.logits.argmax())
+
+    @property
+    def label(self) -> str:
+        """The name of the best class."""
+        return self.classes[self.index]
+
+    @property
+    def probability(self) -> float:
+        """The probability of the best class, in [0, 1]."""
+        return float(self.probabilities[self.index])
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """(C,) the softmax of `logits`; sums to 1."""
+        scores = self.logits.astype(np.float64)
+        weights = np.exp(scores - scores.max())
+        return np.asarray(weights / weights.sum())
+
+    def top(self, k: int = 5) -> list[Candidate]:
+        """Return the `k` best classes, best first (all C of them when k is larger).
+
+        Raises:
+            ValueError: `k` is less than 1.
+        """
+        if k < 1:
+            raise ValueError(f"k is {k}, but at least one class must be asked for")
+        probabilities = self.probabilities
+        order = np.argsort(-self.logits, kind="stable")[:k]
+        return [Candidate(self.classes[i], int(i), float(probabilities[i])) for i in order]
+
+    def __repr__(self) -> str:
+        return f"Prediction({self.label!r}, probability={self.probability:.3f})"

@@ -1,0 +1,85 @@
+"""Running an exported student with onnxruntime."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointcmt.errors import InputError
+from pointcmt_serve.artefact import Artefact, describe
+
+Device = Literal["auto", "cpu", "cuda"]
+_QUIET = 3  # onnxruntime's level for errors only
+
+
+class OnnxSession:
+    """An exported student in memory; safe to use from several threads at once."""
+
+    def __init__(self, file: Path, device: Device = "auto", threads: int = 0):
+        """Load `file`.
+
+        Args:
+            file: an ONNX file that pointcmt-export wrote.
+            device: "cpu", "cuda", or "auto" for CUDA where this onnxruntime offers it.
+            threads: threads of one call on the CPU; 0 leaves the choice to onnxruntime.
+
+        Raises:
+            InputError: `file` cannot be loaded or is no PointCMT export, or the device is absent.
+        """
+        self._session = _load(file, device, threads)
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.artefact: Artefact = describe(file, metadata)
+        self._check_signature()
+
+    def __call__(self, clouds: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits (B, C) of `clouds` (B, N, 3), prepared as the network wants them.
+
+        Raises:
+            InputError: the network's answer is not finite.
+        """
+        (logits,) = self._session.run(["logits"], {"points": clouds})  # (B, C)
+        if not np.isfinite(logits).all():
+            raise InputError(f"{self.artefact.file}: gave a logit that is not finite")
+        return np.asarray(logits, dtype=np.float32)
+
+    def _check_signature(self) -> None:
+        inputs = {i.name: (i.type, len(i.shape)) for i in self._session.get_inputs()}
+        outputs = {o.name: o.shape[-1] for o in self._session.get_outputs() if o.shape}
+        file, classes = self.artefact.file, len(self.artefact.classes)
+        if inputs != {"points": ("tensor(float)", 3)}:
+            raise InputError(f"{file}: wants the inputs {inputs}, not float32 points (B, N, 3)")
+        if outputs.get("logits") != classes:
+            raise InputError(
+                f"{file}: gives {outputs}, not one logit for each of its {classes} classes"
+            )
+
+
+def _load(file: Path, device: Device, threads: int) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise InputError(
+            "onnxruntime is missing; install it with: pip install 'pointcmt[serve]'"
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _QUIET
+    options.intra_op_num_threads = threads
+    providers = _providers(onnxruntime.get_available_providers(), device)
+    try:
+        session = onnxruntime.InferenceSession(file, options, providers=providers)
+    except Exception as error:  # onnxruntime raises a dozen unrelated types for a bad file
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{file}: is no ONNX file onnxruntime can run ({reason})") from error
+    if device == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
+        raise InputError("device cuda could not be started; check the driver, or use device cpu")
+    return session
+
+
+def _providers(available: list[str], device: Device) -> list[str]:
+    if device == "cuda" and "CUDAExecutionProvider" not in available:
+        raise InputError("device cuda needs onnxruntime-gpu in place of onnxruntime; or use cpu")
+    wanted = ["CPUExecutionProvider"]
+    if device != "cpu":
+        wanted.insert(0, "CUDAExecutionProvider")
+    return [name for name in wanted if name in available]

@@ -1,0 +1,85 @@
+"""The wheel, alone in an empty environment with its `serve` extra, classifies files."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from tests.reference.tiny_student import CLASSES, METADATA, reference_logits, tiny_model
+
+ROOT = Path(__file__).parents[2]
+UV = Path(sys.executable).with_name("uv")
+PACKAGES = {"pointcmt", "pointcmt_export", "pointcmt_serve", "pointcmt_training"}
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def run(*command: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run without this checkout on the path, so that only what is installed can be imported."""
+    clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    words = [str(word) for word in command]
+    return subprocess.run(words, capture_output=True, text=True, env=clean, cwd=cwd)
+
+
+def succeed(*command: object, cwd: Path = ROOT) -> str:
+    done = run(*command, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def empty_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of a new environment that holds nothing; skips where nothing can be installed."""
+    folder = tmp_path_factory.mktemp("bare") / "venv"
+    succeed(UV, "venv", "--python", sys.executable, folder)
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    probe = run(UV, "pip", "install", "--dry-run", "--python", python, "scikit-build-core")
+    if probe.returncode != 0:
+        reason = f"no package index can be reached: {probe.stderr.strip()}"
+        pytest.fail(reason) if "CI" in os.environ else pytest.skip(reason)
+    return python
+
+
+@pytest.fixture(scope="module")
+def wheel(empty_environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this tree, built in isolation and outside the tree."""
+    folder = tmp_path_factory.mktemp("wheel")
+    room = f"-Cbuild-dir={folder / 'build'}"
+    succeed(UV, "build", "--wheel", "--python", sys.executable, "-o", folder, room, ROOT)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_the_wheel_installs_the_four_packages_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == PACKAGES
+    assert {f"{package}/py.typed" for package in PACKAGES} <= set(names)
+
+
+def test_the_serve_extra_alone_classifies_files(
+    wheel: Path, empty_environment: Path, tmp_path: Path
+) -> None:
+    python = empty_environment
+    succeed(UV, "pip", "install", "--python", python, f"{wheel}[serve]")
+    assert run(python, "-c", "import torch", cwd=tmp_path).returncode != 0
+    onnx.save(tiny_model(METADATA), tmp_path / "model.onnx")
+    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=float)
+    np.save(tmp_path / "cube.npy", corners)
+    (tmp_path / "face.off").write_text("OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n")
+
+    command = python.with_name("pointcmt-classify")
+    answer = succeed(command, ".", "cube.npy", "face.off", "--json", cwd=tmp_path)
+    cube, face = json.loads(answer)
+    unit = ((corners - 0.5) / 0.75**0.5).astype(np.float32)
+    expected = reference_logits(unit[None])[0]
+    np.testing.assert_allclose(cube["logits"], expected, atol=1e-5)
+    assert cube["label"] == CLASSES[expected.argmax()]
+    assert face["label"] in CLASSES
