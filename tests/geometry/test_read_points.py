@@ -97,7 +97,7 @@ def test_a_ply_without_faces_is_a_cloud(tmp_path):
 
 
 def test_a_cloud_far_from_the_origin_keeps_its_shape(tmp_path):
-    np.save(tmp_path / "utm.npy", CLOUD.astype(np.float64) + [4e5, 5.4e6, 300])
+    np.save(tmp_path / "utm.npy", CLOUD + np.array([4e5, 5.4e6, 300]))
     result = read_points(tmp_path / "utm.npy")
     assert np.allclose(result, CLOUD - CLOUD.mean(axis=0), atol=1e-5)
 
@@ -207,7 +207,7 @@ def test_unusable_files_are_input_errors_that_name_the_file(tmp_path, name, cont
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match="none.npy: no such file"):
+    with pytest.raises(InputError, match=r"none\.npy: no such file"):
         read_points(tmp_path / "none.npy")
 
 

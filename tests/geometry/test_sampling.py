@@ -13,7 +13,7 @@ TWO = Mesh(
 
 def test_points_are_shared_by_area():
     points, _ = sample_mesh(TWO, 20_000)
-    assert (points[:, 2] == 1).mean() == pytest.approx(0.9, abs=0.01)
+    assert (points[:, 2] > 0.5).mean() == pytest.approx(0.9, abs=0.01)
 
 
 def test_points_are_uniform_inside_a_triangle():
