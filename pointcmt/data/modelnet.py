@@ -63,7 +63,7 @@ class ModelNet40(CloudDataset):
 
 
 def _read(path: Path, points: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    arrays = read_hdf5(path, ("data", "label"), max(points, 1))
+    arrays = read_hdf5(path, ("data", "label"), points if points > 0 else None)
     data = require_clouds(arrays["data"], path)
     require_points(points, data.shape[1], path)
     require_finite(data, path)
