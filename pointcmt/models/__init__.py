@@ -1,1 +1,79 @@
-"""models"""
+"""The networks: students (one file each), the image teacher and the point generator."""
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+from torch import nn
+
+from pointcmt.errors import InputError
+from pointcmt.models.pointnet2 import PointNet2MSG, PointNet2SSG
+from pointcmt.models.student import Student
+
+__all__ = ["STUDENTS", "Student", "create_student"]
+
+STUDENTS: dict[str, Callable[..., Student]] = {
+    "pointnet2-ssg": PointNet2SSG,
+    "pointnet2-msg": PointNet2MSG,
+}
+
+
+def create_student(name: str, num_classes: int, **options: Any) -> Student:
+    """Build a student.
+
+    Args:
+        name: a key of `STUDENTS`, or "my_package.my_module:MyNet" for a class of your own that
+            keeps the `Student` protocol. Only a `torch.nn.Module` class is ever called.
+        num_classes: C, the number of logits.
+        **options: keyword arguments of the class, such as `feature_dim`, `channels`, `head`.
+
+    Returns:
+        A student in training mode with fresh weights.
+
+    Raises:
+        InputError: unknown name or option, a value the student refuses, or a class of your own
+            that cannot be imported or does not keep the protocol.
+    """
+    builder = _own_class(name) if ":" in name else STUDENTS.get(name)
+    if builder is None:
+        raise InputError(
+            f"unknown student {name!r}: use {_nearest(name, STUDENTS)}one of "
+            f"{', '.join(STUDENTS)}, or 'module:Class' for your own"
+        )
+    known = inspect.signature(builder).parameters
+    if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
+        for option in options:
+            if option not in known:
+                raise InputError(
+                    f"student {name!r} has no option {option!r}: use "
+                    f"{_nearest(option, known)}one of {', '.join(list(known)[1:])}"
+                )
+    try:
+        student = builder(num_classes, **options)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"student {name!r} cannot be built: {error}") from error
+    if not isinstance(student, Student):
+        missing = [part for part in _PROTOCOL if not hasattr(student, part)]
+        raise InputError(f"student {name!r} lacks {', '.join(missing)} of the Student protocol")
+    return student
+
+
+_PROTOCOL = ("num_classes", "feature_dim", "min_points", "encode", "classify")
+
+
+def _own_class(name: str) -> Callable[..., Student]:
+    module_name, _, class_name = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"student {name!r} cannot be imported: {error}") from error
+    if not (inspect.isclass(found) and issubclass(found, nn.Module)):
+        raise InputError(f"student {name!r} is not a torch.nn.Module class")
+    return cast(Callable[..., Student], found)
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"{near[0]!r}, or " if near else ""

@@ -1,0 +1,124 @@
+"""PointNet++ (Qi et al., NeurIPS 2017): hierarchical features by repeated set abstraction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from pointcmt.models.layers import scaled
+from pointcmt.models.set_abstraction import GlobalMLP, LocalMLP, SetAbstraction
+from pointcmt.models.student import HeadName, PointStudent
+
+GLOBAL = (256, 512, 1024)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One grouping of a level: ball radius, neighbours and MLP widths."""
+
+    radius: float
+    k: int
+    widths: tuple[int, ...]
+
+
+Levels = tuple[tuple[Scale, ...], ...]
+
+
+class PointNet2(PointStudent):
+    """Two levels of set abstraction and a global PointNet; subclasses say which `LEVELS`.
+
+    At 40 classes without extra channels the networks have these parameters:
+
+    | | "pointcmt" head | "original" head | original head, `bias=True` |
+    |---|---|---|---|
+    | `PointNet2SSG` | 1,351,016 | 1,472,360 | 1,475,688 |
+    | `PointNet2MSG` | 1,621,512 | 1,742,856 | 1,747,368 |
+
+    1.62M is the size in Table 1 of the PointCMT paper; 1,747,368 is the public PyTorch port with a
+    redundant bias before each batch norm.
+
+    Args:
+        num_classes: C.
+        channels: of a point; those behind xyz (normals, say) are features of the first level.
+        feature_dim: length of the global feature with the "pointcmt" head.
+        width: multiplies the channels of all set abstractions; 0.5 gives a small student.
+        head: see `PointStudent`.
+        bias: give the linear maps before a batch norm a bias, as some published ports have.
+        centres: how many points each level samples; the first is the fewest points of a cloud.
+        neighbours: neighbours of each level's scales, instead of the network's own.
+        dropout: probability in the head.
+    """
+
+    LEVELS: ClassVar[Levels]
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        channels: int = 3,
+        feature_dim: int = 512,
+        width: float = 1.0,
+        head: HeadName = "pointcmt",
+        bias: bool = False,
+        centres: Sequence[int] = (512, 128),
+        neighbours: Sequence[Sequence[int]] | None = None,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__(
+            num_classes,
+            channels=channels,
+            min_points=centres[0],
+            pooled=scaled(GLOBAL[-1], width),
+            feature_dim=feature_dim,
+            head=head,
+            biases=(bias, bias),
+            dropout=dropout,
+        )
+        neighbours = neighbours or [[scale.k for scale in level] for level in self.LEVELS]
+        levels, c_in = [], channels - 3
+        for level, m, ks in zip(self.LEVELS, centres, neighbours, strict=True):
+            widths = [tuple(scaled(c, width) for c in scale.widths) for scale in level]
+            scales = [
+                LocalMLP(scale.radius, k, (c_in, *w), bias=bias)
+                for scale, k, w in zip(level, ks, widths, strict=True)
+            ]
+            levels.append(SetAbstraction(m, scales))
+            c_in = sum(w[-1] for w in widths)
+        self.levels = nn.ModuleList(levels)
+        self.top = GlobalMLP((c_in, *(scaled(c, width) for c in GLOBAL)), bias=bias)
+
+    def embed(self, points: Tensor) -> Tensor:
+        """Map (B, N, channels) to (B, 1024 * width)."""
+        xyz = points[..., :3].contiguous()
+        features = points[..., 3:] if self.channels > 3 else None
+        for level in self.levels:
+            xyz, features = level(xyz, features)  # (B, M, 3), (B, M, C)
+        pooled: Tensor = self.top(xyz, features)  # (B, P)
+        return pooled
+
+
+class PointNet2SSG(PointNet2):
+    """Single-scale grouping."""
+
+    LEVELS = (
+        (Scale(0.2, 32, (64, 64, 128)),),
+        (Scale(0.4, 64, (128, 128, 256)),),
+    )
+
+
+class PointNet2MSG(PointNet2):
+    """Multi-scale grouping, the PointNet++ of the PointCMT paper."""
+
+    LEVELS = (
+        (
+            Scale(0.1, 16, (32, 32, 64)),
+            Scale(0.2, 32, (64, 64, 128)),
+            Scale(0.4, 128, (64, 96, 128)),
+        ),
+        (
+            Scale(0.2, 32, (64, 64, 128)),
+            Scale(0.4, 64, (128, 128, 256)),
+            Scale(0.8, 128, (128, 128, 256)),
+        ),
+    )

@@ -1,0 +1,166 @@
+"""What a student is: the protocol that PointCMT trains, and the base of the shipped students."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Protocol, Self, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from pointcmt.models.layers import MLPLayer
+
+HeadName = Literal["pointcmt", "original"]
+HEADS: tuple[HeadName, ...] = ("pointcmt", "original")
+
+
+@runtime_checkable
+class Student(Protocol):
+    """A point-cloud classifier that PointCMT can train: any `torch.nn.Module` with these members.
+
+    `encode` and `classify` must be differentiable, and `forward` must be the one after the other.
+    The remaining methods are those of `torch.nn.Module`; they stand here so that code which holds
+    a `Student` can be checked by type.
+
+    Attributes:
+        num_classes: C, the number of logits.
+        feature_dim: D, the length of the global feature; the teacher's must be equal.
+        min_points: the smallest N that `encode` accepts.
+    """
+
+    num_classes: int
+    feature_dim: int
+    min_points: int
+
+    def encode(self, points: Tensor) -> Tensor:
+        """Map clouds (B, N, 3 + extra channels) to global features (B, D)."""
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Map global features (B, D), of points or of images, to logits (B, C)."""
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """Return `classify(encode(points))`: logits (B, C)."""
+
+    def train(self, mode: bool = True) -> Self:
+        """See `torch.nn.Module.train`."""
+
+    def eval(self) -> Self:
+        """See `torch.nn.Module.eval`."""
+
+    def to(self, device: torch.device | str) -> Self:
+        """See `torch.nn.Module.to`."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """See `torch.nn.Module.parameters`."""
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """See `torch.nn.Module.named_parameters`."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `torch.nn.Module.state_dict`."""
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
+        """See `torch.nn.Module.load_state_dict`."""
+
+
+class PointStudent(nn.Module):
+    """Base of the shipped students: checks the input and carries the head.
+
+    A subclass implements `embed`, from points to one pooled descriptor. The head makes the global
+    feature of it:
+
+    - "pointcmt": one hidden layer (linear without bias, batch norm, activation) to `feature_dim`,
+      as the networks of the paper have;
+    - "original": the hidden layers of the published network, with a feature of 256 numbers.
+
+    Either way one linear classifier follows. Dropout acts on what the classifier reads and between
+    hidden layers, so that features compared with the teacher's are whole.
+
+    Args:
+        num_classes: C.
+        channels: channels of a point: 3 for xyz, more for normals or other values behind them.
+        min_points: the smallest N.
+        pooled: P, length of the pooled descriptor.
+        feature_dim: D of the "pointcmt" head.
+        head: which head.
+        original: widths of the original hidden layers.
+        biases: whether the original hidden layers' linear maps have a bias.
+        slope: negative slope of the head's activation; 0 is ReLU.
+        dropout: probability, in [0, 1).
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        channels: int,
+        min_points: int,
+        pooled: int,
+        feature_dim: int,
+        head: HeadName,
+        original: tuple[int, ...] = (512, 256),
+        biases: tuple[bool, ...] = (False, False),
+        slope: float = 0.0,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if head not in HEADS:
+            raise ValueError(f"head must be one of {', '.join(HEADS)}, got {head!r}")
+        if channels < 3:
+            raise ValueError(f"channels must be at least 3 (x, y, z), got {channels}")
+        widths = original if head == "original" else (feature_dim,)
+        bias = biases if head == "original" else (False,)
+        self.num_classes = num_classes
+        self.channels = channels
+        self.min_points = min_points
+        self.feature_dim = widths[-1]
+        self.hidden = nn.ModuleList(
+            MLPLayer(c_in, c_out, bias=b, slope=slope)
+            for c_in, c_out, b in zip((pooled, *widths), widths, bias, strict=False)
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(self.feature_dim, num_classes)
+
+    def embed(self, points: Tensor) -> Tensor:
+        """Map checked points (B, N, channels) to pooled descriptors (B, P)."""
+        raise NotImplementedError
+
+    def encode(self, points: Tensor) -> Tensor:
+        """Map clouds to global features.
+
+        Args:
+            points: (B, N, channels) floating point, N at least `min_points`.
+
+        Returns:
+            (B, feature_dim).
+
+        Raises:
+            ValueError: wrong number of dimensions, channels or points.
+            TypeError: not floating point.
+        """
+        self._check(points)
+        features = self.embed(points)  # (B, P)
+        for position, layer in enumerate(self.hidden):
+            features = layer(self.dropout(features) if position else features)  # (B, width)
+        return features
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Map global features (B, feature_dim) to logits (B, C)."""
+        logits: Tensor = self.classifier(self.dropout(features))
+        return logits
+
+    def forward(self, points: Tensor) -> Tensor:
+        """Map clouds (B, N, channels) to logits (B, C)."""
+        return self.classify(self.encode(points))
+
+    def _check(self, points: Tensor) -> None:
+        name = type(self).__name__
+        if points.ndim != 3 or points.shape[2] != self.channels:
+            raise ValueError(
+                f"points must be (B, N, {self.channels}) for this {name}, got {tuple(points.shape)}"
+            )
+        if points.shape[1] < self.min_points:
+            raise ValueError(
+                f"points must hold at least {self.min_points} points a cloud for this {name}, "
+                f"got {points.shape[1]}"
+            )
+        if not points.is_floating_point():
+            raise TypeError(f"points must be floating point, got {points.dtype}")
