@@ -9,7 +9,7 @@ from pointcmt.geometry.resample import require_count
 
 
 def sample_mesh(
-    mesh: Mesh, count: int, seed: int = 0
+    mesh: Mesh, count: int, seed: int | np.random.Generator = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Draw points uniformly by area, with the normals of their faces.
 
@@ -18,7 +18,7 @@ def sample_mesh(
     Args:
         mesh: the mesh.
         count: number of points.
-        seed: the same seed gives the same points.
+        seed: the same seed gives the same points; a generator is drawn from.
 
     Returns:
         Points (count, 3) and unit normals (count, 3), float64 like the vertices.

@@ -1,0 +1,78 @@
+"""`Shapes`: twelve classes of parametric objects, generated from a seed in seconds."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointcmt.data.dataset import CloudDataset
+from pointcmt.data.shapes import furniture, vessels
+from pointcmt.data.shapes.scan import scan
+from pointcmt.data.validate import SPLITS, require_split
+from pointcmt.errors import InputError
+from pointcmt.geometry import Mesh
+
+MAKERS: dict[str, Callable[[np.random.Generator], Mesh]] = {
+    "bench": furniture.bench,
+    "bottle": vessels.bottle,
+    "bowl": vessels.bowl,
+    "chair": furniture.chair,
+    "cup": vessels.cup,
+    "desk": furniture.desk,
+    "lamp": vessels.lamp,
+    "shelf": furniture.shelf,
+    "sofa": furniture.sofa,
+    "stool": furniture.stool,
+    "table": furniture.table,
+    "vase": vessels.vase,
+}
+SHAPES_CLASSES = tuple(MAKERS)
+PER_CLASS = {"train": 100, "test": 50}
+
+
+class Shapes(CloudDataset):
+    """Scanned-looking clouds of chairs, stools, tables and nine other kinds of objects.
+
+    Object `i` of a split depends on `(seed, split, i)` alone and has label `i % 12`: a larger set
+    begins with the smaller one. Clouds have y up and lie in the unit sphere.
+
+    Args:
+        split: `train` or `test`; they share no object.
+        per_class: objects a class; 100 for `train` and 50 for `test` by default.
+        points: points a cloud.
+        seed: another seed gives another data set of the same kind.
+
+    Raises:
+        InputError: a size is out of range.
+    """
+
+    def __init__(
+        self,
+        split: str = "train",
+        per_class: int | None = None,
+        points: int = 1024,
+        seed: int = 0,
+    ) -> None:
+        require_split(split)
+        size = PER_CLASS[split] if per_class is None else per_class
+        if not (1 <= size <= 100_000 and 2 <= points <= 100_000 and seed >= 0):
+            raise InputError(
+                f"Shapes: per_class={size}, points={points}, seed={seed}; a class needs 1 to "
+                "100000 objects, a cloud 2 to 100000 points, and the seed must not be negative"
+            )
+        self.split, self.seed = split, seed
+        n = size * len(MAKERS)
+        clouds = np.empty((n, points, 3), dtype=np.float32)
+        for i in range(n):
+            clouds[i] = scan(self.mesh(i), points, self._rng(i, stream=1))
+        labels: NDArray[np.int64] = np.arange(n) % len(MAKERS)
+        ids = [f"{SHAPES_CLASSES[k]}/{SHAPES_CLASSES[k]}_{i:05d}" for i, k in enumerate(labels)]
+        super().__init__(f"shapes-seed{seed}/{split}", SHAPES_CLASSES, clouds, labels, ids)
+
+    def mesh(self, index: int) -> Mesh:
+        """Return the mesh of object `index`, unscanned: upright (y), facing +z, not normalised."""
+        maker = MAKERS[SHAPES_CLASSES[index % len(MAKERS)]]
+        return maker(self._rng(index, stream=0))
+
+    def _rng(self, index: int, stream: int) -> np.random.Generator:
+        return np.random.default_rng((self.seed, SPLITS.index(self.split), index, stream))

@@ -1,0 +1,73 @@
+"""Turning a mesh into a cloud such as a scanner gives: one-sided, with holes, noise and clutter."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointcmt.geometry import Mesh, normalize, sample_mesh
+
+OVERSAMPLE = 2  # points drawn per point kept, so that occlusion has something to remove
+HIDDEN = -1e6  # log-weight of a point that is taken only when too few others are left
+
+
+def scan(mesh: Mesh, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Sample a mesh as a scanner would see it, and normalise the result into the unit sphere.
+
+    Surfaces turned away from the scanner are sampled thinly, up to 30 % of the object is cut off
+    behind a plane, two holes are left, part of the floor may be kept, and Gaussian noise of 0.5 to
+    2 % of the object's radius is added. The object is turned about the vertical by up to 30
+    degrees and leans a little.
+
+    Args:
+        mesh: y up, closed or open.
+        count: number of points.
+        rng: decides everything.
+
+    Returns:
+        (count, 3) float32, in random order.
+    """
+    raw, normals = sample_mesh(mesh, OVERSAMPLE * count, rng)
+    points = normalize(raw, "unit-sphere").astype(np.float64)
+    weights = _visibility(points, normals, rng)
+    keys = weights + rng.gumbel(size=len(points))  # a weighted draw without repetition
+    points = points[np.argpartition(-keys, count - 1)[:count]]
+    _add_floor(points, rng)
+    points += rng.uniform(0.005, 0.02) * rng.normal(size=points.shape)
+    return normalize(points @ _pose(rng), "unit-sphere")
+
+
+def _visibility(
+    points: NDArray[np.float64], normals: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return the log-weight (N,) with which each point is seen."""
+    facing = normals @ _direction(rng, rng.uniform(-0.2, 0.8))
+    weights = np.log(np.where(facing > 0, 0.3 + facing, rng.uniform(0.05, 0.3)))
+    depth = points @ _direction(rng, rng.uniform(-0.6, 0.6))
+    weights[depth > np.quantile(depth, 1 - rng.uniform(0, 0.3))] = HIDDEN
+    for center in points[rng.integers(len(points), size=2)]:
+        distance = np.linalg.norm(points - center, axis=1)
+        weights[distance < rng.uniform(0.05, 0.3)] = HIDDEN
+    return weights
+
+
+def _direction(rng: np.random.Generator, rise: float) -> NDArray[np.float64]:
+    angle, level = rng.uniform(0, 2 * np.pi), np.sqrt(1 - rise * rise)
+    return np.array([level * np.cos(angle), rise, level * np.sin(angle)])
+
+
+def _add_floor(points: NDArray[np.float64], rng: np.random.Generator) -> None:
+    """Replace up to a tenth of the points, in place, by points of the floor around the object."""
+    share = int(len(points) * max(0.0, rng.uniform(-0.1, 0.1)))
+    spread = rng.uniform(0.5, 1.1) * rng.uniform(-1, 1, (share, 2))
+    points[:share, 1] = points[:, 1].min()
+    points[:share, [0, 2]] = spread
+
+
+def _pose(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return a rotation (3, 3) to multiply from the right: about y, then a lean about x."""
+    turn, lean = rng.uniform(-np.pi / 6, np.pi / 6), rng.normal() * 0.05
+    cos, sin = np.cos(turn), np.sin(turn)
+    about_y = np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])
+    cos, sin = np.cos(lean), np.sin(lean)
+    about_x = np.array([[1, 0, 0], [0, cos, sin], [0, -sin, cos]])
+    rotation: NDArray[np.float64] = about_y @ about_x
+    return rotation
