@@ -9,14 +9,25 @@ from typing import Any, cast
 from torch import nn
 
 from pointcmt.errors import InputError
+from pointcmt.models.dgcnn import DGCNN
+from pointcmt.models.pointmlp import PointMLP, PointMLPElite
+from pointcmt.models.pointnet import PointNet
 from pointcmt.models.pointnet2 import PointNet2MSG, PointNet2SSG
+from pointcmt.models.pointnext import PointNeXtS
+from pointcmt.models.rscnn import RSCNN
 from pointcmt.models.student import Student
 
 __all__ = ["STUDENTS", "Student", "create_student"]
 
 STUDENTS: dict[str, Callable[..., Student]] = {
+    "pointnet": PointNet,
     "pointnet2-ssg": PointNet2SSG,
     "pointnet2-msg": PointNet2MSG,
+    "dgcnn": DGCNN,
+    "rscnn": RSCNN,
+    "pointmlp": PointMLP,
+    "pointmlp-elite": PointMLPElite,
+    "pointnext-s": PointNeXtS,
 }
 
 

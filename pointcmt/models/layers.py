@@ -1,6 +1,7 @@
 """Pieces that the students share: layers and shared MLPs over channels-last tensors (..., C)."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import cast
 
 import torch.nn.functional as F
@@ -57,7 +58,7 @@ class SharedMLP(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(
             MLPLayer(c_in, c_out, bias=bias, slope=s)
-            for c_in, c_out, s in zip(channels, channels[1:], slopes, strict=False)
+            for (c_in, c_out), s in zip(pairwise(channels), slopes, strict=True)
         )
 
     def __iter__(self) -> Iterator[MLPLayer]:

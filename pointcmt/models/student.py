@@ -1,6 +1,7 @@
 """What a student is: the protocol that PointCMT trains, and the base of the shipped students."""
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import torch
@@ -114,7 +115,7 @@ class PointStudent(nn.Module):
         self.feature_dim = widths[-1]
         self.hidden = nn.ModuleList(
             MLPLayer(c_in, c_out, bias=b, slope=slope)
-            for c_in, c_out, b in zip((pooled, *widths), widths, bias, strict=False)
+            for (c_in, c_out), b in zip(pairwise((pooled, *widths)), bias, strict=True)
         )
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(self.feature_dim, num_classes)

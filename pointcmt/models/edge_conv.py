@@ -1,0 +1,29 @@
+"""Edge convolution (DGCNN): a layer over the edges to a point's neighbours, then the maximum."""
+
+from torch import Tensor, nn
+
+from pointcmt.models.layers import MLPLayer, gather_points
+
+
+class EdgeConv(nn.Module):
+    """Linear map of (x_j - x_i, x_i), batch norm, activation, maximum over the neighbours j.
+
+    The map is linear, so with its weight in two halves (W_edge, W_own) it is
+    W_edge x_j + (W_own - W_edge) x_i: two maps of the points instead of one of all edges.
+
+    Args:
+        c_in: C, channels of a point.
+        c_out: channels of the result.
+        slope: see `MLPLayer`.
+    """
+
+    def __init__(self, c_in: int, c_out: int, *, slope: float) -> None:
+        super().__init__()
+        self.layer = MLPLayer(2 * c_in, c_out, slope=slope)
+
+    def forward(self, x: Tensor, index: Tensor) -> Tensor:
+        """Map features (B, N, C) with neighbours (B, N, k) to (B, N, C_out)."""
+        edge, own = self.layer.linear.weight.chunk(2, dim=1)  # (C_out, C) each
+        from_neighbour = gather_points(x @ edge.t(), index)  # (B, N, k, C_out)
+        edges = from_neighbour + (x @ (own - edge).t()).unsqueeze(2)
+        return self.layer.finish(edges).amax(dim=2)  # (B, N, C_out)

@@ -1,0 +1,166 @@
+"""PointMLP (Ma et al., ICLR 2022): residual MLPs on neighbourhoods, aligned by an affine map."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from pointcmt.models.layers import MLPLayer, activate, gather_points, scaled
+from pointcmt.models.student import HeadName, PointStudent
+from pointcmt.ops import farthest_point_sample, knn
+
+
+class ResidualMLP(nn.Module):
+    """Two layers and a shortcut: relu(x + layers(x)) on (..., C)."""
+
+    def __init__(self, channels: int, expansion: float) -> None:
+        super().__init__()
+        inner = int(channels * expansion)
+        self.first = MLPLayer(channels, inner)
+        self.second = MLPLayer(inner, channels, slope=1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block to (..., C)."""
+        return activate(self.second(self.first(x)) + x, 0.0)
+
+
+class GeometricAffine(nn.Module):
+    """Differences to the centre, scaled to unit deviation in each cloud, then a learnt affine map.
+
+    One standard deviation is taken over all differences of a cloud, as the authors' corrected
+    release does. Their first release took it over the whole batch, so that a prediction depended
+    on the other clouds in the batch.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.ones(channels))
+        self.beta = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, neighbours: Tensor, centres: Tensor) -> Tensor:
+        """Map neighbours (B, M, k, C) and centres (B, M, C) to (B, M, k, C)."""
+        difference = neighbours - centres.unsqueeze(2)
+        deviation = difference.flatten(1).std(dim=1) + 1e-5  # (B,)
+        return difference * (self.alpha / deviation[:, None])[:, None, None, :] + self.beta
+
+
+class Stage(nn.Module):
+    """Halve the points: group k nearest neighbours, align, transfer, residual MLPs, maximum, again.
+
+    Args:
+        centres: M.
+        k: neighbours.
+        c_in: C.
+        c_out: channels of the result.
+        before: residual blocks before the maximum.
+        after: residual blocks behind it.
+        expansion: see `ResidualMLP`.
+    """
+
+    def __init__(
+        self,
+        centres: int,
+        k: int,
+        c_in: int,
+        c_out: int,
+        *,
+        before: int,
+        after: int,
+        expansion: float,
+    ) -> None:
+        super().__init__()
+        self.centres = centres
+        self.k = k
+        self.affine = GeometricAffine(c_in)
+        self.transfer = MLPLayer(2 * c_in, c_out)
+        self.before = nn.Sequential(*(ResidualMLP(c_out, expansion) for _ in range(before)))
+        self.after = nn.Sequential(*(ResidualMLP(c_out, expansion) for _ in range(after)))
+
+    def forward(self, xyz: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (B, N, 3) and (B, N, C) to (B, M, 3) and (B, M, C_out)."""
+        chosen = farthest_point_sample(xyz, self.centres)  # (B, M)
+        centre_xyz, centre = gather_points(xyz, chosen), gather_points(features, chosen)
+        neighbours = gather_points(features, knn(centre_xyz, xyz, self.k))  # (B, M, k, C)
+        aligned = self.affine(neighbours, centre)
+        local, own = self.transfer.linear.weight.chunk(2, dim=1)  # (C_out, C) each
+        x = aligned @ local.t() + (centre @ own.t()).unsqueeze(2)  # (B, M, k, C_out)
+        x = self.before(self.transfer.finish(x)).amax(dim=2)  # (B, M, C_out)
+        return centre_xyz, self.after(x)
+
+
+class PointMLP(PointStudent):
+    """PointMLP: an embedding and four stages that halve the points and double the channels.
+
+    With 40 classes it has 13,116,392 parameters, with the original head 13,238,504 (published:
+    13.24M). The 12.6M of the PointCMT paper's Table 1 is quoted from the PointMLP paper and fits
+    the network without any head (12,570,560 here).
+
+    Args:
+        num_classes: C.
+        channels: of a point, all embedded; neighbours are found by xyz alone.
+        feature_dim: length of the global feature with the "pointcmt" head.
+        width: multiplies the channels before the head.
+        head: see `PointStudent`.
+        centres: how many points each stage samples; the first is the fewest points of a cloud.
+        k: neighbours.
+        dropout: probability in the head.
+    """
+
+    EMBEDDING: ClassVar[int] = 64
+    GROWTH: ClassVar[tuple[int, ...]] = (2, 2, 2, 2)
+    BLOCKS: ClassVar[tuple[int, ...]] = (2, 2, 2, 2)
+    EXPANSION: ClassVar[float] = 1.0
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        channels: int = 3,
+        feature_dim: int = 512,
+        width: float = 1.0,
+        head: HeadName = "pointcmt",
+        centres: Sequence[int] = (512, 256, 128, 64),
+        k: int = 24,
+        dropout: float = 0.5,
+    ) -> None:
+        widths = [scaled(self.EMBEDDING, width)]
+        for growth in self.GROWTH:
+            widths.append(widths[-1] * growth)
+        super().__init__(
+            num_classes,
+            channels=channels,
+            min_points=max(centres[0], k),
+            pooled=widths[-1],
+            feature_dim=feature_dim,
+            head=head,
+            biases=(True, True),
+            dropout=dropout,
+        )
+        self.embedding = MLPLayer(channels, widths[0])
+        self.stages = nn.ModuleList(
+            Stage(m, k, c_in, c_out, before=n, after=n, expansion=self.EXPANSION)
+            for m, (c_in, c_out), n in zip(centres, pairwise(widths), self.BLOCKS, strict=True)
+        )
+
+    def embed(self, points: Tensor) -> Tensor:
+        """Map (B, N, channels) to (B, 1024 * width)."""
+        xyz, x = points[..., :3].contiguous(), self.embedding(points)
+        for stage in self.stages:
+            xyz, x = stage(xyz, x)  # (B, M, 3), (B, M, C)
+        pooled: Tensor = x.amax(dim=1)
+        return pooled
+
+
+class PointMLPElite(PointMLP):
+    """The light PointMLP: half the channels, bottleneck blocks and fewer of them.
+
+    With 40 classes it has 594,120 parameters, with the original head 716,232 (published: 0.72M;
+    0.68M in the PointMLP paper).
+    """
+
+    EMBEDDING = 32
+    GROWTH = (2, 2, 2, 1)
+    BLOCKS = (1, 1, 2, 1)
+    EXPANSION = 0.25

@@ -1,0 +1,216 @@
+"""What every shipped student promises."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from pointcmt.errors import InputError
+from pointcmt.models import STUDENTS, Student, create_student
+
+CLASSES = 5
+POINTS = 48
+SMALL: dict[str, dict[str, Any]] = {
+    "pointnet": {},
+    "pointnet2-ssg": {"centres": (24, 8)},
+    "pointnet2-msg": {"centres": (24, 8)},
+    "dgcnn": {"k": 8},
+    "rscnn": {"centres": (24, 8)},
+    "pointmlp": {"centres": (24, 16, 8, 4), "k": 4},
+    "pointmlp-elite": {"centres": (24, 16, 8, 4), "k": 4},
+    "pointnext-s": {"centres": (24, 16, 8, 4)},
+}
+EVERY = pytest.mark.parametrize("name", sorted(STUDENTS))
+
+
+def small(name: str, **options: Any) -> Any:
+    torch.manual_seed(0)
+    return create_student(name, CLASSES, **{"width": 0.25, **SMALL[name], **options})
+
+
+def clouds(batch: int, channels: int = 3, seed: int = 0) -> torch.Tensor:
+    return torch.randn(batch, POINTS, channels, generator=torch.Generator().manual_seed(seed)) / 5
+
+
+def stir_statistics(student: torch.nn.Module) -> None:
+    """Give every batch norm statistics and an affine map of its own, negative scales too."""
+    generator = torch.Generator().manual_seed(1)
+    for module in student.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            torch.nn.init.normal_(module.get_buffer("running_mean"), 0, 0.3, generator=generator)
+            torch.nn.init.uniform_(module.get_buffer("running_var"), 0.5, 2, generator=generator)
+            torch.nn.init.normal_(module.weight, 0.5, 1, generator=generator)
+            torch.nn.init.normal_(module.bias, 0, 0.3, generator=generator)
+
+
+@EVERY
+def test_every_student_keeps_the_protocol(name: str) -> None:
+    student = small(name)
+    assert isinstance(student.classifier, torch.nn.Linear)
+    assert isinstance(student, Student)
+    assert (student.num_classes, student.feature_dim) == (CLASSES, 512)
+    assert student.min_points <= POINTS
+
+
+@EVERY
+@pytest.mark.parametrize("head", ["pointcmt", "original"])
+def test_forward_is_classify_after_encode(name: str, head: str) -> None:
+    student = small(name, head=head).eval()
+    features = student.encode(clouds(2))
+    assert features.shape == (2, student.feature_dim)
+    logits = student(clouds(2))
+    assert logits.shape == (2, CLASSES)
+    torch.testing.assert_close(logits, student.classify(features))
+
+
+@EVERY
+def test_prediction_of_a_cloud_does_not_depend_on_its_batch(name: str) -> None:
+    student = small(name).eval()
+    stir_statistics(student)
+    together = student(clouds(3))
+    alone = torch.cat([student(cloud[None]) for cloud in clouds(3)])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+@EVERY
+def test_order_of_the_points_does_not_matter(name: str) -> None:
+    """The first point stays first: farthest point sampling starts from it.
+
+    Ball query takes the first k in index order, so the clouds here fit into one ball whole.
+    """
+    student = small(name).eval().double()
+    stir_statistics(student)
+    points = clouds(2).double() / 15
+    order = torch.cat((torch.zeros(1, dtype=torch.long), 1 + torch.randperm(POINTS - 1)))
+    if name.startswith("pointnet2"):
+        for level in student.levels:
+            for scale in level.scales:
+                scale.k = POINTS
+    elif name == "pointnext-s":
+        for level in student.levels:
+            level.local.k = POINTS
+    torch.testing.assert_close(student(points), student(points[:, order]))
+
+
+@EVERY
+def test_gradients_reach_every_parameter(name: str) -> None:
+    student = small(name, head="original", channels=6).train()
+    student(clouds(4, channels=6)).square().sum().backward()
+    for key, parameter in student.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.isfinite().all(), key
+        before_norm = key.endswith("linear.bias")  # a constant that the batch norm takes away
+        assert before_norm or parameter.grad.abs().sum() > 0, key
+
+
+@EVERY
+def test_a_few_steps_fit_a_batch(name: str) -> None:
+    student = small(name, dropout=0.0).train()
+    points, labels = clouds(CLASSES), torch.arange(CLASSES)
+    optimiser = torch.optim.Adam(student.parameters(), 3e-3)
+    losses = []
+    for _ in range(12):
+        loss = torch.nn.functional.cross_entropy(student(points), labels)
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+
+
+@EVERY
+def test_extra_channels_are_read(name: str) -> None:
+    student = small(name, channels=6).eval()
+    points = clouds(2, channels=6)
+    changed = points.clone()
+    changed[..., 5] += 1
+    assert not torch.allclose(student(points), student(changed))
+    with pytest.raises(ValueError, match=r"\(B, N, 6\).*got \(2, 48, 3\)"):
+        student(points[..., :3])
+
+
+@EVERY
+def test_wrong_points_are_refused_with_a_reason(name: str) -> None:
+    student = small(name)
+    with pytest.raises(ValueError, match=r"\(B, N, 3\).*got \(48, 3\)"):
+        student(clouds(1)[0])
+    with pytest.raises(TypeError, match="floating point, got"):
+        student(torch.zeros(2, POINTS, 3, dtype=torch.long))
+    if student.min_points > 1:
+        few = student.min_points - 1
+        with pytest.raises(ValueError, match=f"at least {few + 1} points .* got {few}"):
+            student(clouds(2)[:, :few])
+
+
+@EVERY
+@pytest.mark.parametrize("points", [64, 200])
+def test_any_number_of_points_from_the_least_is_taken(name: str, points: int) -> None:
+    student = small(name).eval()
+    for count in (student.min_points, points):
+        assert student(torch.rand(1, count, 3)).isfinite().all()
+
+
+@EVERY
+def test_coinciding_points_give_finite_logits_and_gradients(name: str) -> None:
+    student = small(name).train()
+    student(torch.cat((clouds(2), torch.zeros(1, POINTS, 3)))).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in student.parameters())
+
+
+PUBLISHED = [
+    # name, options, parameters here at 40 classes, millions published
+    ("pointnet", {"head": "original"}, 3_471_473, 3.47),
+    ("pointnet2-msg", {}, 1_621_512, 1.62),
+    ("pointnet2-ssg", {"head": "original", "bias": True}, 1_475_688, 1.48),
+    ("pointnet2-msg", {"head": "original", "bias": True}, 1_747_368, 1.75),
+    ("dgcnn", {}, 1_687_976, 1.68),
+    ("dgcnn", {"head": "original"}, 1_809_576, 1.81),
+    ("rscnn", {}, 1_168_129, 1.17),
+    ("pointmlp", {"head": "original"}, 13_238_504, 13.24),
+    ("pointmlp-elite", {"head": "original"}, 716_232, 0.72),
+    ("pointnext-s", {"head": "original"}, 1_373_512, 1.374),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "count", "millions"), PUBLISHED)
+def test_parameter_counts_are_the_published_ones(
+    name: str, options: dict[str, Any], count: int, millions: float
+) -> None:
+    student = create_student(name, 40, **options)
+    assert sum(p.numel() for p in student.parameters()) == count
+    assert math.isclose(count / 1e6, millions, rel_tol=0.006)
+
+
+def test_published_count_of_the_scanobjectnn_pointnext() -> None:
+    student = create_student("pointnext-s", 15, channels=4, head="original")
+    assert round(sum(p.numel() for p in student.parameters()) / 1e6, 3) == 1.367
+
+
+def test_half_width_makes_a_small_student() -> None:
+    student = create_student("pointnet2-ssg", 40, width=0.5)
+    assert sum(p.numel() for p in student.parameters()) == 486_600
+    assert student.feature_dim == 512
+
+
+def test_feature_length_can_be_chosen() -> None:
+    assert small("pointnet2-ssg", feature_dim=96).encode(clouds(2)).shape == (2, 96)
+
+
+def test_unknown_student_is_refused_with_the_names_and_the_nearest() -> None:
+    with pytest.raises(InputError, match="use 'pointnet2-ssg', or one of pointnet, ") as error:
+        create_student("pointnet2-sgg", 40)
+    assert all(name in str(error.value) for name in STUDENTS)
+
+
+def test_unknown_option_is_refused_with_the_nearest() -> None:
+    with pytest.raises(InputError, match="no option 'widht': use 'width'"):
+        create_student("dgcnn", 40, widht=2)
+
+
+@pytest.mark.parametrize(
+    "options", [{"head": "long"}, {"channels": 2}, {"centres": (512,)}, {"neighbours": ((16,),)}]
+)
+def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="'pointnet2-ssg' cannot be built"):
+        create_student("pointnet2-ssg", 40, **options)
