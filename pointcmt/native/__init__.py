@@ -1,1 +1,209 @@
-"""The ops for numpy arrays, in C++ behind a plain C ABI; needs no torch."""
+"""The ops for numpy arrays, in C++ behind a plain C ABI; needs no torch.
+
+Where the library was not built, numpy (for the matching: scipy) computes the same indices more
+slowly, after one `MissingFaceWarning`. Arrays may have any floating dtype and layout; the sampling
+and neighbour ops compare squared distances in float32, the matching is computed in float64.
+
+`threads` is the number of threads to use; by default OMP_NUM_THREADS, else all processors at hand.
+The result does not depend on it.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointcmt.native import checks, library, plain
+from pointcmt.native.library import MissingFaceWarning, instruction_set
+
+__all__ = [
+    "MissingFaceWarning",
+    "available",
+    "ball_query",
+    "emd_matching",
+    "emd_prices",
+    "farthest_point_sample",
+    "instruction_set",
+    "knn",
+]
+
+Floats = NDArray[np.floating[Any]]
+Indices = NDArray[np.int64]
+
+
+def available() -> bool:
+    """Whether the compiled library is here."""
+    return library.load() is not None
+
+
+def farthest_point_sample(xyz: Floats, m: int, threads: int | None = None) -> Indices:
+    """Choose m points, starting with point 0, each the farthest from those chosen before.
+
+    Args:
+        xyz: (B, N, 3) points.
+        m: how many to choose, 1 <= m <= N.
+        threads: see the module.
+
+    Returns:
+        (B, m) indices; where distances are equal the lowest index is chosen.
+
+    Raises:
+        ValueError: a shape or a number is out of range, or xyz is not finite.
+        TypeError: xyz is not a floating array, or m is not a whole number.
+    """
+    _floating(xyz=xyz)
+    checks.farthest_point_sample(xyz, m)
+    _finite(xyz=xyz)
+    xyz = library.dense(xyz, np.float32)
+    if not _compiled():
+        return plain.farthest_point_sample(xyz, m)
+    batch, points, _ = xyz.shape
+    chosen = np.empty((batch, m), np.int64)
+    library.call("farthest_point_sample", xyz, batch, points, m, chosen, _threads(threads))
+    return chosen
+
+
+def ball_query(
+    xyz: Floats, centers: Floats, radius: float, k: int, threads: int | None = None
+) -> Indices:
+    """Find the first k points, in index order, within a radius of each centre.
+
+    Args:
+        xyz: (B, N, 3) points, N >= 1.
+        centers: (B, M, 3) centres.
+        radius: zero or more; a point is within when its squared distance is below
+            float32(radius) squared.
+        k: how many to find, at least 1; it may exceed N.
+        threads: see the module.
+
+    Returns:
+        (B, M, k) indices; too few are padded with the first, none with the nearest point.
+
+    Raises:
+        ValueError: a shape or a number is out of range, or an array is not finite.
+        TypeError: an array is not floating, or k is not a whole number.
+    """
+    _floating(xyz=xyz, centers=centers)
+    checks.ball_query(xyz, centers, radius, k)
+    _finite(xyz=xyz, centers=centers)
+    xyz, centers = library.dense(xyz, np.float32), library.dense(centers, np.float32)
+    if not _compiled():
+        return plain.ball_query(xyz, centers, radius, k)
+    batch, points, _ = xyz.shape
+    found = np.empty((*centers.shape[:2], k), np.int64)
+    sizes = (batch, points, centers.shape[1])
+    library.call("ball_query", xyz, centers, *sizes, radius, k, found, _threads(threads))
+    return found
+
+
+def knn(query: Floats, points: Floats, k: int, threads: int | None = None) -> Indices:
+    """Find the k nearest points of each query, nearest first.
+
+    Args:
+        query: (B, M, C) queries, C >= 1.
+        points: (B, N, C) points.
+        k: how many to find, 1 <= k <= N.
+        threads: see the module.
+
+    Returns:
+        (B, M, k) indices; where distances are equal the lower index comes first.
+
+    Raises:
+        ValueError: a shape or a number is out of range, or an array is not finite.
+        TypeError: an array is not floating, or k is not a whole number.
+    """
+    _floating(query=query, points=points)
+    checks.knn(query, points, k)
+    _finite(query=query, points=points)
+    query, points = library.dense(query, np.float32), library.dense(points, np.float32)
+    if not _compiled():
+        return plain.knn(query, points, k)
+    batch, queries, coordinates = query.shape
+    found = np.empty((batch, queries, k), np.int64)
+    sizes = (batch, queries, points.shape[1], coordinates)
+    library.call("knn", query, points, *sizes, k, found, _threads(threads))
+    return found
+
+
+def emd_matching(x: Floats, y: Floats, threads: int | None = None) -> Indices:
+    """Find the bijection from x to y of least total Euclidean distance.
+
+    Args:
+        x: (B, N, 3) points; float64 is used as it is.
+        y: (B, N, 3) points.
+        threads: see the module.
+
+    Returns:
+        (B, N) indices: x[b, i] goes to y[b, match[b, i]].
+
+    Raises:
+        ValueError: the shapes differ or are not (B, N, 3), or an array is not finite.
+        TypeError: an array is not floating.
+        ImportError: neither the compiled library nor scipy is installed.
+    """
+    x, y = _pair(x, y)
+    if not _compiled():
+        return plain.emd_matching(x, y)
+    return _match(x, y, None, threads)
+
+
+def emd_prices(x: Floats, y: Floats, threads: int | None = None) -> tuple[Indices, Floats]:
+    """The matching with the prices that prove it optimal.
+
+    With p the prices, `sum_i min_j(|x_i - y_j| + p_j) - sum_j p_j` is a lower bound on the cost of
+    every bijection, whatever p is; these make it equal to the matching's cost, up to rounding.
+
+    Returns:
+        (B, N) indices and (B, N) float64 prices in the unit of the coordinates.
+
+    Raises:
+        RuntimeError: the compiled library is missing.
+        ValueError, TypeError: as `emd_matching`.
+    """
+    x, y = _pair(x, y)
+    if not available():
+        raise RuntimeError("emd_prices needs pointcmt's compiled library")
+    prices = np.empty(x.shape[:2], np.float64)
+    return _match(x, y, prices, threads), prices
+
+
+def _pair(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    _floating(x=x, y=y)
+    checks.emd_matching(x, y)
+    _finite(x=x, y=y)
+    dtype = np.float64 if np.float64 in (x.dtype, y.dtype) else np.float32
+    return library.dense(x, dtype), library.dense(y, dtype)
+
+
+def _match(
+    x: Floats, y: Floats, prices: NDArray[np.float64] | None, threads: int | None
+) -> Indices:
+    name = "match_double" if x.dtype == np.float64 else "match_float"
+    matching = np.empty(x.shape[:2], np.int64)
+    library.call(name, x, y, *x.shape[:2], matching, prices, _threads(threads))
+    return matching
+
+
+def _compiled() -> bool:
+    if available():
+        return True
+    library.warn_missing()
+    return False
+
+
+def _threads(asked: int | None) -> int:
+    return library.default_threads() if asked is None else max(1, checks.whole("threads", asked))
+
+
+def _floating(**arrays: Floats) -> None:
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"{name} must be a numpy array, not {type(array).__name__}")
+        if not np.issubdtype(array.dtype, np.floating):
+            raise TypeError(f"{name} must hold floating-point numbers, not {array.dtype}")
+
+
+def _finite(**arrays: Floats) -> None:
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} must be finite, but holds NaN or infinity")

@@ -1,0 +1,117 @@
+#include "emd.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+namespace pointcmt {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kFirstEps = 0.015;  // of the diagonal
+constexpr double kNearEps = 0.2;     // of the mean distance to the nearest point
+constexpr double kLastEps = 2e-4;    // of the diagonal
+constexpr double kEpsRatio = 5;
+constexpr int kPassesWithoutEps = 2;
+
+}  // namespace
+
+template <typename Real>
+void Matcher::solve(const Real* x, const Real* y, int64_t n, int64_t* match, double* prices) {
+  n_ = static_cast<int32_t>(n);
+  if (n > 1 && load(x, y)) {
+    this->match();
+    std::copy_n(column_.begin(), n, match);
+    if (prices) {
+      std::transform(price_.begin(), price_.end(), prices, [&](double p) { return p / scale_; });
+    }
+  } else {
+    std::iota(match, match + n, int64_t{0});
+    if (prices) std::fill_n(prices, n, 0.0);
+  }
+}
+
+template void Matcher::solve(const float*, const float*, int64_t, int64_t*, double*);
+template void Matcher::solve(const double*, const double*, int64_t, int64_t*, double*);
+
+// Scales by a power of two, which is exact, so that the diagonal of the common box lies in [1, 2).
+template <typename Real>
+bool Matcher::load(const Real* x, const Real* y) {
+  double low[3], high[3], largest = 0;
+  for (int axis = 0; axis < 3; ++axis) {
+    low[axis] = kInfinity, high[axis] = -kInfinity;
+    for (const Real* of : {x, y}) {
+      for (int32_t i = 0; i < n_; ++i) {
+        const double value = of[3 * i + axis];
+        low[axis] = std::min(low[axis], value), high[axis] = std::max(high[axis], value);
+      }
+    }
+    largest = std::max({largest, std::abs(low[axis]), std::abs(high[axis])});
+  }
+  if (largest == 0) return false;
+  const auto power = [](double of) { return std::clamp(-std::ilogb(of), -1021, 1021); };
+  const double coarse = std::ldexp(1.0, power(largest));
+  diagonal_ = std::hypot(high[0] * coarse - low[0] * coarse, high[1] * coarse - low[1] * coarse,
+                         high[2] * coarse - low[2] * coarse);
+  if (diagonal_ == 0) return false;
+  const int fine = power(diagonal_);
+  diagonal_ = std::ldexp(diagonal_, fine);
+  scale_ = std::ldexp(1.0, std::clamp(power(largest) + fine, -1021, 1021));
+
+  const int64_t room = padded(n_);
+  x_.resize(3 * n_), y_.resize(3 * n_);
+  for (int axis = 0; axis < 3; ++axis) {
+    const double middle = (low[axis] / 2 + high[axis] / 2) * scale_;
+    xf_[axis].assign(room, INFINITY), yf_[axis].assign(room, INFINITY);
+    for (int32_t i = 0; i < n_; ++i) {
+      x_[3 * i + axis] = x[3 * i + axis] * scale_, y_[3 * i + axis] = y[3 * i + axis] * scale_;
+      xf_[axis][i] = static_cast<float>(x_[3 * i + axis] - middle);
+      yf_[axis][i] = static_cast<float>(y_[3 * i + axis] - middle);
+    }
+  }
+  return true;
+}
+
+void Matcher::match() {
+  column_.assign(n_, kNone), row_.assign(n_, kNone), paid_.resize(n_);
+  listed_.resize(int64_t{n_} * kList), listed_cost_.resize(int64_t{n_} * kList);
+  length_.assign(n_, 0), bound_.assign(n_, -kInfinity);
+  value_.resize(padded(n_)), found_.resize(padded(n_) + kSelectRoom), entries_.reserve(n_);
+  queue_.resize(n_), waiting_ = n_;
+  std::iota(queue_.begin(), queue_.end(), 0);
+  reduce_columns();
+
+  const double last = kLastEps * diagonal_;
+  double eps = std::clamp(kNearEps * near_, last, kFirstEps * diagonal_);
+  for (auction(eps); eps > last; auction(eps)) {
+    eps = std::max(eps / kEpsRatio, last);
+    free_violators(eps);
+  }
+  free_violators(0);
+  for (int i = 0; i < kPassesWithoutEps; ++i) pass_without_eps();
+  augment();
+}
+
+void Matcher::reduce_columns() {
+  price_.resize(n_), price32_.assign(padded(n_), std::numeric_limits<float>::infinity());
+  const Planes rows{xf_[0].data(), xf_[1].data(), xf_[2].data()};
+  double sum = 0;
+  highest_ = 0;
+  for (int32_t j = 0; j < n_; ++j) {
+    const float squared = kernels().nearest({yf_[0][j], yf_[1][j], yf_[2][j]}, rows, padded(n_));
+    price32_[j] = -std::sqrt(squared);
+    price_[j] = price32_[j];
+    sum -= price_[j];
+    highest_ = std::max(highest_, -price_[j]);
+  }
+  near_ = sum / n_;
+}
+
+double Matcher::cost(int32_t row, int32_t column) const {
+  const double *a = &x_[3 * int64_t{row}], *b = &y_[3 * int64_t{column}];
+  const double dx = a[0] - b[0], dy = a[1] - b[1], dz = a[2] - b[2];
+  return std::sqrt(dx * dx + dy * dy + dz * dz);
+}
+
+}  // namespace pointcmt

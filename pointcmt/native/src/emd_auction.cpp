@@ -1,0 +1,128 @@
+#include <algorithm>
+#include <limits>
+
+#include "emd.h"
+
+namespace pointcmt {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr int kBidsPerPoint = 64;  // a phase that needs more has too small an eps
+constexpr double kEpsGrowth = 4;
+
+}  // namespace
+
+// What a float32 value of a scan may be off by, with room to spare: a few roundings of coordinates
+// and distances (at most about 2e-7 of the diagonal), one of the price and one of the sum.
+double Matcher::slack() const { return 1e-6 * diagonal_ + 2.5e-7 * highest_; }
+
+void Matcher::build_list(int32_t row) {
+  const double slack = this->slack();
+  const Kernels& kernel = kernels();
+  const Scan scan = kernel.scan(point(row), columns(), price32_.data(), padded(n_), kRank,
+                                value_.data());
+  // Even when all values tie, the least of them gets onto the list.
+  const float limit = std::max(scan.limit, static_cast<float>(scan.least + 4 * slack));
+  const int64_t count = kernel.select(value_.data(), padded(n_), limit, found_.data());
+  entries_.clear();
+  for (int64_t i = 0; i < count; ++i) {
+    entries_.push_back({cost(row, found_[i]) + price_[found_[i]], found_[i]});
+  }
+  double bound = limit - slack;
+  if (count > kList) {
+    std::nth_element(entries_.begin(), entries_.begin() + kList, entries_.end());
+    bound = std::min(bound, entries_[kList].value);
+  }
+  bound_[row] = bound;
+  length_[row] = static_cast<int32_t>(std::min<int64_t>(count, kList));
+  for (int32_t i = 0; i < length_[row]; ++i) {
+    listed_[int64_t{row} * kList + i] = entries_[i].index;
+    listed_cost_[int64_t{row} * kList + i] = cost(row, entries_[i].index);
+  }
+}
+
+Matcher::Choice Matcher::best_listed(int32_t row) const {
+  const int32_t* index = &listed_[int64_t{row} * kList];
+  const double* cost = &listed_cost_[int64_t{row} * kList];
+  Choice best{kInfinity, kInfinity, kNone, 0};
+  for (int32_t i = 0; i < length_[row]; ++i) {
+    const double value = cost[i] + price_[index[i]];
+    best.second = std::min(best.second, std::max(best.first, value));
+    if (value < best.first) best.first = value, best.column = index[i], best.cost = cost[i];
+  }
+  return best;
+}
+
+Matcher::Choice Matcher::choose(int32_t row) {
+  Choice best = best_listed(row);
+  if (best.first > bound_[row]) {
+    build_list(row);
+    best = best_listed(row);
+  }
+  best.second = std::min(best.second, bound_[row]);
+  return best;
+}
+
+void Matcher::raise(int32_t column, double by) {
+  price_[column] += by;
+  price32_[column] = static_cast<float>(price_[column]);
+  highest_ = std::max(highest_, price_[column]);
+}
+
+// Returns the row that loses the column, or kNone.
+int32_t Matcher::assign(int32_t row, const Choice& choice) {
+  const int32_t loser = row_[choice.column];
+  if (loser != kNone) column_[loser] = kNone;
+  row_[choice.column] = row;
+  column_[row] = choice.column;
+  paid_[row] = choice.cost;
+  return loser;
+}
+
+// Gauss-Seidel bidding, first in, first out; ends with every row assigned within eps of its best.
+void Matcher::auction(double eps) {
+  int64_t left = int64_t{kBidsPerPoint} * n_;
+  int32_t head = 0, tail = waiting_ % n_;
+  while (waiting_) {
+    const int32_t row = queue_[head];
+    head = head + 1 == n_ ? 0 : head + 1;
+    --waiting_;
+    const Choice best = choose(row);
+    raise(best.column, best.second - best.first + eps);
+    const int32_t loser = assign(row, best);
+    if (loser != kNone) {
+      queue_[tail] = loser;
+      tail = tail + 1 == n_ ? 0 : tail + 1;
+      ++waiting_;
+    }
+    if (--left == 0) eps *= kEpsGrowth, left = int64_t{kBidsPerPoint} * n_;
+  }
+}
+
+// Queues the rows whose column costs them more than eps above their best.
+void Matcher::free_violators(double eps) {
+  for (int32_t row = 0; row < n_; ++row) {
+    if (paid_[row] + price_[column_[row]] <= choose(row).first + eps) continue;
+    row_[column_[row]] = kNone;
+    column_[row] = kNone;
+    queue_[waiting_++] = row;
+  }
+}
+
+// Lets every queued row bid once without eps, which keeps all pairs tight; queues who lost.
+void Matcher::pass_without_eps() {
+  const int32_t bidders = waiting_;
+  waiting_ = 0;
+  for (int32_t i = 0; i < bidders; ++i) {
+    const int32_t row = queue_[i];
+    const Choice best = choose(row);
+    int32_t loser = row;
+    if (best.second > best.first || row_[best.column] == kNone) {
+      raise(best.column, best.second - best.first);
+      loser = assign(row, best);
+    }
+    if (loser != kNone) queue_[waiting_++] = loser;
+  }
+}
+
+}  // namespace pointcmt

@@ -1,0 +1,76 @@
+// The inner loops, compiled once for each instruction set and chosen at run time.
+#pragma once
+
+#include <cstdint>
+
+namespace pointcmt {
+
+// Rows of points are padded to a multiple of kPad, with coordinates of infinity.
+constexpr int64_t kPad = 32;
+constexpr int64_t kSelectRoom = 16;
+constexpr int64_t kQueries = 4;
+
+inline int64_t padded(int64_t n) { return (n + kPad - 1) / kPad * kPad; }
+
+struct Point {
+  float x, y, z;
+};
+
+// Coordinates by plane.
+struct Planes {
+  const float *x, *y, *z;
+};
+
+struct Scan {
+  float least;  // the least value
+  float limit;  // at least `rank` values are not above it, and seldom many more
+};
+
+// In all that follows n is a multiple of kPad.
+struct Kernels {
+  const char* name;
+
+  // The least squared distance from q to n points.
+  float (*nearest)(Point q, Planes to, int64_t n);
+
+  // value[j] = |q - to[j]| + price[j] for j < n; 1 <= rank <= 32.
+  Scan (*scan)(Point q, Planes to, const float* price, int64_t n, int rank, float* value);
+
+  // Writes every j < n with value[j] < limit, in order, and returns how many. `to` needs room for
+  // n + kSelectRoom.
+  int64_t (*select)(const float* value, int64_t n, float limit, int32_t* to);
+
+  // Writes m points, each the farthest from those before, starting with 0. `distance` has room for
+  // padded(n) numbers; here n need not be a multiple.
+  void (*farthest)(Planes of, int64_t n, int64_t m, float* distance, int64_t* to);
+
+  // Writes the first k points with a squared distance below `limit`; then repeats the first of
+  // them, or, when there is none, the nearest.
+  void (*within)(Point q, Planes to, int64_t n, float limit, int64_t k, int64_t* found);
+
+  // Squared distances (rows, n) of 1 to kQueries queries (rows, c) to points packed as
+  // (n / kPad, c, kPad).
+  void (*distances)(const float* query, int64_t rows, const float* packed, int64_t n, int64_t c,
+                    float* value);
+
+  // A number that at least k of n values do not exceed, and seldom many more than k.
+  float (*bar)(const float* value, int64_t n, int64_t k);
+};
+
+namespace baseline {
+extern const Kernels kernels;
+}
+namespace avx2 {
+extern const Kernels kernels;
+}
+namespace avx512 {
+extern const Kernels kernels;
+}
+
+// The best set for this processor, or the one asked for by `choose_kernels`.
+const Kernels& kernels();
+
+// Chooses by name among those this processor runs; returns false when there is none such.
+bool choose_kernels(const char* name);
+
+}  // namespace pointcmt

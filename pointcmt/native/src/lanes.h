@@ -1,0 +1,78 @@
+// Sixteen float32 lanes: one AVX-512 register, two of AVX2, four of SSE2 or NEON.
+// GCC and Clang lower the operators to what the translation unit is compiled for.
+#pragma once
+
+#include <cstdint>
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace pointcmt {
+namespace {
+
+constexpr int kLanes = 16;
+
+typedef float Lanes __attribute__((vector_size(64), aligned(4), may_alias));
+
+inline Lanes splat(float value) { return value - Lanes{}; }
+
+inline Lanes load(const float* from) { return *reinterpret_cast<const Lanes*>(from); }
+
+inline void store(float* to, Lanes value) { *reinterpret_cast<Lanes*>(to) = value; }
+
+inline Lanes smaller(Lanes a, Lanes b) { return a < b ? a : b; }
+
+inline Lanes larger(Lanes a, Lanes b) { return a > b ? a : b; }
+
+inline float smallest(Lanes a) {
+  float best = a[0];
+  for (int i = 1; i < kLanes; ++i) best = a[i] < best ? a[i] : best;
+  return best;
+}
+
+inline float largest(Lanes a) {
+  float best = a[0];
+  for (int i = 1; i < kLanes; ++i) best = a[i] > best ? a[i] : best;
+  return best;
+}
+
+// Bit i is set where value[i] < limit.
+inline uint32_t below(const float* value, float limit) {
+#if defined(__AVX512F__)
+  return _mm512_cmp_ps_mask(_mm512_loadu_ps(value), _mm512_set1_ps(limit), _CMP_LT_OQ);
+#elif defined(__AVX2__)
+  const __m256 bar = _mm256_set1_ps(limit);
+  const int low = _mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(value), bar, _CMP_LT_OQ));
+  const int high = _mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(value + 8), bar, _CMP_LT_OQ));
+  return static_cast<uint32_t>(low | high << 8);
+#elif defined(__SSE2__)
+  uint32_t mask = 0;
+  for (int i = 0; i < kLanes; i += 4) {
+    const __m128 under = _mm_cmplt_ps(_mm_loadu_ps(value + i), _mm_set1_ps(limit));
+    mask |= static_cast<uint32_t>(_mm_movemask_ps(under)) << i;
+  }
+  return mask;
+#else
+  uint32_t mask = 0;
+  for (int i = 0; i < kLanes; ++i) mask |= static_cast<uint32_t>(value[i] < limit) << i;
+  return mask;
+#endif
+}
+
+// Writes first + i for every bit i of the mask, in order; returns the end. May write kLanes numbers
+// whatever the mask.
+inline int32_t* append(uint32_t mask, int32_t first, int32_t* to) {
+#if defined(__AVX512F__)
+  const __m512i step = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i index = _mm512_add_epi32(_mm512_set1_epi32(first), step);
+  _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(static_cast<__mmask16>(mask), index));
+  return to + __builtin_popcount(mask);
+#else
+  for (; mask; mask &= mask - 1) *to++ = first + __builtin_ctz(mask);
+  return to;
+#endif
+}
+
+}  // namespace
+}  // namespace pointcmt
