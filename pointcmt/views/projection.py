@@ -9,6 +9,7 @@ near is bright with a black background (SimpleView writes the raw distance).
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from pointcmt.views.cameras import SIX_VIEWS, Views
@@ -53,11 +54,11 @@ def project_depth(
     """
     _check(points, size, splat, distance, fov)
     rotations = _rotations(views, points)
-    images = points.new_zeros(len(points), len(rotations), 1, size, size, dtype=torch.float32)
+    images = points.new_empty(len(points), len(rotations), 1, size, size, dtype=torch.float32)
     for part in _blocks(images):
         cells, depth, visible = _place(points[part], rotations, size, splat, distance, fov)
         shade = _shade(depth, distance).masked_fill_(~visible, 0.0)
-        images[part, :, 0] = _draw(cells, shade, size, splat)
+        _draw(cells, shade, splat, images[part, :, 0])
     return images
 
 
@@ -97,18 +98,15 @@ def project_color(
             f"got {colors.dtype} {tuple(colors.shape)} for {tuple(points.shape)}"
         )
     rotations = _rotations(views, points)
-    images = points.new_zeros(len(points), len(rotations), 3, size, size, dtype=torch.float32)
+    images = points.new_empty(len(points), len(rotations), 3, size, size, dtype=torch.float32)
     for part in _blocks(images):
         cells, depth, visible = _place(points[part], rotations, size, splat, distance, fov)
-        key = _key(depth).masked_fill_(~visible, 0)
-        winner = _draw(cells, key, size, splat).flatten(2)  # (b, V, S * S) int64
-        rank = (LAST - (winner & LAST)).masked_fill_(winner == 0, 0)  # index of the drawn point
-        shade = _shade(depth, distance).gather(2, rank).masked_fill_(winner == 0, 0.0)
-        for channel in range(3):
-            plane = colors[part, None, :, channel].float().expand(-1, len(rotations), -1)
-            images[part, :, channel] = (plane.gather(2, rank) * shade).view(
-                -1, len(rotations), size, size
-            )
+        winner = cells.new_empty(*depth.shape[:2], size, size)
+        _draw(cells, _key(depth).masked_fill_(~visible, 0), splat, winner)
+        index = winner.bitwise_and_(LAST).neg_().add_(LAST).clamp_(max=depth.shape[2]).flatten(2)
+        ink = colors[part, None].float().transpose(2, 3) * _shade(depth, distance).unsqueeze(2)
+        ink = F.pad(ink, (0, 1))  # (b, V, 3, N + 1); index N, which stands for no point, is black
+        images[part] = ink.gather(3, index.unsqueeze(2).expand(-1, -1, 3, -1)).view_as(images[part])
     return images
 
 
@@ -154,26 +152,29 @@ def _shade(depth: Tensor, distance: float) -> Tensor:
     return (1 + slope * (distance - 1) - slope * depth).clamp_(FAR_SHADE, 1.0)
 
 
-def _draw(cells: Tensor, keys: Tensor, size: int, splat: int) -> Tensor:
-    """Return (B, V, size, size): in each pixel the largest key of the splats that cover it.
+def _draw(cells: Tensor, keys: Tensor, splat: int, images: Tensor) -> None:
+    """Fill images (B, V, S, S): each pixel with the largest key of the splats that cover it, or 0.
 
     A point is written once, to the last cell of its splat on a canvas that is `splat` - 1 cells
     larger than the image; the largest key in a window over the canvas is then the same as
     writing each splat in full, for a fraction of the scattered writes.
     """
+    batch, views, size, _ = images.shape
     width = size + splat - 1
-    batch, views, _ = keys.shape
     canvas = keys.new_zeros(batch * views, width * width)
     canvas.scatter_reduce_(1, cells.flatten(0, 1), keys.flatten(0, 1), "amax")
-    return _window(_window(canvas.view(batch, views, width, width), 2, splat), 3, splat)
+    canvas = canvas.view(batch, views, width, width)
+    rows = _window(canvas, 2, keys.new_empty(batch, views, size, width))
+    _window(rows, 3, images)
 
 
-def _window(canvas: Tensor, dim: int, splat: int) -> Tensor:
-    """Return the running maximum over `splat` neighbours along `dim`."""
-    length = canvas.shape[dim] - splat + 1
-    best = canvas.narrow(dim, 0, length)
-    for offset in range(1, splat):
-        best = torch.maximum(best, canvas.narrow(dim, offset, length))
+def _window(canvas: Tensor, dim: int, best: Tensor) -> Tensor:
+    """Fill `best` with the maximum over the neighbours along `dim` that `canvas` has to spare."""
+    length = best.shape[dim]
+    spare = canvas.shape[dim] - length
+    torch.maximum(canvas.narrow(dim, 0, length), canvas.narrow(dim, spare, length), out=best)
+    for offset in range(1, spare):
+        torch.maximum(best, canvas.narrow(dim, offset, length), out=best)
     return best
 
 
@@ -196,7 +197,9 @@ def _check(points: Tensor, size: int, splat: int, distance: float, fov: float) -
         raise TypeError(f"points must be floating-point, got {points.dtype}")
     if points.dim() != 3 or points.shape[2] != 3:
         raise ValueError(f"points must be (B, N, 3), got {tuple(points.shape)}")
-    if size < 1 or splat < 1:
-        raise ValueError(f"size and splat must be at least 1, got {size} and {splat}")
+    if size < 1 or splat < 1 or size + splat > 4096:  # beyond, float32 cannot number the cells
+        raise ValueError(
+            f"size and splat must be at least 1 and together at most 4096, got {size} and {splat}"
+        )
     if not distance > 0 or not 0 < fov < 180:
         raise ValueError(f"distance must be > 0 and fov in (0, 180), got {distance} and {fov}")

@@ -184,6 +184,7 @@ def test_input_is_left_as_it_was():
         ({"points": torch.zeros(1, 4, 6)}, ValueError, r"points must be \(B, N, 3\)"),
         ({"size": 0}, ValueError, "size"),
         ({"splat": 0}, ValueError, "splat"),
+        ({"size": 4096}, ValueError, "together at most 4096"),
         ({"distance": 0.0}, ValueError, "distance"),
         ({"fov": 180.0}, ValueError, "fov"),
         ({"views": np.eye(3, dtype=np.float32)}, ValueError, r"views must be \(V, 3, 3\)"),
