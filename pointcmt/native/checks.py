@@ -5,7 +5,7 @@ Each function raises `ValueError` or `TypeError` in one sentence that names the 
 
 import math
 import operator
-from typing import Protocol, SupportsIndex
+from typing import Protocol, SupportsFloat, SupportsIndex
 
 INDEX_LIMIT = 2**31 - 1
 
@@ -30,6 +30,7 @@ def ball_query(xyz: Shaped, centers: Shaped, radius: float, k: int) -> None:
     _cloud("xyz", xyz, 3)
     _cloud("centers", centers, 3)
     _same_batch("xyz", xyz, "centers", centers)
+    radius = number("radius", radius)
     if math.isnan(radius) or radius < 0:
         raise ValueError(f"radius must be zero or more, not {radius}")
     _at_least_one("k", k)
@@ -64,6 +65,13 @@ def whole(name: str, value: SupportsIndex) -> int:
         return operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be a whole number, not {type(value).__name__}") from None
+
+
+def number(name: str, value: SupportsFloat) -> float:
+    """`value` as a float; what is not a number is a `TypeError`."""
+    if isinstance(value, str) or not isinstance(value, SupportsFloat):
+        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
+    return float(value)
 
 
 def _cloud(name: str, array: Shaped, coordinates: int | None) -> None:

@@ -6,7 +6,7 @@ tensors on two devices raise a `ValueError` or a `TypeError` that names the argu
 """
 
 from pointcmt.ops.distance import earth_movers_distance
-from pointcmt.ops.reference import ball_query, emd_matching, farthest_point_sample, knn
+from pointcmt.ops.registered import ball_query, emd_matching, farthest_point_sample, knn
 
 __all__ = [
     "ball_query",

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from pointcmt.ops.reference import emd_matching
+from pointcmt.ops.registered import emd_matching
 
 Reduction = Literal["sum", "mean"]
 
