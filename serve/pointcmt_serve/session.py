@@ -14,7 +14,12 @@ _QUIET = 3  # onnxruntime's level for errors only
 
 
 class OnnxSession:
-    """An exported student in memory; safe to use from several threads at once."""
+    """An exported student in memory; safe to use from several threads at once.
+
+    Attributes:
+        runtime: the `onnxruntime.InferenceSession`.
+        artefact: what the file says about itself.
+    """
 
     def __init__(self, file: Path, device: Device = "auto", threads: int = 0):
         """Load `file`.
@@ -27,8 +32,8 @@ class OnnxSession:
         Raises:
             InputError: `file` cannot be loaded or is no PointCMT export, or the device is absent.
         """
-        self._session = _load(file, device, threads)
-        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.runtime = _load(file, device, threads)
+        metadata = self.runtime.get_modelmeta().custom_metadata_map
         self.artefact: Artefact = describe(file, metadata)
         self._check_signature()
 
@@ -38,16 +43,16 @@ class OnnxSession:
         Raises:
             InputError: the network's answer is not finite.
         """
-        (logits,) = self._session.run(["logits"], {"points": clouds})  # (B, C)
+        (logits,) = self.runtime.run(["logits"], {"points": clouds})  # (B, C)
         if not np.isfinite(logits).all():
             raise InputError(f"{self.artefact.file}: gave a logit that is not finite")
         return np.asarray(logits, dtype=np.float32)
 
     def _check_signature(self) -> None:
-        inputs = {i.name: (i.type, len(i.shape)) for i in self._session.get_inputs()}
-        outputs = {o.name: o.shape[-1] for o in self._session.get_outputs() if o.shape}
+        inputs = {i.name: (i.type, i.shape[2:]) for i in self.runtime.get_inputs()}
+        outputs = {o.name: o.shape[-1] for o in self.runtime.get_outputs() if o.shape}
         file, classes = self.artefact.file, len(self.artefact.classes)
-        if inputs != {"points": ("tensor(float)", 3)}:
+        if inputs != {"points": ("tensor(float)", [3])}:
             raise InputError(f"{file}: wants the inputs {inputs}, not float32 points (B, N, 3)")
         if outputs.get("logits") != classes:
             raise InputError(
