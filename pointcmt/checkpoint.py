@@ -13,7 +13,7 @@ from typing import Any
 
 import safetensors
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from pointcmt import __version__
@@ -76,11 +76,11 @@ class ModelConfig:
             raise InputError(f"{where}: not a PointCMT model configuration ({error!r})") from error
 
 
-def save_student(folder: Path | str, student: nn.Module, config: ModelConfig) -> Path:
+def save_student(folder: Path | str, student: Student | nn.Module, config: ModelConfig) -> Path:
     """Write a model folder, all or nothing, and return its path."""
     with write_beside(folder) as fresh:
         fresh.mkdir()
-        save_file(_contiguous(student), fresh / "model.safetensors")
+        (fresh / "model.safetensors").write_bytes(save(_contiguous(student)))
         (fresh / "config.json").write_text(config.to_json() + "\n")
         (fresh / "README.md").write_text(model_card(student, config))
     return Path(folder)
@@ -107,15 +107,15 @@ def load_student(folder: Path | str) -> tuple[Student, ModelConfig]:
 
 
 def save_training_checkpoint(
-    path: Path | str, config: ModelConfig, student: nn.Module, **others: nn.Module
+    path: Path | str, config: ModelConfig, student: Student | nn.Module, **others: nn.Module
 ) -> Path:
     """Write student, teacher and generator into one safetensors file, all or nothing."""
-    parts = {"student": student, **others}
+    parts: dict[str, Student | nn.Module] = {"student": student, **others}
     tensors = {
         f"{p}.{key}": t for p, module in parts.items() for key, t in _contiguous(module).items()
     }
     with write_beside(path) as fresh:
-        save_file(tensors, fresh, metadata={HEADER: config.to_json()})
+        fresh.write_bytes(save(tensors, metadata={HEADER: config.to_json()}))
     return Path(path)
 
 
@@ -156,7 +156,7 @@ def build_student(config: ModelConfig, tensors: Tensors, where: str) -> Student:
     return student
 
 
-def model_card(student: nn.Module, config: ModelConfig) -> str:
+def model_card(student: Student | nn.Module, config: ModelConfig) -> str:
     """Return a Hugging Face style model card in Markdown."""
     count = sum(p.numel() for p in student.parameters())
     facts = "".join(f"- {key}: {value}\n" for key, value in config.provenance.items())
@@ -169,7 +169,7 @@ def model_card(student: nn.Module, config: ModelConfig) -> str:
     )
 
 
-def _contiguous(module: nn.Module) -> Tensors:
+def _contiguous(module: Student | nn.Module) -> Tensors:
     return {key: tensor.detach().cpu().contiguous() for key, tensor in module.state_dict().items()}
 
 

@@ -1,9 +1,10 @@
-"""The losses of stage III: PointCMT's two enhancements and the distillation losses it is compared with.
+"""The losses of stage III: PointCMT's two enhancements and the losses it is compared with.
 
 Every loss is a scalar, averaged over the batch unless said. Teacher features are constants: the
 caller passes them detached.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch.nn.functional as F
@@ -31,8 +32,8 @@ def unit_box(points: Tensor) -> Tensor:
 def feature_enhancement(generator: nn.Module, student: Tensor, teacher: Tensor) -> Tensor:
     """Earth mover's distance between what the generator decodes from both features (Eq. 5).
 
-    Both decoded clouds are brought into a unit box first, as the released code intends; the distance
-    is the mean over the points of the Euclidean distance under the optimal bijection.
+    Both decoded clouds are brought into a unit box first, as the released code intends; the
+    distance is the mean over the points of the Euclidean distance under the optimal bijection.
 
     Args:
         generator: the frozen CMPG, (B, D) -> (B, N, 3), in evaluation mode.
@@ -45,7 +46,10 @@ def feature_enhancement(generator: nn.Module, student: Tensor, teacher: Tensor) 
 
 
 def classifier_enhancement(
-    classifier: nn.Module, student_logits: Tensor, teacher: Tensor, reduction: Reduction = "sum"
+    classifier: Callable[[Tensor], Tensor],
+    student_logits: Tensor,
+    teacher: Tensor,
+    reduction: Reduction = "sum",
 ) -> Tensor:
     """KL(Cls_pts(F_img) || Cls_pts(F_pts)), both from the student's own classifier (Eq. 7).
 
@@ -74,7 +78,7 @@ def hinton(student_logits: Tensor, teacher_logits: Tensor, temperature: float = 
 
 
 def feature_mse_normalize1(student: Tensor, teacher: Tensor) -> Tensor:
-    """MSE to teacher features that were given the batch mean and std of the student's (Eqs. 11, 13).
+    """MSE to teacher features given the student's batch mean and std (Eqs. 11, 13).
 
     Args:
         student: (B, D), B at least 2.

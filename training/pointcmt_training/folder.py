@@ -1,0 +1,127 @@
+"""The run folder: where everything that a run makes has its place.
+
+config.yaml             the resolved configuration
+teacher/ generator/     weights of stages I and II
+student/                the model folder that is exported
+checkpoint.safetensors  student, teacher and generator in one file
+features/               cached teacher features, named by what made them
+history/                one JSONL file a stage, one line an epoch
+state/                  what an unfinished stage resumes from
+result.json report.html
+"""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pointcmt.errors import InputError
+from pointcmt.files import write_beside
+from pointcmt_training.config import Config
+from pointcmt_training.recipe import difference, load_config
+
+Record = dict[str, float]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run, and writing into them that a kill cannot tear."""
+
+    root: Path
+
+    @property
+    def student(self) -> Path:
+        """The model folder of the trained student."""
+        return self.root / "student"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The training checkpoint with student, teacher and generator."""
+        return self.root / "checkpoint.safetensors"
+
+    @property
+    def result(self) -> Path:
+        """Accuracies and costs, JSON."""
+        return self.root / "result.json"
+
+    @property
+    def report(self) -> Path:
+        """The page that shows the run."""
+        return self.root / "report.html"
+
+    def weights(self, stage: str) -> Path:
+        """Return where the finished weights of stage I or II stand."""
+        return self.root / stage / "model.safetensors"
+
+    def state(self, stage: str) -> Path:
+        """Return where an unfinished stage keeps what it resumes from."""
+        return self.root / "state" / f"{stage}.pt"
+
+    def history(self, stage: str) -> Path:
+        """Return the JSONL history of a stage."""
+        return self.root / "history" / f"{stage}.jsonl"
+
+    def claim(self, config: Config) -> None:
+        """Take the folder for this configuration: a new folder, or the same run to resume.
+
+        Raises:
+            InputError: it holds another run, or files that are no run at all.
+        """
+        file = self.root / "config.yaml"
+        if file.is_file():
+            if other := difference(load_config(str(file)), config):
+                raise InputError(
+                    f"{self.root}: holds another run ({other}); choose another --output"
+                )
+            return
+        if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+            raise InputError(f"{self.root}: is not empty and holds no run; choose another --output")
+        write_text(file, config.to_yaml())
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, all or nothing."""
+    with write_beside(path) as fresh:
+        fresh.write_text(text)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON file, all or nothing."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_history(path: Path, records: Sequence[Record]) -> None:
+    """Write a JSONL file, all or nothing."""
+    write_text(path, "".join(json.dumps(record) + "\n" for record in records))
+
+
+def read_history(path: Path) -> list[Record]:
+    """Read what `write_history` wrote; a missing file is an empty history."""
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def save_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Save tensors and plain values, all or nothing."""
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    with write_beside(path) as fresh:
+        fresh.write_bytes(buffer.getvalue())
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Load what `save_state` wrote; nothing in the file can run.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise InputError(f"{path}: damaged; remove it to start this stage again") from error
+    return state

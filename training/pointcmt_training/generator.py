@@ -1,0 +1,30 @@
+"""Stage II: the cross-modal point generator (CMPG)."""
+
+from torch import Tensor
+
+from pointcmt.models.generator import PointGenerator
+from pointcmt.ops import earth_movers_distance
+from pointcmt_training.config import Config
+from pointcmt_training.folder import RunFolder
+from pointcmt_training.inputs import Inputs
+from pointcmt_training.loop import Loop
+from pointcmt_training.stage import finished, seeded
+
+
+def train_generator(
+    config: Config, inputs: Inputs, folder: RunFolder, features: Tensor
+) -> PointGenerator:
+    """Train the CMPG to decode image features (n, D) as their own clouds, by EMD (Eq. 4)."""
+    train, schedule = inputs.train, config.generator
+    generator = seeded(
+        config.seed,
+        lambda: PointGenerator(features.shape[1], schedule.points, schedule.layers),
+    ).to(features.device)
+
+    def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:
+        clouds = train.points[indices, : schedule.points, :3]  # (B, N, 3)
+        decoded = generator(features[indices])  # (B, N, 3)
+        return {"loss": earth_movers_distance(decoded, clouds, reduction="mean").mean()}
+
+    loop = Loop("generator", generator, schedule, len(train), step, folder, config)
+    return finished(generator, folder, "generator", lambda: loop)

@@ -1,0 +1,135 @@
+"""The loop that all three stages share: epochs, schedule, history, and resuming after a kill."""
+
+import math
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from pointcmt.errors import InputError
+from pointcmt_training.config import Config, Schedule
+from pointcmt_training.folder import Record, RunFolder, load_state, save_state, write_history
+
+Losses = dict[str, Tensor]
+
+
+@dataclass
+class Loop:
+    """One stage's training.
+
+    All randomness of an epoch follows from (seed, stage, epoch), so that a run which was killed
+    and resumed from the last saved epoch gives the same weights as one that was not.
+
+    Attributes:
+        stage: name in the history and on the progress bar.
+        module: what is trained and saved.
+        schedule: epochs, batch size, optimiser.
+        samples: n, the number of training samples.
+        step: (indices (B,) int64, epoch) -> losses by name; "loss" is minimised, all are recorded.
+        folder: the run's folder.
+        config: for the seed and how often the state is saved.
+        after_epoch: number of epochs done -> measures to add to the record of the epoch.
+    """
+
+    stage: str
+    module: nn.Module
+    schedule: Schedule
+    samples: int
+    step: Callable[[Tensor, int], Losses]
+    folder: RunFolder
+    config: Config
+    after_epoch: Callable[[int], Record] = lambda _: {}
+    records: list[Record] = field(default_factory=list)
+
+    def run(self) -> list[Record]:
+        """Train to the end and return the history, one record an epoch."""
+        if self.samples < self.schedule.batch_size:
+            raise InputError(
+                f"{self.stage}.batch_size={self.schedule.batch_size}: must be at most the "
+                f"{self.samples} training samples"
+            )
+        optimizer = _optimizer(self.module, self.schedule)
+        self._resume(optimizer)
+        saved = time.monotonic()
+        steps = self.samples // self.schedule.batch_size
+        done = len(self.records)
+        with _progress(self.stage, self.schedule.epochs * steps, done * steps) as bar:
+            for epoch in range(done, self.schedule.epochs):
+                self.records.append(self._epoch(epoch, optimizer, bar))
+                if time.monotonic() - saved >= self.config.checkpoint_seconds:
+                    self._save(optimizer)
+                    saved = time.monotonic()
+        write_history(self.folder.history(self.stage), self.records)
+        return self.records
+
+    def _epoch(self, epoch: int, optimizer: torch.optim.Optimizer, bar: "tqdm[Any]") -> Record:
+        wall, cpu = time.perf_counter(), time.process_time()
+        torch.manual_seed(zlib.crc32(f"{self.config.seed}/{self.stage}/{epoch}".encode()))
+        for group in optimizer.param_groups:
+            group["lr"] = cosine(self.schedule.lr, epoch, self.schedule.epochs)
+        self.module.train()
+        sums: Losses = {}
+        batches = _batches(self.samples, self.schedule.batch_size)
+        for indices in batches:
+            losses = self.step(indices, epoch)
+            optimizer.zero_grad(set_to_none=True)
+            losses["loss"].backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            for name, value in losses.items():
+                sums[name] = sums.get(name, torch.zeros(())) + value.detach().cpu()
+            bar.update()
+        record = {name: float(total) / len(batches) for name, total in sums.items()}
+        if not math.isfinite(record["loss"]):
+            raise InputError(f"{self.stage}: the loss is not finite in epoch {epoch}; lower lr")
+        record |= self.after_epoch(epoch + 1)
+        bar.set_postfix({k: f"{v:.3g}" for k, v in record.items()})
+        seconds = {
+            "wall_seconds": time.perf_counter() - wall,
+            "cpu_seconds": time.process_time() - cpu,
+        }
+        return {"epoch": epoch + 1, **record, **seconds}
+
+    def _save(self, optimizer: torch.optim.Optimizer) -> None:
+        state = {
+            "module": self.module.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "records": self.records,
+        }
+        save_state(self.folder.state(self.stage), state)
+        write_history(self.folder.history(self.stage), self.records)
+
+    def _resume(self, optimizer: torch.optim.Optimizer) -> None:
+        path = self.folder.state(self.stage)
+        if path.is_file():
+            state = load_state(path)
+            self.module.load_state_dict(state["module"])
+            optimizer.load_state_dict(state["optimizer"])
+            self.records = state["records"]
+
+
+def cosine(lr: float, epoch: int, epochs: int) -> float:
+    """Return the learning rate of an epoch, falling from `lr` towards zero."""
+    return lr * 0.5 * (1 + math.cos(math.pi * epoch / epochs))
+
+
+def _batches(samples: int, size: int) -> tuple[Tensor, ...]:
+    order = torch.randperm(samples)
+    return torch.split(order[: samples // size * size], size)
+
+
+def _optimizer(module: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    lr, decay = schedule.lr, schedule.weight_decay
+    if schedule.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr, momentum=0.9, weight_decay=decay)
+    kind = torch.optim.Adam if schedule.optimizer == "adam" else torch.optim.AdamW
+    return kind(parameters, lr, weight_decay=decay)
+
+
+def _progress(stage: str, total: int, initial: int) -> "tqdm[Any]":
+    return tqdm(total=total, initial=initial, desc=f"{stage:9}", unit="step", mininterval=0.5)

@@ -1,0 +1,127 @@
+"""`report.html`: one self-contained page that shows a run."""
+
+import base64
+import html
+import io
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import torch
+from matplotlib.figure import Figure
+
+from pointcmt.models.student import Student
+from pointcmt_training import plots
+from pointcmt_training.config import Config
+from pointcmt_training.folder import RunFolder, read_history, write_text
+from pointcmt_training.inputs import Inputs
+
+if TYPE_CHECKING:
+    from pointcmt_training.run import Teaching
+
+SHOWN = 4  # objects in the pictures
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem;
+       color: #222; background: #fff }
+h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2rem }
+table { border-collapse: collapse } td, th { padding: .25rem .9rem .25rem 0; text-align: left }
+td.number { font-variant-numeric: tabular-nums } svg, img { max-width: 100%; height: auto }
+pre { background: #f5f5f5; padding: 1rem; overflow-x: auto } p.note { color: #555 }
+"""
+
+
+def write_report(
+    config: Config,
+    inputs: Inputs,
+    folder: RunFolder,
+    result: dict[str, Any],
+    student: Student,
+    teaching: "Teaching | None",
+) -> None:
+    """Write the page: figures, curves, confusion matrix, views, decoded clouds, configuration."""
+    histories = {
+        stage: read_history(folder.history(stage)) for stage in ("teacher", "generator", "training")
+    }
+    confusion = torch.tensor(result["confusion"])
+    sections = [
+        _section("Result", _table(config, inputs, result)),
+        _section("Curves", _image(plots.curves(histories))),
+        _section("Confusion", _image(plots.confusion(confusion, inputs.classes))),
+    ]
+    if teaching:
+        shown = torch.linspace(0, len(inputs.train) - 1, SHOWN).long()
+        sections += [
+            _section("What the teacher sees", _image(plots.views(inputs.train, shown))),
+            _section("What the generator decodes", _decoded(inputs, shown, student, teaching)),
+        ]
+    sections.append(_section("Configuration", f"<pre>{html.escape(config.to_yaml())}</pre>"))
+    title = html.escape(f"{config.student}, {config.method}, seed {config.seed}")
+    write_text(
+        folder.report,
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>"
+        f"<style>{STYLE}</style><h1>{title}</h1>{''.join(sections)}</html>\n",
+    )
+
+
+def _decoded(inputs: Inputs, shown: torch.Tensor, student: Student, teaching: "Teaching") -> str:
+    device = inputs.train.points.device
+    with torch.no_grad():
+        clouds = inputs.train.points[shown.to(device)]
+        from_image = teaching.generator(teaching.images.features[shown.to(device)])
+        from_points = teaching.generator(student.encode(clouds))
+    columns = {
+        "cloud": clouds[..., :3].cpu(),
+        "from its images": from_image.cpu(),
+        "from its points": from_points.cpu(),
+    }
+    names = [inputs.classes[int(label)] for label in inputs.train.labels[shown.to(device)]]
+    note = (
+        "The generator learned to decode image features; feature enhancement asks that the "
+        "student's point feature decodes to the same cloud."
+    )
+    return f"<p class=note>{note}</p>{_image(plots.clouds(columns, names))}"
+
+
+def _table(config: Config, inputs: Inputs, result: dict[str, Any]) -> str:
+    rows = [
+        ("Trained on", f"{inputs.train.dataset.name}, {len(inputs.train)} clouds"),
+        ("Tested on", f"{inputs.test.dataset.name}, {len(inputs.test)} clouds"),
+        ("Student OA / mAcc", _accuracies(result["student"])),
+    ]
+    if result["teacher"]:
+        rows.append(("Teacher OA / mAcc", _accuracies(result["teacher"])))
+    rows.append(("Epoch kept", _protocol(config)))
+    rows.append(("Student parameters", f"{result['parameters']:,}"))
+    for stage, seconds in result["seconds"].items():
+        if seconds["wall_seconds"]:
+            took = f"{seconds['wall_seconds']:.0f} s, {seconds['cpu_seconds']:.0f} s of CPU"
+            rows.append((f"Time of {stage}", took))
+    cells = "".join(
+        f"<tr><th>{html.escape(name)}<td class=number>{html.escape(value)}" for name, value in rows
+    )
+    return f"<table>{cells}</table>"
+
+
+def _accuracies(measured: dict[str, float]) -> str:
+    return f"{measured['overall']:.1%} / {measured['mean_class']:.1%}"
+
+
+def _protocol(config: Config) -> str:
+    return {
+        "last": "the last",
+        "validation": "the best on the validation split",
+        "paper": "the best on the TEST split, as published; do not compare with honest figures",
+    }[config.training.selection]
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section><h2>{html.escape(title)}</h2>{body}</section>"
+
+
+def _image(figure: Figure) -> str:
+    """Embed a figure as PNG; identical runs give identical bytes."""
+    buffer = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "pointcmt"}):
+        figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img alt="" src="data:image/png;base64,{data}">'

@@ -1,0 +1,66 @@
+"""What the stages have in common: finished weights, augmented clouds, the accuracy of a batch."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import safetensors
+import torch
+from pointcmt.data.augment import Augmentation
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from pointcmt.errors import InputError
+from pointcmt.files import write_beside
+from pointcmt_training.config import Config
+from pointcmt_training.folder import RunFolder
+from pointcmt_training.inputs import Split
+from pointcmt_training.loop import Loop
+
+M = TypeVar("M", bound=nn.Module)
+Built = TypeVar("Built")
+
+AUGMENTATION = Augmentation(scale=(2 / 3, 3 / 2), shift=0.2, shuffle=True)
+
+
+def seeded(seed: int, build: Callable[[], Built]) -> Built:
+    """Build a network whose initial weights follow from the seed alone."""
+    torch.manual_seed(seed)
+    return build()
+
+
+def finished(module: M, folder: RunFolder, stage: str, loop: Callable[[], Loop]) -> M:
+    """Load the weights of a finished stage, or train and save them; frozen either way."""
+    path = folder.weights(stage)
+    if path.is_file():
+        load_weights(module, path)
+    else:
+        loop().run()
+        tensors = {key: t.detach().cpu().contiguous() for key, t in module.state_dict().items()}
+        with write_beside(path) as fresh:
+            fresh.write_bytes(save(tensors))
+        folder.state(stage).unlink(missing_ok=True)
+    module.eval()
+    return module.requires_grad_(False)
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Load safetensors weights into a network.
+
+    Raises:
+        InputError: the file is missing, damaged or another network's.
+    """
+    try:
+        module.load_state_dict(load_file(path))
+    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+        raise InputError(f"{path}: not the weights of the configured network") from error
+
+
+def augmented(split: Split, indices: Tensor, epoch: int, config: Config) -> Tensor:
+    """Return augmented clouds (B, N, C): per-axis scale, shift and shuffle, as the paper's."""
+    return AUGMENTATION(split.points[indices], indices, epoch, config.seed)
+
+
+def share_right(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the share of right answers of a batch, a scalar in [0, 1]."""
+    return (logits.argmax(dim=1) == labels).float().mean()

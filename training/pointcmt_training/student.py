@@ -1,0 +1,86 @@
+"""Stage III: the student, with feature and classifier enhancement (Section 3.4)."""
+
+from pathlib import Path
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pointcmt.metrics import Accuracy
+from pointcmt.models.student import Student
+from pointcmt_training.config import Config, StudentConfig
+from pointcmt_training.evaluate import evaluate
+from pointcmt_training.folder import Record, RunFolder, load_state, save_state
+from pointcmt_training.inputs import Inputs, Split
+from pointcmt_training.loop import Loop
+from pointcmt_training.methods import METHODS, Batch, Images
+from pointcmt_training.stage import augmented, share_right
+
+
+def train_student(
+    config: Config, inputs: Inputs, folder: RunFolder, student: Student, images: Images | None
+) -> list[Record]:
+    """Train the student; without `images` this is the control by the same recipe.
+
+    The student ends with the weights of the selected epoch. Returns the history.
+    """
+    train, schedule = inputs.train, config.training
+    method = METHODS[config.method](config.distillation, images) if images else None
+    trained = nn.ModuleDict({"student": cast(nn.Module, student)})
+    if method:
+        trained["method"] = method
+    trained.to(train.points.device)
+
+    def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:
+        labels = train.labels[indices]
+        features = student.encode(augmented(train, indices, epoch, config))  # (B, D)
+        logits = student.classify(features)  # (B, C)
+        entropy = F.cross_entropy(logits, labels, label_smoothing=schedule.label_smoothing)
+        parts = {"cross_entropy": entropy}
+        if images and method:
+            parts |= method(Batch(features, logits, images.features[indices], student.classify))
+        total = torch.stack(list(parts.values())).sum()
+        return {"loss": total, **parts, "accuracy": share_right(logits, labels)}
+
+    selection = _Selection(schedule, inputs, student, folder.state("best"))
+    loop = Loop("training", trained, schedule, len(train), step, folder, config, selection)
+    records = loop.run()
+    selection.restore()
+    student.eval()
+    return records
+
+
+def student_accuracy(student: Student, split: Split) -> Accuracy:
+    """Measure the student on the clouds of a split."""
+    labels = split.labels.cpu()
+    return evaluate(student, lambda i: student(split.points[i]), labels, student.num_classes)
+
+
+class _Selection:
+    """Measures the held-out split now and then, and keeps the best epoch where one is selected."""
+
+    def __init__(
+        self, schedule: StudentConfig, inputs: Inputs, student: Student, path: Path
+    ) -> None:
+        self.schedule, self.student, self.path = schedule, student, path
+        self.selects = schedule.selection != "last"
+        self.name = "validation" if schedule.selection == "validation" else "test"
+        self.split = inputs.validation if self.name == "validation" else inputs.test
+        self.every = max(1, schedule.epochs // max(1, schedule.evaluations))
+        self.best = load_state(path)["accuracy"] if path.is_file() else -1.0
+
+    def __call__(self, done: int) -> Record:
+        due = done % self.every == 0 or done == self.schedule.epochs
+        if self.split is None or not due:
+            return {}
+        overall = student_accuracy(self.student, self.split).overall
+        if self.selects and overall > self.best:
+            self.best = overall
+            save_state(self.path, {"accuracy": overall, "student": self.student.state_dict()})
+        return {f"{self.name}_accuracy": overall}
+
+    def restore(self) -> None:
+        """Give the student the weights of the best epoch, where one is selected."""
+        if self.selects:
+            self.student.load_state_dict(load_state(self.path)["student"])

@@ -1,0 +1,78 @@
+"""Stage I: the image teacher, and its features, which are computed once."""
+
+import hashlib
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pointcmt.files import write_beside
+from pointcmt.metrics import Accuracy
+from pointcmt.models.multiview import MultiViewTeacher
+from pointcmt_training.config import Config
+from pointcmt_training.evaluate import evaluate, map_batches
+from pointcmt_training.folder import RunFolder
+from pointcmt_training.inputs import Inputs, Split
+from pointcmt_training.loop import Loop
+from pointcmt_training.stage import augmented, finished, seeded, share_right
+
+
+def train_teacher(
+    config: Config, inputs: Inputs, folder: RunFolder, feature_dim: int
+) -> MultiViewTeacher:
+    """Train image encoder and classifier on the views with cross-entropy (Section 3.2)."""
+    train, schedule = inputs.train, config.teacher
+    teacher = seeded(config.seed, lambda: _build(config, inputs, feature_dim))
+    teacher.to(train.points.device)
+
+    def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:
+        clouds = None
+        if config.views.augment and config.views.kind == "projected":
+            clouds = augmented(train, indices, epoch, config)[..., :3]
+        logits = teacher(train.views(indices, clouds))
+        labels = train.labels[indices]
+        loss = F.cross_entropy(logits, labels, label_smoothing=schedule.label_smoothing)
+        return {"loss": loss, "accuracy": share_right(logits, labels)}
+
+    loop = Loop("teacher", teacher, schedule, len(train), step, folder, config)
+    return finished(teacher, folder, "teacher", lambda: loop)
+
+
+def teacher_accuracy(teacher: MultiViewTeacher, split: Split) -> Accuracy:
+    """Measure the teacher on the images of a split."""
+    labels = split.labels.cpu()
+    return evaluate(teacher, lambda i: teacher(split.views(i)), labels, teacher.num_classes)
+
+
+def teacher_features(
+    config: Config, teacher: MultiViewTeacher, split: Split, folder: RunFolder
+) -> Tensor:
+    """Return F_img (n, D) of plain views; cached by what made them: weights, clouds, views."""
+    path = folder.root / "features" / f"{_fingerprint(config, teacher, split)}.npy"
+    if path.is_file():
+        return torch.from_numpy(np.load(path, allow_pickle=False)).to(split.points.device)
+    features = map_batches(teacher, lambda i: teacher.encode(split.views(i)), len(split))
+    with write_beside(path) as fresh:
+        np.save(fresh, features.numpy())
+    return features.to(split.points.device)
+
+
+def _build(config: Config, inputs: Inputs, feature_dim: int) -> MultiViewTeacher:
+    return MultiViewTeacher(
+        config.teacher.backbone,
+        num_classes=len(inputs.classes),
+        in_channels=inputs.train.views(torch.arange(1)).shape[2],
+        width=config.teacher.width,
+        stem=config.teacher.stem,
+        aggregate=config.teacher.aggregate,
+        feature_dim=feature_dim,
+    )
+
+
+def _fingerprint(config: Config, teacher: MultiViewTeacher, split: Split) -> str:
+    digest = hashlib.sha256(split.dataset.fingerprint().encode())
+    digest.update(f"{config.views.kind} {config.views.size}".encode())
+    for key, tensor in sorted(teacher.state_dict().items()):
+        digest.update(key.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:32]
