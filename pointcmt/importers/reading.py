@@ -1,0 +1,140 @@
+"""Reading other people's weight files: tensors come out, and no code in the file ever runs."""
+
+import pickle
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import load_file
+
+from pointcmt.errors import InputError
+
+State = dict[str, torch.Tensor]
+
+WRAPPERS = ("model_state", "model_state_dict", "state_dict", "net", "model")
+PREFIXES = ("module.", "_orig_mod.", "model.")
+
+
+class _Inert:
+    """Takes the place of a harmless global of a pickle, such as a numpy scalar; does nothing."""
+
+    def __new__(cls, *_: Any, **__: Any) -> "_Inert":
+        return super().__new__(cls)
+
+    def __init__(self, *_: Any, **__: Any) -> None: ...
+
+    def __setstate__(self, state: Any) -> None: ...
+
+
+# Book-keeping that public training scripts save beside the weights (accuracies as numpy scalars,
+# command-line arguments, logger objects). Their names are bound to `_Inert`, never to themselves.
+BOOKKEEPING = (
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray.scalar",
+    "numpy.core.multiarray._reconstruct",
+    "numpy._core.multiarray._reconstruct",
+    "numpy.dtype",
+    "numpy.ndarray",
+    *(f"numpy.dtypes.{name}DType" for name in ("Float64", "Float32", "Int64", "Int32", "Bool")),
+    "_codecs.encode",
+    "argparse.Namespace",
+    "pathlib.Path",
+    "pathlib.PosixPath",
+    "pytorch_lightning.callbacks.early_stopping.EarlyStopping",
+    "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
+    "pytorch_lightning.callbacks.pt_callbacks.EarlyStopping",
+    "pytorch_lightning.callbacks.pt_callbacks.ModelCheckpoint",
+    "pytorch_lightning.utilities.parsing.AttributeDict",
+)
+
+
+def read_state(path: Path | str) -> State:
+    """Read a state dict from a file of `torch.save` or from a safetensors file.
+
+    A dictionary around the state dict is looked through (`model_state`, `state_dict`, `net` and
+    the like), and prefixes of wrapper modules (`module.`) are cut. Floating-point tensors become
+    float32.
+
+    Raises:
+        InputError: the file is missing, damaged or truncated, holds no state dict, asks to load
+            anything but tensors, or has numbers that are not finite.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    loaded = _load_safetensors(path) if path.suffix == ".safetensors" else _load_pickle(path)
+    state = _strip_prefixes(_unwrap(loaded, path))
+    state = {key: t.float() if t.is_floating_point() else t for key, t in state.items()}
+    damaged = [key for key, t in state.items() if not torch.isfinite(t).all()]
+    if damaged:
+        raise InputError(f"{path}: {listing(damaged)} hold numbers that are not finite")
+    return state
+
+
+def listing(names: list[str], most: int = 12) -> str:
+    """Join names for a message, at most `most` of them and the count of the others."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _load_safetensors(path: Path) -> Any:
+    try:
+        return load_file(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise InputError(f"{path}: damaged or no safetensors file ({error})") from error
+
+
+def _load_pickle(path: Path) -> Any:
+    names: list[Any] = [(_Inert, name) for name in BOOKKEEPING]
+    try:
+        with torch.serialization.safe_globals(names), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an unusual pickle protocol; it works or is refused
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(f"{path}: {_refusal(str(error))}") from error
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, IndexError,
+            AttributeError, UnicodeDecodeError) as error:  # fmt: skip
+        raise InputError(f"{path}: truncated, damaged or no PyTorch weight file") from error
+
+
+def _refusal(message: str) -> str:
+    """Say in one clause why torch's weights-only reader gave up."""
+    name = re.search(r"(?:GLOBAL|class|function) ([\w.]+\.[\w.]+)", message)
+    if name is None:
+        return "truncated, damaged or no PyTorch weight file"
+    return (
+        f"refused, because loading it could run code ({name.group(1)}); nothing was run; ask for "
+        "a plain state dict, as torch.save(model.state_dict(), file) writes it"
+    )
+
+
+def _unwrap(loaded: Any, path: Path) -> State:
+    if _is_state(loaded):
+        return dict(loaded)
+    if isinstance(loaded, Mapping):
+        for key in WRAPPERS:
+            if _is_state(loaded.get(key)):
+                return dict(loaded[key])
+        found = "a dictionary of " + listing([str(key) for key in loaded])
+    else:
+        found = f"a {type(loaded).__name__}"
+    raise InputError(f"{path}: holds {found}, but no state dict of tensors")
+
+
+def _is_state(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and len(value) > 0
+        and all(isinstance(k, str) and isinstance(t, torch.Tensor) for k, t in value.items())
+    )
+
+
+def _strip_prefixes(state: State) -> State:
+    for prefix in PREFIXES:
+        if all(key.startswith(prefix) for key in state):
+            return _strip_prefixes({key.removeprefix(prefix): t for key, t in state.items()})
+    return state

@@ -1,0 +1,88 @@
+"""Teachers that start from trained weights: ImageNet files checked by hash, and teacher folders.
+
+A *teacher folder* holds `model.safetensors` and `config.json`, as a model folder does for a
+student.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import load_file, save
+
+from pointcmt.errors import InputError
+from pointcmt.files import write_beside
+from pointcmt.models.multiview import MultiViewTeacher
+
+FORMAT = "pointcmt-teacher-1"
+
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """All that is needed to rebuild a teacher.
+
+    Attributes:
+        backbone: as for `MultiViewTeacher`.
+        options: its further keyword options.
+        classes: class names, in the order of the logits.
+        provenance: where the weights come from.
+    """
+
+    backbone: str
+    options: Mapping[str, Any]
+    classes: tuple[str, ...]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save_teacher(folder: Path | str, teacher: MultiViewTeacher, config: TeacherConfig) -> Path:
+    """Write a teacher folder, all or nothing, and return its path."""
+    tensors = {key: t.detach().cpu().contiguous() for key, t in teacher.state_dict().items()}
+    with write_beside(folder) as fresh:
+        fresh.mkdir()
+        (fresh / "model.safetensors").write_bytes(save(tensors))
+        text = json.dumps({"format": FORMAT, **asdict(config)}, indent=2)
+        (fresh / "config.json").write_text(text + "\n")
+    return Path(folder)
+
+
+def load_teacher(folder: Path | str) -> tuple[MultiViewTeacher, TeacherConfig]:
+    """Rebuild the teacher of a folder, in evaluation mode on the CPU.
+
+    Raises:
+        InputError: the folder, its configuration or its weights are missing or damaged.
+    """
+    where = Path(folder) / "config.json"
+    try:
+        raw = json.loads(where.read_text())
+        if raw.pop("format") != FORMAT:
+            raise InputError(f"{where}: not the configuration of a teacher")
+        config = TeacherConfig(**raw | {"classes": tuple(raw["classes"])})
+        tensors = load_file(Path(folder) / "model.safetensors")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{folder}: not a readable teacher folder ({error})") from error
+    except safetensors.SafetensorError as error:
+        raise InputError(f"{folder}: model.safetensors is damaged ({error})") from error
+    return build_teacher(config, tensors, str(folder)), config
+
+
+def build_teacher(config: TeacherConfig, tensors: Tensors, where: str) -> MultiViewTeacher:
+    """Create the configured teacher with these weights, in evaluation mode.
+
+    Raises:
+        InputError: the weights are not those of the configured architecture.
+    """
+    try:
+        teacher = MultiViewTeacher(config.backbone, len(config.classes), **config.options)
+        teacher.load_state_dict(tensors)
+    except (RuntimeError, TypeError, ValueError, ImportError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{where}: not the weights of a {config.backbone} ({reason})") from error
+    return teacher.eval()
