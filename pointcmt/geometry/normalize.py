@@ -12,8 +12,9 @@ Rule = Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.flo
 
 def _unit_sphere(xyz: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     center = xyz.mean(axis=-2, keepdims=True)  # (..., 1, 3)
-    radius = np.linalg.norm(xyz - center, axis=-1).max(axis=-1)  # (...)
-    return center, radius
+    moved = xyz - center
+    square = np.einsum("...i,...i->...", moved, moved)  # (..., N)
+    return center, np.sqrt(square.max(axis=-1))
 
 
 def _unit_box(xyz: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

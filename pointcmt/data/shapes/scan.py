@@ -29,23 +29,26 @@ def scan(mesh: Mesh, count: int, rng: np.random.Generator) -> NDArray[np.float32
     points = normalize(raw, "unit-sphere").astype(np.float64)
     weights = _visibility(points, normals, rng)
     keys = weights + rng.gumbel(size=len(points))  # a weighted draw without repetition
-    points = points[np.argpartition(-keys, count - 1)[:count]]
+    chosen = np.argpartition(keys, len(keys) - count)[-count:]
+    points = points[rng.permutation(chosen)] @ _pose(rng)
     _add_floor(points, rng)
-    points += rng.uniform(0.005, 0.02) * rng.normal(size=points.shape)
-    return normalize(points @ _pose(rng), "unit-sphere")
+    points += rng.uniform(0.005, 0.02) * rng.standard_normal(points.shape)
+    return normalize(rng.permutation(points), "unit-sphere")
 
 
 def _visibility(
     points: NDArray[np.float64], normals: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Return the log-weight (N,) with which each point is seen."""
-    facing = normals @ _direction(rng, rng.uniform(-0.2, 0.8))
+    camera, cut = _direction(rng, rng.uniform(-0.2, 0.8)), _direction(rng, rng.uniform(-0.6, 0.6))
+    facing, depth = normals @ camera, points @ cut
     weights = np.log(np.where(facing > 0, 0.3 + facing, rng.uniform(0.05, 0.3)))
-    depth = points @ _direction(rng, rng.uniform(-0.6, 0.6))
-    weights[depth > np.quantile(depth, 1 - rng.uniform(0, 0.3))] = HIDDEN
+    removed = int(rng.uniform(0, 0.3) * len(points))
+    weights[np.argpartition(depth, len(depth) - 1 - removed)[len(depth) - removed :]] = HIDDEN
+    square = np.einsum("ni,ni->n", points, points)
     for center in points[rng.integers(len(points), size=2)]:
-        distance = np.linalg.norm(points - center, axis=1)
-        weights[distance < rng.uniform(0.05, 0.3)] = HIDDEN
+        distance = square - 2 * points @ center + center @ center  # squared
+        weights[distance < rng.uniform(0.05, 0.3) ** 2] = HIDDEN
     return weights
 
 
