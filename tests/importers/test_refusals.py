@@ -1,0 +1,169 @@
+"""What an import refuses, in one sentence that says what is wrong."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pointcmt.checkpoint import load_student
+from pointcmt.errors import InputError
+from pointcmt.importers import SOURCES, import_checkpoint
+from tests.reference.published_dgcnn import dgcnn_state
+from tests.reference.published_pointmlp import pointmlp_state
+
+STATE = pointmlp_state(light=True, classes=15)
+
+
+class RunsCode:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.path),)
+
+
+def refused(tmp_path: Path, saved: Any, source: str = "pointmlp-maxu", **options: Any) -> str:
+    file = tmp_path / "weights.pth"
+    if isinstance(saved, bytes):
+        file.write_bytes(saved)
+    else:
+        torch.save(saved, file)
+    with pytest.raises(InputError) as error:
+        import_checkpoint(file, source, tmp_path / "model", **options)
+    assert not (tmp_path / "model").exists()
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+def changed(**changes: Tensor | None) -> dict[str, Tensor]:
+    state = STATE | {k: t for k, t in changes.items() if t is not None}
+    return {k: t for k, t in state.items() if k not in changes or changes[k] is not None}
+
+
+def test_missing_keys_are_listed(tmp_path: Path) -> None:
+    state = {k: t for k, t in STATE.items() if not k.startswith("pos_blocks_list.3")}
+    message = refused(tmp_path, state)
+    assert "missing pos_blocks_list.3.operation.0.net1.0.weight, " in message
+    assert "left over" not in message
+
+
+def test_left_over_keys_are_listed(tmp_path: Path) -> None:
+    assert "left over extra.bias)" in refused(tmp_path, changed(**{"extra.bias": torch.zeros(3)}))
+
+
+def test_a_key_too_few_and_one_too_many_are_told_apart(tmp_path: Path) -> None:
+    state = changed(**{"classifier.0.bias": None, "classifier.0.offset": torch.zeros(512)})
+    message = refused(tmp_path, state)
+    assert "missing classifier.0.bias; left over classifier.0.offset" in message
+
+
+def test_wrong_shapes_are_listed(tmp_path: Path) -> None:
+    weight = torch.zeros(512, 100)
+    message = refused(tmp_path, changed(**{"classifier.0.weight": weight}))
+    assert "hidden.0.linear.weight is (512, 100), not (512, 256)" in message
+
+
+@pytest.mark.parametrize("source", [name for name in SOURCES if name != "pointmlp-maxu"])
+def test_another_networks_file_is_recognised(tmp_path: Path, source: str) -> None:
+    assert "it would fit --from pointmlp-maxu" in refused(tmp_path, STATE, source)
+
+
+def test_a_file_of_no_known_network_gets_no_hint(tmp_path: Path) -> None:
+    message = refused(tmp_path, {"weight": torch.zeros(3)})
+    assert message.endswith("(missing embedding.net.0.weight)")
+
+
+def test_two_names_of_one_tensor_must_agree(tmp_path: Path) -> None:
+    state = dgcnn_state(classes=40)
+    state["conv3.1.bias"] = state["conv3.1.bias"] + 1
+    assert "conv3.1.bias and bn3.bias" in refused(tmp_path, state, "dgcnn-wangyue")
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("kept", [0.0, 0.01, 0.5, 0.999])
+def test_truncated_files(tmp_path: Path, kept: float, legacy: bool) -> None:
+    file = tmp_path / "whole.pth"
+    torch.save(STATE, file, _use_new_zipfile_serialization=not legacy)
+    whole = file.read_bytes()
+    assert "truncated, damaged" in refused(tmp_path, whole[: int(kept * len(whole))])
+
+
+def test_files_that_are_no_weights(tmp_path: Path) -> None:
+    assert "truncated, damaged or no PyTorch weight file" in refused(tmp_path, b"<html>404</html>")
+    assert "holds a Tensor" in refused(tmp_path, torch.zeros(3))
+    assert "a dictionary of epoch, best" in refused(tmp_path, {"epoch": 3, "best": 0.9})
+    with pytest.raises(InputError, match="no such file"):
+        import_checkpoint(tmp_path / "absent.pth", "pointmlp-maxu", tmp_path / "model")
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_pickle_that_wants_to_run_code_is_refused_and_not_run(
+    tmp_path: Path, legacy: bool
+) -> None:
+    file, victim = tmp_path / "evil.pth", tmp_path / "made-by-the-pickle"
+    saved = {"net": STATE, "extra": RunsCode(victim)}
+    torch.save(saved, file, _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(InputError, match=r"could run code \(posix.mkdir\); nothing was run"):
+        import_checkpoint(file, "pointmlp-maxu", tmp_path / "model")
+    assert not victim.exists()
+
+
+def test_a_whole_pickled_module_is_refused_with_advice(tmp_path: Path) -> None:
+    assert "ask for a plain state dict" in refused(tmp_path, torch.nn.Linear(2, 2))
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    bias = torch.full((15,), float("nan"))
+    assert "classifier.8.bias hold" in refused(tmp_path, changed(**{"classifier.8.bias": bias}))
+
+
+def test_unknown_source_lists_the_sources(tmp_path: Path) -> None:
+    assert all(name in refused(tmp_path, STATE, "pointmlp") for name in SOURCES)
+
+
+def test_class_names_must_be_as_many_as_classes(tmp_path: Path) -> None:
+    message = refused(tmp_path, STATE, classes=["a", "b"])
+    assert "has 15 classes, but 2 class names" in message
+
+
+def test_an_option_the_student_lacks_is_refused(tmp_path: Path) -> None:
+    assert "no option 'radius'" in refused(tmp_path, STATE, options={"radius": 1})
+
+
+def test_an_older_import_stays_when_the_new_one_is_refused(tmp_path: Path) -> None:
+    file, folder = tmp_path / "weights.pth", tmp_path / "model"
+    torch.save(STATE, file)
+    import_checkpoint(file, "pointmlp-maxu", folder)
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(InputError):
+        import_checkpoint(file, "pointmlp-maxu", folder)
+    assert load_student(folder)[1].student == "pointmlp-elite"
+
+
+def test_bookkeeping_beside_the_weights_is_looked_through(tmp_path: Path) -> None:
+    saved = {
+        "epoch": 3,
+        "instance_acc": np.float64(0.9),
+        "history": np.zeros(3),
+        "args": argparse.Namespace(lr=0.1),
+        "optimizer": {"state": {0: {"step": 1}}},
+        "model_state_dict": STATE,
+    }
+    torch.save(saved, tmp_path / "weights.pth")
+    folder = import_checkpoint(tmp_path / "weights.pth", "pointmlp-maxu", tmp_path / "model")
+    student, config = load_student(folder)
+    torch.testing.assert_close(student.state_dict()["classifier.bias"], STATE["classifier.8.bias"])
+    assert len(config.provenance["sha256"]) == 64
+
+
+def test_half_precision_weights_become_float32(tmp_path: Path) -> None:
+    half = {k: t.half() if t.is_floating_point() else t for k, t in STATE.items()}
+    torch.save(half, tmp_path / "weights.pth")
+    folder = import_checkpoint(tmp_path / "weights.pth", "pointmlp-maxu", tmp_path / "model")
+    assert load_student(folder)[0].state_dict()["classifier.bias"].dtype == torch.float32
