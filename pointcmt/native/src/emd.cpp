@@ -20,6 +20,7 @@ constexpr int kPassesWithoutEps = 2;
 template <typename Real>
 void Matcher::solve(const Real* x, const Real* y, int64_t n, int64_t* match, double* prices) {
   n_ = static_cast<int32_t>(n);
+  kernels_ = &kernels();
   if (n > 1 && load(x, y)) {
     this->match();
     std::copy_n(column_.begin(), n, match);
@@ -99,7 +100,7 @@ void Matcher::reduce_columns() {
   double sum = 0;
   highest_ = 0;
   for (int32_t j = 0; j < n_; ++j) {
-    const float squared = kernels().nearest({yf_[0][j], yf_[1][j], yf_[2][j]}, rows, padded(n_));
+    const float squared = kernels_->nearest({yf_[0][j], yf_[1][j], yf_[2][j]}, rows, padded(n_));
     price32_[j] = -std::sqrt(squared);
     price_[j] = price32_[j];
     sum -= price_[j];

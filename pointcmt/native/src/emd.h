@@ -24,8 +24,9 @@ class Matcher {
   void solve(const Real* x, const Real* y, int64_t n, int64_t* match, double* prices);
 
  private:
-  static constexpr int kList = 32;  // the longest list
-  static constexpr int kRank = 16;  // asks a scan for about 22 columns
+  static constexpr int kList = kListRoom;  // the longest list
+  static constexpr int kListStep = 8;      // lists are padded to a multiple with infinite costs
+  static constexpr int kRank = 12;         // asks a scan for about 20 columns
   static constexpr int32_t kNone = -1;
 
   struct Choice {
@@ -55,6 +56,7 @@ class Matcher {
   Choice choose(int32_t row);
   Choice best_listed(int32_t row) const;
   void build_list(int32_t row);
+  double keep_best(int32_t row, int64_t count);
   void raise(int32_t column, double by);
   int32_t assign(int32_t row, const Choice& choice);
 
@@ -70,6 +72,7 @@ class Matcher {
   Point point(int32_t row) const { return {xf_[0][row], xf_[1][row], xf_[2][row]}; }
   Planes columns() const { return {yf_[0].data(), yf_[1].data(), yf_[2].data()}; }
 
+  const Kernels* kernels_ = nullptr;
   int32_t n_ = 0;
   double scale_ = 1, diagonal_ = 0;
   std::vector<double> x_, y_;         // (n, 3), scaled

@@ -18,39 +18,41 @@ double Matcher::slack() const { return 1e-6 * diagonal_ + 2.5e-7 * highest_; }
 
 void Matcher::build_list(int32_t row) {
   const double slack = this->slack();
-  const Kernels& kernel = kernels();
-  const Scan scan = kernel.scan(point(row), columns(), price32_.data(), padded(n_), kRank,
+  const Scan scan = kernels_->scan(point(row), columns(), price32_.data(), padded(n_), kRank,
                                 value_.data());
   // Even when all values tie, the least of them gets onto the list.
   const float limit = std::max(scan.limit, static_cast<float>(scan.least + 4 * slack));
-  const int64_t count = kernel.select(value_.data(), padded(n_), limit, found_.data());
+  const int64_t count = kernels_->select(value_.data(), padded(n_), limit, found_.data());
+  double bound = limit - slack;
+  if (count > kList) bound = std::min(bound, keep_best(row, count));
+  int32_t* index = &listed_[int64_t{row} * kList];
+  double* cost = &listed_cost_[int64_t{row} * kList];
+  const int32_t length = static_cast<int32_t>(std::min<int64_t>(count, kList));
+  for (int32_t i = 0; i < length; ++i) {
+    index[i] = found_[i];
+    cost[i] = this->cost(row, found_[i]);
+  }
+  for (int32_t i = length; i % kListStep; ++i) index[i] = 0, cost[i] = kInfinity;
+  bound_[row] = bound;
+  length_[row] = (length + kListStep - 1) / kListStep * kListStep;
+}
+
+// Moves the kList best of the found columns to the front; returns the least value of the rest.
+double Matcher::keep_best(int32_t row, int64_t count) {
   entries_.clear();
   for (int64_t i = 0; i < count; ++i) {
     entries_.push_back({cost(row, found_[i]) + price_[found_[i]], found_[i]});
   }
-  double bound = limit - slack;
-  if (count > kList) {
-    std::nth_element(entries_.begin(), entries_.begin() + kList, entries_.end());
-    bound = std::min(bound, entries_[kList].value);
-  }
-  bound_[row] = bound;
-  length_[row] = static_cast<int32_t>(std::min<int64_t>(count, kList));
-  for (int32_t i = 0; i < length_[row]; ++i) {
-    listed_[int64_t{row} * kList + i] = entries_[i].index;
-    listed_cost_[int64_t{row} * kList + i] = cost(row, entries_[i].index);
-  }
+  std::nth_element(entries_.begin(), entries_.begin() + kList, entries_.end());
+  for (int32_t i = 0; i < kList; ++i) found_[i] = entries_[i].index;
+  return entries_[kList].value;
 }
 
 Matcher::Choice Matcher::best_listed(int32_t row) const {
   const int32_t* index = &listed_[int64_t{row} * kList];
   const double* cost = &listed_cost_[int64_t{row} * kList];
-  Choice best{kInfinity, kInfinity, kNone, 0};
-  for (int32_t i = 0; i < length_[row]; ++i) {
-    const double value = cost[i] + price_[index[i]];
-    best.second = std::min(best.second, std::max(best.first, value));
-    if (value < best.first) best.first = value, best.column = index[i], best.cost = cost[i];
-  }
-  return best;
+  const Least best = kernels_->least(cost, index, length_[row], price_.data());
+  return {best.first, best.second, index[best.position], cost[best.position]};
 }
 
 Matcher::Choice Matcher::choose(int32_t row) {

@@ -24,6 +24,30 @@ float nearest(Point q, Planes to, int64_t n) {
 // Takes the least of each of kVectors * kLanes groups and returns the rank-th smallest of these: at
 // least `rank` values do not exceed it, and with rank well below the number of groups not many more.
 template <int kVectors>
+float ranked(const Lanes (&least)[kVectors], int64_t rank) {
+  typedef int32_t Counts __attribute__((vector_size(64)));
+  float each[kVectors * kLanes];
+  for (int i = 0; i < kVectors; ++i) store(each + i * kLanes, least[i]);
+  Lanes best = splat(-INFINITY);
+  for (const Lanes& lanes : least) {
+    Counts under{};
+    for (float other : each) under -= other < lanes;
+    best = larger(under < static_cast<int32_t>(rank) ? lanes : splat(-INFINITY), best);
+  }
+  return largest(best);
+}
+
+Scan scan(Point q, Planes to, const float* price, int64_t n, int rank, float* value) {
+  Lanes least[1] = {splat(INFINITY)};
+  for (int64_t j = 0; j < n; j += kLanes) {
+    const Lanes lanes = square_root(squared(q, to, j)) + load(price + j);
+    store(value + j, lanes);
+    least[0] = smaller(least[0], lanes);
+  }
+  return {smallest(least[0]), ranked(least, rank)};
+}
+
+template <int kVectors>
 float ranked_minimum(const float* value, int64_t n, int64_t rank) {
   Lanes least[kVectors];
   for (Lanes& lanes : least) lanes = splat(INFINITY);
@@ -32,28 +56,7 @@ float ranked_minimum(const float* value, int64_t n, int64_t rank) {
     to[0] = smaller(to[0], load(value + j));
     to[1] = smaller(to[1], load(value + j + kLanes));
   }
-  float each[kVectors * kLanes];
-  for (int i = 0; i < kVectors; ++i) store(each + i * kLanes, least[i]);
-  float best = -INFINITY;
-  for (const Lanes& lanes : least) {
-    typedef int32_t Counts __attribute__((vector_size(64)));
-    Counts under{};
-    for (float other : each) under -= other < lanes;
-    for (int i = 0; i < kLanes; ++i) {
-      if (under[i] < rank && lanes[i] > best) best = lanes[i];
-    }
-  }
-  return best;
-}
-
-Scan scan(Point q, Planes to, const float* price, int64_t n, int rank, float* value) {
-  for (int64_t j = 0; j < n; ++j) {
-    const float dx = q.x - to.x[j], dy = q.y - to.y[j], dz = q.z - to.z[j];
-    value[j] = sqrtf(dx * dx + dy * dy + dz * dz) + price[j];
-  }
-  Lanes least = load(value);
-  for (int64_t j = kLanes; j < n; j += kLanes) least = smaller(least, load(value + j));
-  return {smallest(least), ranked_minimum<2>(value, n, rank)};
+  return ranked(least, rank);
 }
 
 int64_t select(const float* value, int64_t n, float limit, int32_t* to) {
@@ -140,12 +143,34 @@ float bar(const float* value, int64_t n, int64_t k) {
   return INFINITY;
 }
 
+Least least(const double* cost, const int32_t* index, int64_t length, const double* price) {
+  Wide value[kListRoom / kWide];
+  Wide first = INFINITY - Wide{}, second = first;
+  for (int64_t i = 0; i < length / kWide; ++i) {
+    const Wide lanes = load(cost + i * kWide) + gather(price, index + i * kWide);
+    const Wide loser = first > lanes ? first : lanes;
+    value[i] = lanes;
+    first = first < lanes ? first : lanes;
+    second = second < loser ? second : loser;
+  }
+  Least best;
+  best.first = smallest(first);
+  first[__builtin_ctz(equal(first, best.first))] = INFINITY;
+  best.second = smallest(first < second ? first : second);
+  int32_t i = 0;
+  uint32_t mask;
+  while (!(mask = equal(value[i], best.first))) ++i;
+  best.position = i * kWide + __builtin_ctz(mask);
+  return best;
+}
+
 }  // namespace
 
 namespace POINTCMT_LEVEL {
 extern const Kernels kernels;
 const Kernels kernels{POINTCMT_LEVEL_NAME, nearest, scan,      select, farthest,
-                      within,              distances, bar};
+                      within,              distances, bar,
+                      least};
 }  // namespace POINTCMT_LEVEL
 
 }  // namespace pointcmt

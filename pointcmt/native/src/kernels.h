@@ -9,6 +9,7 @@ namespace pointcmt {
 constexpr int64_t kPad = 32;
 constexpr int64_t kSelectRoom = 16;
 constexpr int64_t kQueries = 4;
+constexpr int64_t kListRoom = 32;
 
 inline int64_t padded(int64_t n) { return (n + kPad - 1) / kPad * kPad; }
 
@@ -26,6 +27,11 @@ struct Scan {
   float limit;  // at least `rank` values are not above it, and seldom many more
 };
 
+struct Least {
+  double first, second;
+  int32_t position;  // of the first
+};
+
 // In all that follows n is a multiple of kPad.
 struct Kernels {
   const char* name;
@@ -33,7 +39,7 @@ struct Kernels {
   // The least squared distance from q to n points.
   float (*nearest)(Point q, Planes to, int64_t n);
 
-  // value[j] = |q - to[j]| + price[j] for j < n; 1 <= rank <= 32.
+  // value[j] = |q - to[j]| + price[j] for j < n; 1 <= rank <= 16.
   Scan (*scan)(Point q, Planes to, const float* price, int64_t n, int rank, float* value);
 
   // Writes every j < n with value[j] < limit, in order, and returns how many. `to` needs room for
@@ -55,6 +61,9 @@ struct Kernels {
 
   // A number that at least k of n values do not exceed, and seldom many more than k.
   float (*bar)(const float* value, int64_t n, int64_t k);
+
+  // The two least of cost[i] + price[index[i]] for i < length, a multiple of 8 up to kListRoom.
+  Least (*least)(const double* cost, const int32_t* index, int64_t length, const double* price);
 };
 
 namespace baseline {

@@ -25,16 +25,35 @@ inline Lanes smaller(Lanes a, Lanes b) { return a < b ? a : b; }
 
 inline Lanes larger(Lanes a, Lanes b) { return a > b ? a : b; }
 
+inline Lanes square_root(Lanes a) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Lanes>(_mm512_sqrt_ps(reinterpret_cast<__m512>(a)));
+#else
+  for (int i = 0; i < kLanes; ++i) a[i] = __builtin_sqrtf(a[i]);
+  return a;
+#endif
+}
+
 inline float smallest(Lanes a) {
-  float best = a[0];
-  for (int i = 1; i < kLanes; ++i) best = a[i] < best ? a[i] : best;
-  return best;
+#if defined(__AVX512F__)
+  return _mm512_reduce_min_ps(reinterpret_cast<__m512>(a));
+#else
+  for (int half = kLanes / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) a[i] = a[i] < a[i + half] ? a[i] : a[i + half];
+  }
+  return a[0];
+#endif
 }
 
 inline float largest(Lanes a) {
-  float best = a[0];
-  for (int i = 1; i < kLanes; ++i) best = a[i] > best ? a[i] : best;
-  return best;
+#if defined(__AVX512F__)
+  return _mm512_reduce_max_ps(reinterpret_cast<__m512>(a));
+#else
+  for (int half = kLanes / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) a[i] = a[i] > a[i + half] ? a[i] : a[i + half];
+  }
+  return a[0];
+#endif
 }
 
 // Bit i is set where value[i] < limit.
@@ -71,6 +90,46 @@ inline int32_t* append(uint32_t mask, int32_t first, int32_t* to) {
 #else
   for (; mask; mask &= mask - 1) *to++ = first + __builtin_ctz(mask);
   return to;
+#endif
+}
+
+// Eight float64 lanes.
+constexpr int kWide = 8;
+
+typedef double Wide __attribute__((vector_size(64), aligned(8), may_alias));
+
+inline Wide load(const double* from) { return *reinterpret_cast<const Wide*>(from); }
+
+inline Wide gather(const double* from, const int32_t* index) {
+#if defined(__AVX512F__)
+  const __m256i at = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(index));
+  return reinterpret_cast<Wide>(_mm512_i32gather_pd(at, from, sizeof(double)));
+#else
+  Wide values;
+  for (int i = 0; i < kWide; ++i) values[i] = from[index[i]];
+  return values;
+#endif
+}
+
+inline double smallest(Wide a) {
+#if defined(__AVX512F__)
+  return _mm512_reduce_min_pd(reinterpret_cast<__m512d>(a));
+#else
+  for (int half = kWide / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) a[i] = a[i] < a[i + half] ? a[i] : a[i + half];
+  }
+  return a[0];
+#endif
+}
+
+// Bit i is set where a[i] == value.
+inline uint32_t equal(Wide a, double value) {
+#if defined(__AVX512F__)
+  return _mm512_cmpeq_pd_mask(reinterpret_cast<__m512d>(a), _mm512_set1_pd(value));
+#else
+  uint32_t mask = 0;
+  for (int i = 0; i < kWide; ++i) mask |= static_cast<uint32_t>(a[i] == value) << i;
+  return mask;
 #endif
 }
 
