@@ -1,0 +1,141 @@
+"""Meshes to shaded pictures, off screen, with VTK (extra `render`); no display, no GPU needed.
+
+The paper's 20 views stand on the vertices of a dodecahedron around the object, as in RotationNet.
+A black background and an object that fills the frame follow Su et al. (2018), who found both to
+help view-based classifiers.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointcmt.errors import InputError
+from pointcmt.views.cameras import DODECAHEDRON_VIEWS, Views
+from pointcmt.views.surfaces import Surface
+
+FOV = 30.0  # degrees; the distance follows, so that the object's sphere fills the frame
+GREY = (0.75, 0.75, 0.75)  # of surfaces without colour
+LIGHTS = (((-0.6, 0.8, 1.0), 0.75), ((0.8, -0.2, 1.0), 0.35))  # camera axes: position, intensity
+
+
+def render_views(
+    surfaces: Sequence[Surface],
+    views: Views = DODECAHEDRON_VIEWS,
+    size: int = 224,
+    *,
+    background: float = 0.0,
+) -> NDArray[np.uint8]:
+    """Render an object from each view, centred and scaled to fill the frame.
+
+    The centre of the bounding box moves to the origin, the farthest vertex of a face to radius
+    one. Both sides of a face are lit, since CAD meshes mix their windings. The lights move with the
+    camera: one from the upper left, a weaker one from the right.
+
+    Args:
+        surfaces: the object's parts, see `read_surfaces`.
+        views: (V, 3, 3) rotations from world to camera axes, see `pointcmt.views.cameras`.
+        size: height and width in pixels.
+        background: grey level in [0, 1].
+
+    Returns:
+        (V, size, size, 3) uint8, red, green, blue.
+
+    Raises:
+        InputError: there is no face with an area, or the `render` extra is not installed.
+        ValueError: `views`, `size` or `background` is out of its range.
+    """
+    rotations = np.asarray(views, np.float64)
+    if rotations.ndim != 3 or rotations.shape[1:] != (3, 3):
+        raise ValueError(f"views must be (V, 3, 3), got {rotations.shape}")
+    if not (1 <= size <= 4096 and 0 <= background <= 1):
+        raise ValueError(f"size must be 1..4096 and background 0..1, got {size} and {background}")
+    parts = _fit([part for part in map(_with_area, surfaces) if len(part.faces)])
+    images = np.empty((len(rotations), size, size, 3), np.uint8)
+    with _stage(size, background) as plotter:
+        for part in parts:
+            _place(plotter, part)
+        for view, image in zip(rotations, images, strict=True):
+            image[:] = _shoot(plotter, view)
+    return images
+
+
+def _with_area(surface: Surface) -> Surface:
+    """Drop faces without an area, whose normals would be undefined."""
+    corners = np.asarray(surface.vertices, np.float64)[surface.faces]  # (F, 3, 3)
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    sound = normals.any(axis=1)  # (F,)
+    colors = None if surface.face_colors is None else surface.face_colors[sound]
+    return replace(surface, faces=surface.faces[sound], face_colors=colors)
+
+
+def _fit(parts: list[Surface]) -> list[Surface]:
+    """Move and scale the parts together; vertices of no face do not count."""
+    if not parts:
+        raise InputError("the mesh has no face with an area; there is nothing to render")
+    used = np.concatenate([part.vertices[np.unique(part.faces)] for part in parts])
+    center = (used.min(axis=0) + used.max(axis=0)) / 2
+    radius = np.linalg.norm(used - center, axis=1).max()
+    return [replace(part, vertices=(part.vertices - center) / radius) for part in parts]
+
+
+@contextmanager
+def _stage(size: int, background: float) -> Iterator[Any]:
+    """Yield an off-screen plotter with the lights set; close it afterwards."""
+    pyvista = _pyvista()
+    with pyvista.vtk_verbosity("off"):  # VTK warns when it finds no display and goes on without
+        plotter = pyvista.Plotter(off_screen=True, window_size=(size, size), lighting="none")
+        plotter.set_background((background,) * 3)
+        for position, intensity in LIGHTS:
+            light = pyvista.Light(light_type="camera light", intensity=intensity)
+            light.position = position
+            plotter.add_light(light)
+        plotter.enable_anti_aliasing("ssaa")
+        plotter.camera.view_angle = FOV
+        try:
+            yield plotter
+        finally:
+            plotter.close()
+
+
+def _pyvista() -> Any:
+    try:
+        import pyvista
+    except ImportError as error:
+        raise InputError(
+            "rendering needs VTK, which is not installed; run: pip install 'pointcmt[render]'"
+        ) from error
+    return pyvista
+
+
+def _place(plotter: Any, part: Surface) -> None:
+    pyvista = _pyvista()
+    mesh = pyvista.PolyData.from_regular_faces(part.vertices.astype(np.float32), part.faces)
+    look: dict[str, Any] = {"color": GREY}
+    if part.texture is not None and part.coordinates is not None:
+        mesh.active_texture_coordinates = part.coordinates.astype(np.float32)
+        look = {"texture": pyvista.Texture(part.texture)}
+    elif part.vertex_colors is not None:
+        mesh.point_data["color"] = part.vertex_colors
+        look = {"scalars": "color", "rgb": True}
+    elif part.face_colors is not None:
+        mesh.cell_data["color"] = part.face_colors
+        look = {"scalars": "color", "rgb": True}
+    plotter.add_mesh(
+        mesh, ambient=0.25, diffuse=0.8, specular=0.2, specular_power=20, lighting=True, **look
+    )
+
+
+def _shoot(plotter: Any, view: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return (size, size, 3); `view` has the rows right, down and the direction of sight."""
+    distance = 1 / math.sin(math.radians(FOV) / 2)
+    plotter.camera.position = tuple(-distance * view[2])
+    plotter.camera.focal_point = (0.0, 0.0, 0.0)
+    plotter.camera.up = tuple(-view[1])
+    plotter.camera.clipping_range = (distance - 1.01, distance + 1.01)
+    plotter.render()  # without it every screenshot would show the first view
+    return np.asarray(plotter.screenshot(return_img=True))[..., :3]

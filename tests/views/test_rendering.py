@@ -1,0 +1,219 @@
+"""Rendered views of meshes with known shapes and paint, on whatever machine runs the tests."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from pointcmt.errors import InputError
+from pointcmt.views import DODECAHEDRON_VIEWS, SIX_VIEWS
+from pointcmt.views.rendering import render_views
+from pointcmt.views.surfaces import Surface, read_surfaces
+
+pytest.importorskip("pyvista")
+trimesh = pytest.importorskip("trimesh")
+
+FRONT = SIX_VIEWS[:1]
+
+
+def surface(mesh):
+    return Surface(np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int64))
+
+
+def odd_box():
+    """A box with three different sides and a smaller one on its front: no two views agree."""
+    small = trimesh.creation.box((0.3, 0.4, 0.5)).apply_translation((0.2, 0.5, 0.6))
+    return trimesh.util.concatenate([trimesh.creation.box((1.0, 1.4, 0.8)), small])
+
+
+def silhouettes(images):
+    return images.max(axis=3) > 0
+
+
+def test_twenty_views_of_224_pixels_all_different():
+    images = render_views([surface(odd_box())])
+    assert images.shape == (20, 224, 224, 3)
+    assert images.dtype == np.uint8
+    assert len({image.tobytes() for image in images}) == 20
+
+
+def test_a_sphere_fills_the_frame():
+    mask = silhouettes(render_views([surface(trimesh.creation.icosphere(3))], FRONT))[0]
+    # A sphere that touches the frame's edges is a disc of the frame's width.
+    assert mask.mean() == pytest.approx(np.pi / 4, abs=0.02)
+    assert mask[:, :3].any()
+    assert mask[:, -3:].any()
+
+
+def test_outlines_are_those_of_a_pinhole_camera():
+    mesh = odd_box()
+    views = DODECAHEDRON_VIEWS[:6]
+    images = render_views([surface(mesh)], views, 200).max(axis=3)
+    center = mesh.bounds.mean(axis=0)
+    corners = (mesh.vertices - center) / np.linalg.norm(mesh.vertices - center, axis=1).max()
+    focal, distance = 100 / np.tan(np.radians(15)), 1 / np.sin(np.radians(15))
+    for image, view in zip(images, views.astype(np.float64), strict=True):
+        right, down, depth = view @ corners.T
+        pixels = np.array([down, right]) / (depth + distance) * focal + 100  # row, column
+        seen = np.array(np.nonzero(image > 40))  # more than the rim that anti-aliasing adds
+        np.testing.assert_allclose(seen.min(axis=1), pixels.min(axis=1), atol=1.5)
+        np.testing.assert_allclose(seen.max(axis=1) + 1, pixels.max(axis=1), atol=1.5)
+
+
+def test_place_and_scale_of_the_mesh_do_not_matter():
+    expected = render_views([surface(odd_box())], SIX_VIEWS, 64)
+    moved = odd_box().apply_scale(250.0).apply_translation((1000.0, -400, 90))
+    images = render_views([surface(moved)], SIX_VIEWS, 64)
+    assert np.abs(images.astype(int) - expected).mean() < 0.5
+
+
+def test_windings_do_not_matter():
+    mesh = surface(odd_box())
+    flipped = Surface(mesh.vertices, mesh.faces[:, ::-1])
+    expected = render_views([mesh], SIX_VIEWS, 64)
+    assert np.abs(render_views([flipped], SIX_VIEWS, 64).astype(int) - expected).max() <= 2
+
+
+def test_faces_that_turn_away_from_the_light_are_darker():
+    image = render_views([surface(odd_box())], DODECAHEDRON_VIEWS[:1], 64)[0]
+    shades = np.unique(image[silhouettes(image[None])[0]][:, 0])
+    assert len(shades) > 3
+
+
+def test_degenerate_faces_and_unused_vertices_change_nothing():
+    mesh = surface(odd_box())
+    vertices = np.concatenate([mesh.vertices, [[50.0, 0, 0]]])
+    faces = np.concatenate([mesh.faces, [[0, 0, 1], [len(vertices) - 1] * 3]])
+    images = render_views([Surface(vertices, faces)], FRONT, 64)
+    assert np.array_equal(images, render_views([mesh], FRONT, 64))
+
+
+def test_background_is_as_asked():
+    white = render_views([surface(trimesh.creation.icosphere())], FRONT, 32, background=1.0)
+    assert (white[0, 0, 0] == 255).all()
+
+
+def quad(**paint):
+    corners = np.array([[-1.0, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]])
+    return Surface(corners, np.array([[0, 1, 2], [0, 2, 3]]), **paint)
+
+
+FOUR = np.zeros((64, 64, 3), np.uint8)  # red, green above blue, white
+FOUR[:32, :32, 0] = FOUR[:32, 32:, 1] = FOUR[32:, :32, 2] = FOUR[32:, 32:] = 255
+CORNERS = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]])
+HUES = [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]]
+
+
+def hues_of_quarters(image):
+    quarter = np.array([image[20, 20], image[20, 43], image[43, 20], image[43, 43]])
+    return (quarter > 60).astype(int).tolist()
+
+
+def test_texture_is_the_right_way_up():
+    images = render_views([quad(texture=FOUR, coordinates=CORNERS)], FRONT, 64)
+    assert hues_of_quarters(images[0]) == HUES
+
+
+def test_face_and_vertex_colors_are_shown():
+    faces = render_views(
+        [quad(face_colors=np.array([[255, 0, 0], [0, 0, 255]], np.uint8))], FRONT, 64
+    )
+    assert (faces[0, 40, 25] > 60).tolist() == [False, False, True] or (
+        faces[0, 40, 40] > 60
+    ).tolist() == [True, False, False]
+    vertices = np.array([[255, 0, 0], [255, 0, 0], [0, 255, 0], [0, 255, 0]], np.uint8)
+    shown = render_views([quad(vertex_colors=vertices)], FRONT, 64)[0]
+    assert shown[46, 32, 0] > 2 * shown[46, 32, 1]
+    assert shown[17, 32, 1] > 2 * shown[17, 32, 0]
+
+
+@pytest.fixture
+def textured(tmp_path):
+    from PIL import Image
+
+    part = quad()
+    visual = trimesh.visual.TextureVisuals(uv=CORNERS, image=Image.fromarray(FOUR))
+    mesh = trimesh.Trimesh(part.vertices, part.faces, process=False, visual=visual)
+    for suffix in ("glb", "obj"):
+        mesh.export(tmp_path / f"quad.{suffix}")
+    return tmp_path
+
+
+@pytest.mark.parametrize("suffix", ["glb", "obj"])
+def test_textures_of_files_are_shown(textured, suffix):
+    images = render_views(read_surfaces(textured / f"quad.{suffix}"), FRONT, 64)
+    assert hues_of_quarters(images[0]) == HUES
+
+
+def test_a_missing_or_damaged_texture_leaves_the_surface_plain(textured):
+    (textured / "material_0.png").write_bytes(b"not a picture")
+    assert (
+        (silhouettes(render_views(read_surfaces(textured / "quad.obj"), FRONT, 64))[0]).mean() > 0.3
+    )
+    (textured / "material.mtl").unlink()
+    (part,) = read_surfaces(textured / "quad.obj")
+    assert len(part.faces) == 2
+
+
+def test_a_material_outside_the_folder_is_not_opened(tmp_path):
+    (tmp_path / "secret.mtl").write_text("newmtl red\nKd 1 0 0\n")
+    inside = tmp_path / "meshes"
+    inside.mkdir()
+    lines = "mtllib {}\nv 0 0 0\nv 1 0 0\nv 0 1 0\nusemtl red\nf 1 2 3\n"
+    (inside / "in.obj").write_text(lines.format("own.mtl"))
+    (inside / "own.mtl").write_text("newmtl red\nKd 1 0 0\n")
+    (inside / "out.obj").write_text(lines.format("../secret.mtl"))
+    (painted,) = read_surfaces(inside / "in.obj")
+    assert painted.vertex_colors[0].tolist() == [255, 0, 0]
+    (plain,) = read_surfaces(inside / "out.obj")
+    assert plain.vertex_colors is None or plain.vertex_colors[0].tolist() != [255, 0, 0]
+
+
+def test_parts_of_a_scene_keep_their_places_and_colors(tmp_path):
+    scene = trimesh.Scene()
+    for x, color in ((-2, [255, 0, 0, 255]), (2, [0, 255, 0, 255])):
+        ball = trimesh.creation.icosphere(1)
+        ball.visual.vertex_colors = color
+        scene.add_geometry(ball, transform=trimesh.transformations.translation_matrix((x, 0, 0)))
+    scene.export(tmp_path / "two.glb")
+    image = render_views(read_surfaces(tmp_path / "two.glb"), FRONT, 64)[0]
+    assert image[:, :32, 0].max() > 100 > image[:, :32, 1].max()
+    assert image[:, 32:, 1].max() > 100 > image[:, 32:, 0].max()
+
+
+def test_modelnet_off_with_its_glued_header_is_read(tmp_path):
+    (tmp_path / "a.off").write_text("OFF3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n")
+    (part,) = read_surfaces(tmp_path / "a.off")
+    assert part.faces.tolist() == [[0, 1, 2]]
+
+
+def test_a_cloud_is_not_a_surface(tmp_path):
+    (tmp_path / "cloud.obj").write_text("v 0 0 0\nv 1 0 0\n")
+    with pytest.raises(InputError, match=r"cloud\.obj: has no faces to render"):
+        read_surfaces(tmp_path / "cloud.obj")
+
+
+@pytest.mark.parametrize("faces", [np.zeros((0, 3), int), np.array([[0, 1, 1]])])
+def test_a_mesh_without_area_is_refused(faces):
+    with pytest.raises(InputError, match="no face with an area"):
+        render_views([Surface(np.eye(3), faces)], FRONT)
+
+
+@pytest.mark.parametrize(
+    "change", [{"size": 0}, {"size": 5000}, {"background": 2.0}, {"views": np.eye(3)}]
+)
+def test_arguments_out_of_range_are_named(change):
+    with pytest.raises(ValueError, match=next(iter(change))):
+        render_views([quad()], **change)
+
+
+def test_without_vtk_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyvista", None)
+    with pytest.raises(InputError, match=r"pointcmt\[render\]"):
+        render_views([quad()], FRONT)
+
+
+def test_nothing_is_said_about_a_missing_display(capfd):
+    render_views([quad()], FRONT, 16)
+    captured = capfd.readouterr()
+    assert captured.out == captured.err == ""
