@@ -1,0 +1,175 @@
+"""Augmentation of batches of clouds, a pure function of (seed, epoch, sample).
+
+Every random number is a hash of the seed, the epoch, the sample's id, the kind of change and the
+point, so it does not matter which process makes which batch, in which order, of which size or on
+which device, nor where a run was resumed. Nothing loops over samples.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+
+import torch
+from torch import Tensor
+
+from pointcmt.data.hashing import integers, normal, uniform
+
+AXES = {"x": 0, "y": 1, "z": 2}
+
+
+class Kind(IntEnum):
+    """What a random number is for; each kind has a stream of its own."""
+
+    SCALE = 1
+    SHIFT = 2
+    ROTATE = 3
+    JITTER = 4
+    DROP_SHARE = 5
+    DROP_POINT = 6
+    SHUFFLE = 7
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """The changes of the papers, in this order; each is off unless it is asked for.
+
+    PointCMT, RS-CNN and PointMLP train with `scale=(2/3, 3/2), shift=0.2, shuffle=True`; PointNet
+    with `rotate=180, jitter=0.01`; PointNet++ with `scale`, `shift=0.1` and `dropout=0.875`.
+
+    Attributes:
+        rotate: largest angle in degrees, U(-rotate, rotate), about the axis `up`; 180 is any angle.
+        scale: range of the factor, drawn for each axis apart; None keeps the size.
+        shift: largest shift of each axis, U(-shift, shift).
+        jitter: standard deviation of the noise added to each coordinate.
+        jitter_clip: largest noise.
+        dropout: largest share of dropped points; the share is U(0, dropout), and dropped points are
+            replaced by the cloud's first point, as PointNet++ does.
+        shuffle: put the points into a random order.
+        up: the vertical axis of the clouds: "y" in all HDF5 releases, "z" in ModelNet's meshes.
+        normals: channels 3 to 5 are normals, which turn with the cloud and follow its scale.
+    """
+
+    rotate: float = 0.0
+    scale: tuple[float, float] | None = None
+    shift: float = 0.0
+    jitter: float = 0.0
+    jitter_clip: float = 0.05
+    dropout: float = 0.0
+    shuffle: bool = False
+    up: str = "y"
+    normals: bool = False
+
+    def __post_init__(self) -> None:
+        """Check ranges.
+
+        Raises:
+            ValueError: a number is out of its range.
+        """
+        low, high = self.scale or (1.0, 1.0)
+        ranges = {
+            "rotate must be 0 to 180 degrees": 0 <= self.rotate <= 180,
+            "scale must be (low, high) with 0 < low <= high": 0 < low <= high < math.inf,
+            "shift must not be negative": 0 <= self.shift < math.inf,
+            "jitter must not be negative": 0 <= self.jitter < math.inf,
+            "jitter_clip must be positive": self.jitter_clip > 0,
+            "dropout must be at least 0 and below 1": 0 <= self.dropout < 1,
+            "up must be x, y or z": self.up in AXES,
+        }
+        for message, holds in ranges.items():
+            if not holds:
+                raise ValueError(message)
+
+    def __call__(self, points: Tensor, ids: Tensor, epoch: int, seed: int) -> Tensor:
+        """Return augmented copies of clouds.
+
+        Args:
+            points: (B, N, C >= 3) float; channels that are not coordinates or normals are kept.
+            ids: (B,) integers that name the samples, such as their indices in the data set.
+            epoch: at least 0; another epoch changes every cloud anew.
+            seed: at least 0.
+
+        Returns:
+            (B, N, C), on the device and of the dtype of `points`.
+
+        Raises:
+            ValueError: a shape, `epoch` or `seed` is wrong.
+        """
+        _require_batch(points, ids, epoch, seed, self.normals)
+        draw = _Draw(ids.to(points.device), epoch, seed)
+        xyz, rest = points[..., :3], points[..., 3:]
+        xyz, rest = self._rotated(xyz, rest, draw)
+        xyz, rest = self._scaled(xyz, rest, draw)
+        if self.shift:
+            xyz = xyz + (2 * draw.uniform(Kind.SHIFT, 1, 3) - 1).to(xyz.dtype) * self.shift
+        if self.jitter:
+            noise = draw.normal(Kind.JITTER, xyz.shape[1], 3) * self.jitter
+            xyz = xyz + noise.clamp(-self.jitter_clip, self.jitter_clip).to(xyz.dtype)
+        changed = torch.cat([xyz, rest], dim=-1)  # (B, N, C)
+        return self._reordered(changed, draw)
+
+    def _rotated(self, xyz: Tensor, rest: Tensor, draw: "_Draw") -> tuple[Tensor, Tensor]:
+        if not self.rotate:
+            return xyz, rest
+        angle = (2 * draw.uniform(Kind.ROTATE, 1, 1) - 1) * math.radians(self.rotate)  # (B, 1, 1)
+        cos, sin = angle.cos().to(xyz.dtype), angle.sin().to(xyz.dtype)
+        xyz = _turn(xyz, cos, sin, AXES[self.up])
+        if self.normals:
+            rest = torch.cat([_turn(rest[..., :3], cos, sin, AXES[self.up]), rest[..., 3:]], dim=-1)
+        return xyz, rest
+
+    def _scaled(self, xyz: Tensor, rest: Tensor, draw: "_Draw") -> tuple[Tensor, Tensor]:
+        if self.scale is None:
+            return xyz, rest
+        low, high = self.scale
+        factor = (low + (high - low) * draw.uniform(Kind.SCALE, 1, 3)).to(xyz.dtype)  # (B, 1, 3)
+        if self.normals:  # a normal scales by the inverse, so that it stays at right angles
+            normals = torch.nn.functional.normalize(rest[..., :3] / factor, dim=-1)
+            rest = torch.cat([normals, rest[..., 3:]], dim=-1)
+        return xyz * factor, rest
+
+    def _reordered(self, points: Tensor, draw: "_Draw") -> Tensor:
+        if self.dropout:
+            share = draw.uniform(Kind.DROP_SHARE, 1, 1) * self.dropout  # (B, 1, 1)
+            dropped = draw.uniform(Kind.DROP_POINT, points.shape[1], 1) < share  # (B, N, 1)
+            points = torch.where(dropped, points[:, :1], points)
+        if self.shuffle:
+            order = draw.integers(Kind.SHUFFLE, points.shape[1], 1).argsort(dim=1, stable=True)
+            points = points.gather(1, order.expand(-1, -1, points.shape[2]))  # (B, N, C)
+        return points
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """Random numbers of a batch's samples, (B, rows, columns)."""
+
+    ids: Tensor
+    epoch: int
+    seed: int
+
+    def uniform(self, kind: Kind, rows: int, columns: int) -> Tensor:
+        return uniform((self.seed, self.epoch, kind), self.ids, rows, columns)
+
+    def normal(self, kind: Kind, rows: int, columns: int) -> Tensor:
+        return normal((self.seed, self.epoch, kind), self.ids, rows, columns)
+
+    def integers(self, kind: Kind, rows: int, columns: int) -> Tensor:
+        return integers((self.seed, self.epoch, kind), self.ids, rows, columns)
+
+
+def _turn(xyz: Tensor, cos: Tensor, sin: Tensor, up: int) -> Tensor:
+    """Turn (B, N, 3) about axis `up`; `cos` and `sin` are (B, 1, 1)."""
+    first, second = (up + 1) % 3, (up + 2) % 3
+    turned = xyz.clone()
+    a, b = xyz[..., first], xyz[..., second]  # (B, N)
+    turned[..., first] = a * cos[..., 0] - b * sin[..., 0]
+    turned[..., second] = a * sin[..., 0] + b * cos[..., 0]
+    return turned
+
+
+def _require_batch(points: Tensor, ids: Tensor, epoch: int, seed: int, normals: bool) -> None:
+    if points.dim() != 3 or points.shape[-1] < (6 if normals else 3):
+        raise ValueError(f"points must be (B, N, C >= {6 if normals else 3}), not {points.shape}")
+    if ids.shape != points.shape[:1] or ids.is_floating_point():
+        raise ValueError(f"ids must be ({len(points)},) integers, not {ids.shape} {ids.dtype}")
+    if epoch < 0 or seed < 0:
+        raise ValueError(f"epoch and seed must not be negative, not {epoch} and {seed}")
