@@ -8,6 +8,7 @@ from typing import Any
 
 from pointcmt.errors import InputError
 from pointcmt.geometry import NORMALIZATIONS
+from pointcmt_serve.sampling import Step, check_steps
 
 MODEL_FILE = "model.onnx"
 KEYS = ("classes", "points", "normalization", "student", "version", "provenance")
@@ -26,6 +27,8 @@ class Artefact:
         student: the name of the network, such as "pointnet2-msg".
         version: the version of PointCMT that exported it.
         provenance: what made the weights (recipe, seed, data), as the exporter recorded it.
+        steps: how the host computes the graph's further inputs; empty for a graph that takes
+            points alone.
     """
 
     file: Path
@@ -35,6 +38,7 @@ class Artefact:
     student: str
     version: str
     provenance: Mapping[str, Any]
+    steps: tuple[Step, ...] = ()
 
 
 def find_model(path: Path | str) -> Path:
@@ -86,6 +90,7 @@ def describe(file: Path, metadata: Mapping[str, str]) -> Artefact:
         student=metadata["pointcmt.student"],
         version=metadata["pointcmt.version"],
         provenance=_provenance(file, metadata["pointcmt.provenance"]),
+        steps=_steps(file, metadata.get("pointcmt.inputs", "[]")),
     )
 
 
@@ -116,6 +121,10 @@ def _provenance(file: Path, text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{file}: metadata pointcmt.provenance is not a JSON object")
     return value
+
+
+def _steps(file: Path, text: str) -> tuple[Step, ...]:
+    return check_steps(_json(file, "inputs", text), f"{file}: metadata pointcmt.inputs")
 
 
 def _json(file: Path, key: str, text: str) -> Any:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
 from pointcmt_serve.artefact import Artefact, describe
+from pointcmt_serve.sampling import host_inputs
 
 Device = Literal["auto", "cpu", "cuda"]
 _QUIET = 3  # onnxruntime's level for errors only
@@ -35,25 +36,36 @@ class OnnxSession:
         self.runtime = _load(file, device, threads)
         metadata = self.runtime.get_modelmeta().custom_metadata_map
         self.artefact: Artefact = describe(file, metadata)
+        self._threads = threads or None
         self._check_signature()
 
     def __call__(self, clouds: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the logits (B, C) of `clouds` (B, N, 3), prepared as the network wants them.
 
         Raises:
-            InputError: the network's answer is not finite.
+            InputError: the network cannot take these clouds, or its answer is not finite.
         """
-        (logits,) = self.runtime.run(["logits"], {"points": clouds})  # (B, C)
+        try:
+            indices = host_inputs(self.artefact.steps, clouds, self._threads)
+            (logits,) = self.runtime.run(["logits"], {"points": clouds, **indices})  # (B, C)
+        except Exception as error:  # onnxruntime raises a dozen unrelated types
+            raise InputError(f"{self.artefact.file}: cannot be run ({_reason(error)})") from error
         if not np.isfinite(logits).all():
             raise InputError(f"{self.artefact.file}: gave a logit that is not finite")
         return np.asarray(logits, dtype=np.float32)
 
     def _check_signature(self) -> None:
-        inputs = {i.name: (i.type, i.shape[2:]) for i in self.runtime.get_inputs()}
+        inputs = {i.name: i for i in self.runtime.get_inputs()}
         outputs = {o.name: o.shape[-1] for o in self.runtime.get_outputs() if o.shape}
         file, classes = self.artefact.file, len(self.artefact.classes)
-        if inputs != {"points": ("tensor(float)", [3])}:
-            raise InputError(f"{file}: wants the inputs {inputs}, not float32 points (B, N, 3)")
+        wanted = {"points", *(step["input"] for step in self.artefact.steps)}
+        if set(inputs) != wanted:
+            raise InputError(
+                f"{file}: takes {sorted(inputs)}, but its metadata say {sorted(wanted)}"
+            )
+        kind, shape = inputs["points"].type, inputs["points"].shape
+        if kind != "tensor(float)" or shape[2:] != [3]:
+            raise InputError(f"{file}: takes points {shape} {kind}, not float32 x, y, z (B, N, 3)")
         if outputs.get("logits") != classes:
             raise InputError(
                 f"{file}: gives {outputs}, not one logit for each of its {classes} classes"
@@ -73,9 +85,10 @@ def _load(file: Path, device: Device, threads: int) -> Any:
     providers = _providers(onnxruntime.get_available_providers(), device)
     try:
         session = onnxruntime.InferenceSession(file, options, providers=providers)
-    except Exception as error:  # onnxruntime raises a dozen unrelated types for a bad file
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{file}: is no ONNX file onnxruntime can run ({reason})") from error
+    except Exception as error:  # onnxruntime raises a dozen unrelated types
+        raise InputError(
+            f"{file}: is no ONNX file onnxruntime can run ({_reason(error)})"
+        ) from error
     if device == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
         raise InputError("device cuda could not be started; check the driver, or use device cpu")
     return session
@@ -88,3 +101,8 @@ def _providers(available: list[str], device: Device) -> list[str]:
     if device != "cpu":
         wanted.insert(0, "CUDAExecutionProvider")
     return [name for name in wanted if name in available]
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
