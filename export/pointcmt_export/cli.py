@@ -1,0 +1,144 @@
+"""The command `pointcmt-export`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from pointcmt.commands import command_errors
+from pointcmt_export.bench import bench
+from pointcmt_export.options import Format, Grid, Limits, Options, Precision, Sampling
+
+if TYPE_CHECKING:
+    from pointcmt_export.report import Report
+
+HELP = {"help_option_names": ["-h", "--help"]}
+
+
+class DefaultGroup(click.Group):
+    """A group whose first argument may be a model instead of a subcommand."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `export` in front of what is no subcommand."""
+        if args and args[0] not in self.commands and args[0] not in HELP["help_option_names"]:
+            args = ["export", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=DefaultGroup, context_settings=HELP)
+def main() -> None:
+    """Export a student for deployment, or compare engines.
+
+    pointcmt-export MODEL --format onnx -o DIR is short for pointcmt-export export MODEL ...
+    """
+
+
+main.add_command(bench)
+
+
+def _numbers(count: int | None) -> Any:
+    """Make a callback that reads "1,7,32" as a tuple of positive whole numbers."""
+
+    def read(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+        if value is None:
+            return None
+        parts = value.split(",")
+        if not all(part.strip().isdecimal() for part in parts) or count not in (None, len(parts)):
+            wanted = f"{count} whole numbers" if count else "whole numbers"
+            raise click.BadParameter(f"{value!r} is not {wanted} separated by commas")
+        return tuple(int(part) for part in parts)
+
+    return read
+
+
+@main.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder to write."
+)
+@click.option(
+    "--format", "form", default="onnx", show_default=True, type=click.Choice(get_args(Format))
+)
+@click.option(
+    "--sampling",
+    default="graph",
+    show_default=True,
+    type=click.Choice(get_args(Sampling)),
+    help="Who samples and groups: the graph, or the host with the native library (faster on CPUs).",
+)
+@click.option(
+    "--precision",
+    default="fp32",
+    show_default=True,
+    type=click.Choice(get_args(Precision)),
+    help="Of weights and arithmetic; points are sampled and grouped in float32 always.",
+)
+@click.option("--data", help="Data set for accuracy: shapes, shapes:PER_CLASS, modelnet40:FOLDER.")
+@click.option("--limit", type=click.IntRange(min=1), help="Use at most so many of its clouds.")
+@click.option(
+    "--batches", default="1,7,32", show_default=True, callback=_numbers(None), help="To compare."
+)
+@click.option(
+    "--points",
+    default="512,1024,2048",
+    show_default=True,
+    callback=_numbers(None),
+    help="Point counts to compare.",
+)
+@click.option("--max-logit-difference", "logits_max", type=float, help="Largest  [1e-4 in fp32].")
+@click.option("--max-mean-difference", "logits_mean", type=float, help="Mean  [5e-5 in fp32].")
+@click.option(
+    "--max-median-difference", "logits_median", type=float, help="Median  [5e-5 in fp32]."
+)
+@click.option("--min-agreement", "argmax_agreement", type=float, help="Same class  [1 in fp32].")
+@click.option(
+    "--max-accuracy-difference",
+    "accuracy_points",
+    type=float,
+    help="Of OA and mAcc, in percentage points  [0.1 in fp32, 0.3 in fp16].",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@command_errors
+def export(
+    model: Path,
+    out: Path,
+    form: Format,
+    sampling: Sampling,
+    precision: Precision,
+    data: str | None,
+    limit: int | None,
+    batches: tuple[int, ...],
+    points: tuple[int, ...],
+    as_json: bool,
+    **limits: float | None,
+) -> None:
+    """Export the student of MODEL and prove it equal to the checkpoint.
+
+    MODEL is a run folder, a model folder or a training checkpoint. Teacher, generator and optimiser
+    are left behind and listed. Where a check fails, nothing is written and the exit status is 1.
+    """
+    from pointcmt_export.exporter import GateError
+    from pointcmt_export.exporter import export as run
+
+    options = Options(
+        format=form,
+        sampling=sampling,
+        precision=precision,
+        data=data,
+        limit=limit,
+        grid=Grid(batches, points),
+        limits=Limits(**limits),
+    )
+    try:
+        report = run(model, out, options)
+    except GateError as error:
+        click.echo(_shown(error.report, as_json))
+        raise
+    click.echo(_shown(report, as_json))
+    if not as_json:
+        click.echo(str(out))
+
+
+def _shown(report: "Report", as_json: bool) -> str:
+    return json.dumps(report.to_json(), indent=2) if as_json else report.table()

@@ -1,0 +1,152 @@
+"""One export: strip, convert, verify, write; a failed check leaves nothing behind."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import onnx
+from torch import nn
+
+from pointcmt import __version__
+from pointcmt.errors import InputError
+from pointcmt.files import write_beside
+from pointcmt_export.card import model_card
+from pointcmt_export.graph import deployable, has_own_graph
+from pointcmt_export.lowering import Captured, capture, host_plan
+from pointcmt_export.onnx import Graph, describe, to_onnx
+from pointcmt_export.options import Options
+from pointcmt_export.report import REPORT_FILE, Report, hashes
+from pointcmt_export.source import Source, open_source
+from pointcmt_export.verification import Clouds, Thresholds, failed, open_data
+from pointcmt_export.verification.check import EXACT, FEATURE_NEIGHBOURS, HALF
+from pointcmt_export.verification.gate import Expectation, verify_onnx
+
+MODEL_FILE = "model.onnx"
+
+
+class GateError(InputError):
+    """A check failed; `report` says which and how."""
+
+    def __init__(self, report: Report) -> None:
+        faults = "; ".join(f"{check.name}: {check.detail}" for check in failed(report.checks))
+        super().__init__(f"the artefact is not what was trained, nothing was written ({faults})")
+        self.report = report
+
+
+def export(model: Path | str, out: Path | str, options: Options | None = None) -> Report:
+    """Export a student into a folder and prove that it is the one that was trained.
+
+    Args:
+        model: a run folder, a model folder or a training checkpoint.
+        out: the folder to write; an earlier export there is replaced when this one succeeds.
+        options: what is wanted.
+
+    Returns:
+        The report that also lies in the folder.
+
+    Raises:
+        GateError: a check failed; `out` is as it was.
+        InputError: something about the input, the machine or the disk forbids the export.
+    """
+    options = options or Options()
+    _require_replaceable(Path(out))
+    source = open_source(model)
+    clouds = open_data(options.data, source.config, source.channels, options.limit)
+    try:
+        with write_beside(out) as fresh:
+            fresh.mkdir()
+            return _export(source, clouds, options, fresh)
+    except MemoryError as error:
+        raise InputError(
+            "the export needs more memory than there is; try a smaller grid"
+        ) from error
+
+
+def _export(source: Source, clouds: Clouds, options: Options, folder: Path) -> Report:
+    graph, expected = convert(source, options)
+    describe(graph.model, metadata(source, graph, options))
+    onnx.save(graph.model, folder / MODEL_FILE)
+    checks = verify_onnx(folder / MODEL_FILE, expected, clouds)
+    told = {key: getattr(options, key) for key in ("format", "sampling", "precision")}
+    name = source.config.student
+    report = Report(name, source.to_json(), told, expected.thresholds, tuple(checks), {})
+    if failed(checks):
+        raise GateError(report)
+    (folder / "README.md").write_text(model_card(source, report))
+    report = replace(report, files=hashes(folder))
+    report.write(folder)
+    return report
+
+
+def convert(source: Source, options: Options) -> tuple[Graph, Expectation]:
+    """Convert a student to ONNX, and say what the file must be.
+
+    Raises:
+        InputError: the student cannot be converted as asked.
+    """
+    module = _prepared(source, options)
+    captured = capture(module, source.channels, source.student.min_points)
+    steps, on_xyz = host_plan(captured)
+    host = options.sampling == "host"
+    graph = to_onnx(captured, steps, on_xyz) if host else to_onnx(captured)
+    exact = frozenset(op.name for op in on_xyz)
+    expected = Expectation(
+        student=source.student,
+        config=source.config,
+        channels=source.channels,
+        weights=module.state_dict(),
+        inputs=("points", *(step.input for step in graph.host)),
+        exact=exact,
+        shapes=tuple(options.grid.shapes(source.student.min_points)),
+        thresholds=_thresholds(options, captured, exact),
+    )
+    return graph, expected
+
+
+def metadata(source: Source, graph: Graph, options: Options) -> dict[str, object]:
+    """Return what the file says of itself, see `onnx.describe`."""
+    config = source.config
+    return {
+        "classes": list(config.classes),
+        "points": str(config.points),
+        "normalization": config.normalization,
+        "student": config.student,
+        "version": __version__,
+        "provenance": dict(config.provenance),
+        "weights_sha256": source.fingerprint(),
+        "min_points": str(source.student.min_points),
+        "sampling": options.sampling,
+        "precision": options.precision,
+        "inputs": [step.to_json() for step in graph.host],
+        "indices": list(graph.indices),
+    }
+
+
+def _prepared(source: Source, options: Options) -> nn.Module:
+    module = deployable(source.student)
+    if options.precision == "fp32":
+        return module
+    if not has_own_graph(source.student):
+        raise InputError(
+            f"--precision fp16: {source.config.student} has no deployable graph of its own, so "
+            "nothing keeps its index selection in float32; export it in fp32"
+        )
+    return module.half()
+
+
+def _thresholds(options: Options, captured: Captured, exact: frozenset[str]) -> Thresholds:
+    searches_features = len(exact) < len(captured.indices)
+    chosen = FEATURE_NEIGHBOURS if searches_features else EXACT
+    if options.precision == "fp16":
+        chosen = HALF
+    asked = {key: value for key, value in asdict(options.limits).items() if value is not None}
+    return replace(chosen, **asked)
+
+
+def _require_replaceable(out: Path) -> None:
+    if out.is_file():
+        raise InputError(f"{out}: is a file; name a folder for the export")
+    if out.is_dir() and any(out.iterdir()) and not (out / REPORT_FILE).is_file():
+        raise InputError(
+            f"{out}: holds something other than an export, which would be replaced; "
+            "name an empty or a new folder"
+        )

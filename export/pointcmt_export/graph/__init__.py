@@ -1,0 +1,46 @@
+"""The deployable graph: what a student computes, rearranged for inference.
+
+One file a family of students. Batch norms are folded into the linear maps, the first map of a
+grouped MLP is taken before grouping as far as that keeps its precision, the maximum over a group is
+taken before bias and activation, and everything is rows of channels, so that the heavy work is
+plain matrix multiplication. Neighbours and samples come from `pointcmt.ops`, as in the student.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from pointcmt.models import Student
+from pointcmt.models.pointnet2 import PointNet2
+from pointcmt_export.graph.plain import Plain
+from pointcmt_export.graph.pointnet2 import DeployedPointNet2
+
+DEPLOYED: dict[type[Any], Callable[[Any], nn.Module]] = {PointNet2: DeployedPointNet2}
+
+
+def deployable(student: Student) -> nn.Module:
+    """Build the deployable graph of a student from its weights.
+
+    Args:
+        student: a trained student; it is not changed.
+
+    Returns:
+        A module in evaluation mode that maps points (B, N, C) to logits (B, classes) as the
+        student does, up to float32 rounding. Students without a graph of their own, a user's
+        among them, are wrapped as they are.
+    """
+    build = _builder(student) or Plain
+    return build(student).eval()
+
+
+def has_own_graph(student: Student) -> bool:
+    """Whether a student has a deployable graph of its own, rather than the plain path."""
+    return _builder(student) is not None
+
+
+def _builder(student: Student) -> Callable[[Any], nn.Module] | None:
+    for family, build in DEPLOYED.items():
+        if isinstance(student, family):
+            return build
+    return None

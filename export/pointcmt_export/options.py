@@ -1,0 +1,105 @@
+"""What an export is asked for."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pointcmt.errors import InputError
+
+Format = Literal["onnx", "openvino", "trt", "trt-rtx", "triton", "all"]
+Sampling = Literal["graph", "host"]
+Precision = Literal["fp32", "fp16"]
+
+FORMATS: tuple[Format, ...] = ("onnx", "openvino", "trt", "trt-rtx", "triton", "all")
+SAMPLINGS: tuple[Sampling, ...] = ("graph", "host")
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The shapes on which logits are compared.
+
+    Attributes:
+        batches: batch sizes.
+        points: point counts; those below what the student takes are replaced by the least it does.
+    """
+
+    batches: tuple[int, ...] = (1, 7, 32)
+    points: tuple[int, ...] = (512, 1024, 2048)
+
+    def __post_init__(self) -> None:
+        if not self.batches or not self.points or min(*self.batches, *self.points) < 1:
+            raise InputError(
+                f"the checks need batch sizes and point counts of 1 or more, "
+                f"not {self.batches} and {self.points}"
+            )
+
+    def shapes(self, min_points: int) -> list[tuple[int, int]]:
+        """Return the (batch, points) pairs for a student."""
+        counts = sorted({max(n, min_points) for n in self.points})
+        return [(b, n) for n in counts for b in self.batches]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The shapes a TensorRT engine is built for.
+
+    Attributes:
+        batch: smallest, best and largest batch.
+        points: smallest, best and largest number of points.
+    """
+
+    batch: tuple[int, int, int] = (1, 8, 64)
+    points: tuple[int, int, int] = (1024, 1024, 2048)
+
+    def __post_init__(self) -> None:
+        for name, (low, best, high) in (("batch", self.batch), ("points", self.points)):
+            if not 1 <= low <= best <= high:
+                raise InputError(
+                    f"the profile's {name} is {low}, {best}, {high}; "
+                    "give minimum, optimum and maximum in rising order, 1 or more"
+                )
+
+    def holds(self, batch: int, points: int) -> bool:
+        """Whether the engine takes such a batch."""
+        return (
+            self.batch[0] <= batch <= self.batch[2] and self.points[0] <= points <= self.points[2]
+        )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits that replace the defaults of `Thresholds`; None keeps the default."""
+
+    logits_max: float | None = None
+    logits_mean: float | None = None
+    logits_median: float | None = None
+    argmax_agreement: float | None = None
+    accuracy_points: float | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """An export.
+
+    Attributes:
+        format: what to write; every format has the ONNX file beside it.
+        sampling: "graph" for a graph that takes points alone, "host" for one that also takes the
+            indices that the native library computes.
+        precision: of the weights and the arithmetic between them; indices are float32 always.
+        data: the data set for accuracy, see `verification.open_data`.
+        limit: most clouds of it to use.
+        grid: the shapes on which logits are compared.
+        limits: limits other than the defaults.
+        profile: shapes of a TensorRT engine; None derives them from the student.
+        timing_cache: file that keeps TensorRT's measurements between builds.
+    """
+
+    format: Format = "onnx"
+    sampling: Sampling = "graph"
+    precision: Precision = "fp32"
+    data: str | None = None
+    limit: int | None = None
+    grid: Grid = field(default_factory=Grid)
+    limits: Limits = field(default_factory=Limits)
+    profile: Profile | None = None
+    timing_cache: str | None = None

@@ -1,0 +1,146 @@
+"""What is exported: the student inside a run folder, a model folder or a training checkpoint."""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from pointcmt.checkpoint import ModelConfig, build_student, load_student, read_training_checkpoint
+from pointcmt.errors import InputError
+from pointcmt.models import Student
+
+STUDENT_FOLDER = "student"  # of a run folder
+OTHER_PARTS = ("teacher", "generator")
+
+
+@dataclass(frozen=True)
+class Stripped:
+    """A part of the training that is left behind.
+
+    Attributes:
+        part: "teacher" or "generator", or a file of a run folder.
+        tensors: how many tensors it has.
+        numbers: how many numbers these hold.
+    """
+
+    part: str
+    tensors: int
+    numbers: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """A student to export.
+
+    Attributes:
+        path: what was given.
+        kind: "run folder", "model folder" or "training checkpoint".
+        student: the student, in evaluation mode on the CPU.
+        config: its configuration.
+        stripped: the parts that lie beside it and are left behind.
+    """
+
+    path: Path
+    kind: str
+    student: Student
+    config: ModelConfig
+    stripped: tuple[Stripped, ...]
+
+    @property
+    def channels(self) -> int:
+        """Channels of a point."""
+        return int(getattr(self.student, "channels", 3))
+
+    def fingerprint(self) -> str:
+        """Return the sha256 (hex) of the student's weights with their names and shapes."""
+        return fingerprint(self.student.state_dict())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the report says of the source."""
+        return {
+            "kind": self.kind,
+            "name": self.path.resolve().name,
+            "weights_sha256": self.fingerprint(),
+            "stripped": [asdict(part) for part in self.stripped],
+        }
+
+
+def open_source(path: Path | str) -> Source:
+    """Find and load the student that `path` stands for.
+
+    Args:
+        path: a run folder (with a model folder `student` inside), a model folder, or a training
+            checkpoint, one safetensors file with student, teacher and generator.
+
+    Raises:
+        InputError: there is no such thing, or it is damaged or foreign.
+    """
+    path = Path(path)
+    if path.is_file():
+        return _from_checkpoint(path)
+    if not path.exists():
+        raise InputError(
+            f"{path}: no such file or folder; give a run folder, a model folder or a training "
+            "checkpoint"
+        )
+    if (path / "config.json").is_file():
+        student, config = load_student(path)
+        return Source(path, "model folder", student, config, ())
+    if (path / STUDENT_FOLDER / "config.json").is_file():
+        student, config = load_student(path / STUDENT_FOLDER)
+        return Source(path, "run folder", student, config, _beside(path))
+    raise InputError(
+        f"{path}: neither a model folder (config.json and model.safetensors) nor a run folder "
+        f"(a model folder {STUDENT_FOLDER}/ inside)"
+    )
+
+
+def fingerprint(tensors: Mapping[str, Tensor]) -> str:
+    """Return the sha256 (hex) of tensors with their names, types and shapes, in name order."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _from_checkpoint(path: Path) -> Source:
+    if path.suffix != ".safetensors":
+        raise InputError(
+            f"{path}: not a .safetensors training checkpoint; give a run folder or a model "
+            "folder, or bring a foreign checkpoint in with pointcmt-import"
+        )
+    config, parts = read_training_checkpoint(path)
+    student = build_student(config, parts["student"], str(path))
+    stripped = tuple(
+        Stripped(part, len(tensors), sum(tensor.numel() for tensor in tensors.values()))
+        for part, tensors in sorted(parts.items())
+        if part != "student"
+    )
+    return Source(path, "training checkpoint", student, config, stripped)
+
+
+def _beside(run: Path) -> tuple[Stripped, ...]:
+    """List the other weights of a run folder."""
+    files = sorted(run.rglob("*.safetensors"))
+    others = [file for file in files if (run / STUDENT_FOLDER) not in file.parents]
+    return tuple(part for file in others for part in _parts_of(file, run))
+
+
+def _parts_of(file: Path, run: Path) -> list[Stripped]:
+    name = file.relative_to(run).as_posix()
+    try:
+        with safe_open(file, framework="pt") as handle:
+            sizes = {key: math.prod(handle.get_slice(key).get_shape()) for key in handle.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError):  # a file that is left behind need not be readable
+        return [Stripped(name, 0, 0)]
+    parts = sorted({key.partition(".")[0] for key in sizes} & set(OTHER_PARTS))
+    groups = {f"{name}: {p}": [k for k in sizes if k.startswith(f"{p}.")] for p in parts}
+    groups = groups or {name: list(sizes)}
+    return [Stripped(part, len(ks), sum(sizes[k] for k in ks)) for part, ks in groups.items()]

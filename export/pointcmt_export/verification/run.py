@@ -1,0 +1,139 @@
+"""Running the checkpoint and the artefact side by side, with the indices they chose."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from pointcmt.models import Student
+from pointcmt_export.lowering.capture import OPS, op_name
+
+Floats = NDArray[np.float32]
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a network gave for a batch.
+
+    Attributes:
+        logits: (B, classes).
+        indices: the result of each index op, by its name ("ball_query_0", ...).
+    """
+
+    logits: Floats
+    indices: Mapping[str, Indices] = field(default_factory=dict)
+
+
+Runner = Callable[[Floats], Outputs]
+
+
+def checkpoint_runner(student: Student) -> Runner:
+    """Run the student itself, noting what its index ops return."""
+    module = cast(nn.Module, student)
+
+    def run(points: Floats) -> Outputs:
+        with torch.inference_mode(), _Recorder() as recorder:
+            logits = module(torch.from_numpy(points))
+        return Outputs(logits.numpy(), recorder.indices)
+
+    return run
+
+
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Keeps the results of `pointcmt.ops`, named as `lowering.capture` names them."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.indices: dict[str, Indices] = {}
+        self._counts = dict.fromkeys(OPS, 0)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if op := op_name(func):
+            self.indices[f"{op}_{self._counts[op]}"] = result.numpy()
+            self._counts[op] += 1
+        return result
+
+
+def onnx_runner(model: onnx.ModelProto, threads: int = 0) -> Runner:
+    """Run an ONNX artefact with onnxruntime on the CPU, with its indices as further outputs.
+
+    The indices are named in the metadata; a model without them gives logits alone.
+    """
+    import onnxruntime
+
+    shown = with_index_outputs(model)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(
+        shown.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    outputs = [output.name for output in session.get_outputs()]
+    steps = host_steps(model)
+
+    def run(points: Floats) -> Outputs:
+        fed = host_inputs(points, steps)
+        values = dict(zip(outputs, session.run(outputs, {"points": points, **fed}), strict=True))
+        logits = np.asarray(values.pop("logits"), dtype=np.float32)
+        return Outputs(logits, {**fed, **values})
+
+    return run
+
+
+def with_index_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy of the model that also puts out the indices named in its metadata."""
+    shown = onnx.ModelProto()
+    shown.CopyFrom(model)
+    for name in json.loads(metadata(model).get("indices", "[]")):
+        value = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT64, None)
+        shown.graph.output.append(value)
+    return shown
+
+
+def metadata(model: onnx.ModelProto) -> dict[str, str]:
+    """Return the entries that pointcmt wrote into `metadata_props`, without their prefix."""
+    prefix = "pointcmt."
+    return {
+        p.key.removeprefix(prefix): p.value
+        for p in model.metadata_props
+        if p.key.startswith(prefix)
+    }
+
+
+def host_steps(model: onnx.ModelProto) -> list[dict[str, Any]]:
+    """Return the host's steps that the metadata states; none where the graph samples itself."""
+    steps: list[dict[str, Any]] = json.loads(metadata(model).get("inputs", "[]"))
+    return steps
+
+
+def host_inputs(points: Floats, steps: list[dict[str, Any]]) -> dict[str, Indices]:
+    """Compute the inputs of a host-sampled graph with the native library.
+
+    Args:
+        points: (B, N, C).
+        steps: as `HostStep.to_json` writes them.
+    """
+    from pointcmt import native
+
+    xyz = np.ascontiguousarray(points[..., :3])
+    sets: dict[str, Floats] = {"points": xyz}
+    inputs: dict[str, Indices] = {}
+    for step in steps:
+        arguments = {k: v for k, v in step.items() if k not in ("input", "op")}
+        arguments = {k: sets[v] if isinstance(v, str) else v for k, v in arguments.items()}
+        indices = getattr(native, step["op"])(**arguments)
+        inputs[step["input"]] = indices
+        if step["op"] == "farthest_point_sample":
+            sets[step["input"]] = np.take_along_axis(arguments["xyz"], indices[..., None], axis=1)
+    return inputs
