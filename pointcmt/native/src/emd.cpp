@@ -10,10 +10,10 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kFirstEps = 0.015;  // of the diagonal
-constexpr double kNearEps = 0.2;     // of the mean distance to the nearest point
-constexpr double kLastEps = 2e-4;    // of the diagonal
-constexpr double kEpsRatio = 5;
-constexpr int kPassesWithoutEps = 2;
+constexpr double kNearEps = 0.15;    // of the mean distance to the nearest point
+constexpr double kLastEps = 1e-4;    // of the diagonal
+constexpr double kEpsRatio = 10;
+constexpr int kPassesWithoutEps = 8;
 
 }  // namespace
 

@@ -26,7 +26,7 @@ class Matcher {
  private:
   static constexpr int kList = kListRoom;  // the longest list
   static constexpr int kListStep = 8;      // lists are padded to a multiple with infinite costs
-  static constexpr int kRank = 12;         // asks a scan for about 20 columns
+  static constexpr int kRank = 10;         // asks a scan for about 15 columns
   static constexpr int32_t kNone = -1;
 
   struct Choice {

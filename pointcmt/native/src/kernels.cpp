@@ -148,15 +148,14 @@ Least least(const double* cost, const int32_t* index, int64_t length, const doub
   Wide first = INFINITY - Wide{}, second = first;
   for (int64_t i = 0; i < length / kWide; ++i) {
     const Wide lanes = load(cost + i * kWide) + gather(price, index + i * kWide);
-    const Wide loser = first > lanes ? first : lanes;
     value[i] = lanes;
-    first = first < lanes ? first : lanes;
-    second = second < loser ? second : loser;
+    second = smaller(second, larger(first, lanes));
+    first = smaller(first, lanes);
   }
-  Least best;
-  best.first = smallest(first);
-  first[__builtin_ctz(equal(first, best.first))] = INFINITY;
-  best.second = smallest(first < second ? first : second);
+  fold<4>(first, second);
+  fold<2>(first, second);
+  fold<1>(first, second);
+  Least best{first[0], second[0], 0};
   int32_t i = 0;
   uint32_t mask;
   while (!(mask = equal(value[i], best.first))) ++i;

@@ -111,15 +111,31 @@ inline Wide gather(const double* from, const int32_t* index) {
 #endif
 }
 
-inline double smallest(Wide a) {
+inline Wide smaller(Wide a, Wide b) { return a < b ? a : b; }
+
+inline Wide larger(Wide a, Wide b) { return a > b ? a : b; }
+
+// Lane i exchanged with lane i ^ kDistance.
+template <int kDistance>
+inline Wide exchange(Wide a) {
 #if defined(__AVX512F__)
-  return _mm512_reduce_min_pd(reinterpret_cast<__m512d>(a));
+  const __m512d from = reinterpret_cast<__m512d>(a);
+  if constexpr (kDistance == 4) return reinterpret_cast<Wide>(_mm512_shuffle_f64x2(from, from, 0x4e));
+  if constexpr (kDistance == 2) return reinterpret_cast<Wide>(_mm512_shuffle_f64x2(from, from, 0xb1));
+  return reinterpret_cast<Wide>(_mm512_permute_pd(from, 0x55));
 #else
-  for (int half = kWide / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) a[i] = a[i] < a[i + half] ? a[i] : a[i + half];
-  }
-  return a[0];
+  Wide to;
+  for (int i = 0; i < kWide; ++i) to[i] = a[i ^ kDistance];
+  return to;
 #endif
+}
+
+// Folds the least and second least of every pair of lanes into both.
+template <int kDistance>
+inline void fold(Wide& first, Wide& second) {
+  const Wide other = exchange<kDistance>(first);
+  second = smaller(smaller(second, exchange<kDistance>(second)), larger(first, other));
+  first = smaller(first, other);
 }
 
 // Bit i is set where a[i] == value.
