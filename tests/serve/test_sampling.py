@@ -11,7 +11,7 @@ from pointcmt.errors import InputError
 from pointcmt.geometry import normalize
 from pointcmt_serve import Classifier
 from pointcmt_serve.sampling import check_steps, host_inputs
-from tests.reference.tiny_student import BIAS, METADATA, WEIGHT
+from tests.reference.tiny_student import BIAS, METADATA, POINTS, WEIGHT
 from tests.serve.conftest import WriteModel
 
 BALLS = {"xyz": "points", "centers": "fps_0", "radius": 0.4, "k": 8}
