@@ -19,6 +19,7 @@ from pointcmt_training.config import Config
 from pointcmt_training.folder import RunFolder, read_history, write_json
 from pointcmt_training.generator import train_generator
 from pointcmt_training.inputs import Inputs, load_inputs
+from pointcmt_training.memory import keep_freed_memory
 from pointcmt_training.methods import Images
 from pointcmt_training.recipe import difference, load_config
 from pointcmt_training.report import write_report
@@ -51,6 +52,7 @@ def run(config: Config, root: Path) -> dict[str, Any]:
     """
     folder = RunFolder(root)
     folder.claim(config)
+    keep_freed_memory()
     if folder.result.is_file():
         finished: dict[str, Any] = json.loads(folder.result.read_text())
         return finished
