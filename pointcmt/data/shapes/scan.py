@@ -12,10 +12,10 @@ HIDDEN = -1e6  # log-weight of a point that is taken only when too few others ar
 def scan(mesh: Mesh, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Sample a mesh as a scanner would see it, and normalise the result into the unit sphere.
 
-    Surfaces turned away from the scanner are sampled thinly, up to 30 % of the object is cut off
-    behind a plane, two holes are left, part of the floor may be kept, and Gaussian noise of 0.5 to
-    2 % of the object's radius is added. The object is turned about the vertical by up to 30
-    degrees and leans a little.
+    The object is stretched by up to a third along each axis. Surfaces turned away from the scanner
+    are sampled thinly, up to 40 % of the surface is cut off behind a plane, two holes are left,
+    part of the floor may be kept, and Gaussian noise of 0.5 to 3 % of the object's radius is added.
+    The object is turned about the vertical by up to 60 degrees and leans a little.
 
     Args:
         mesh: y up, closed or open.
@@ -25,14 +25,15 @@ def scan(mesh: Mesh, count: int, rng: np.random.Generator) -> NDArray[np.float32
     Returns:
         (count, 3) float32, in random order.
     """
-    raw, normals = sample_mesh(mesh, OVERSAMPLE * count, rng)
+    stretched = Mesh(mesh.vertices * rng.uniform(0.75, 1.3, 3), mesh.faces)
+    raw, normals = sample_mesh(stretched, OVERSAMPLE * count, rng)
     points = normalize(raw, "unit-sphere").astype(np.float64)
     weights = _visibility(points, normals, rng)
     keys = weights + rng.gumbel(size=len(points))  # a weighted draw without repetition
     chosen = np.argpartition(keys, len(keys) - count)[-count:]
     points = points[rng.permutation(chosen)] @ _pose(rng)
     _add_floor(points, rng)
-    points += rng.uniform(0.005, 0.02) * rng.standard_normal(points.shape)
+    points += rng.uniform(0.005, 0.03) * rng.standard_normal(points.shape)
     return normalize(rng.permutation(points), "unit-sphere")
 
 
@@ -43,7 +44,7 @@ def _visibility(
     camera, cut = _direction(rng, rng.uniform(-0.2, 0.8)), _direction(rng, rng.uniform(-0.6, 0.6))
     facing, depth = normals @ camera, points @ cut
     weights = np.log(np.where(facing > 0, 0.3 + facing, rng.uniform(0.05, 0.3)))
-    removed = int(rng.uniform(0, 0.3) * len(points))
+    removed = int(rng.uniform(0, 0.4) * len(points))
     weights[np.argpartition(depth, len(depth) - 1 - removed)[len(depth) - removed :]] = HIDDEN
     square = np.einsum("ni,ni->n", points, points)
     for center in points[rng.integers(len(points), size=2)]:
@@ -67,7 +68,7 @@ def _add_floor(points: NDArray[np.float64], rng: np.random.Generator) -> None:
 
 def _pose(rng: np.random.Generator) -> NDArray[np.float64]:
     """Return a rotation (3, 3) to multiply from the right: about y, then a lean about x."""
-    turn, lean = rng.uniform(-np.pi / 6, np.pi / 6), rng.normal() * 0.05
+    turn, lean = rng.uniform(-np.pi / 3, np.pi / 3), rng.normal() * 0.1
     cos, sin = np.cos(turn), np.sin(turn)
     about_y = np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])
     cos, sin = np.cos(lean), np.sin(lean)

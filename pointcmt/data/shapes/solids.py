@@ -44,7 +44,7 @@ def beam(start: ArrayLike, end: ArrayLike, width: float, depth: float | None = N
     a, b = np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64)
     along = b - a
     across = _perpendicular(along)
-    third = np.cross(along, across)
+    third = np.cross(across, along)
     third *= (width if depth is None else depth) / np.linalg.norm(third)
     axes = np.stack([across * width, along, third])
     return CORNERS @ axes + (a + b) / 2, SIDES
