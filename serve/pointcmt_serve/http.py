@@ -40,6 +40,7 @@ class ModelServer(ThreadingHTTPServer):
 
     daemon_threads = False
     block_on_close = True  # requests under way are answered before the server is gone
+    request_queue_size = 128  # connections that may wait to be accepted
 
     def __init__(
         self,
@@ -68,6 +69,9 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = f"pointcmt/{__version__}"
     timeout = IDLE_SECONDS
+    # Headers and body leave in one packet at once; in two, each answer waits 40 ms for an ACK.
+    wbufsize = -1
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         """Answer a question about the server or its model."""
