@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pointcmt.errors import InputError
-from pointcmt.importers.reading import State, listing
+from pointcmt.weights import State, listing
 
 COUNTER = "num_batches_tracked"  # absent from files older than PyTorch 0.4.1; no output needs it
 

@@ -27,7 +27,7 @@ from pointcmt.importers.mapping import (
     require,
     rows,
 )
-from pointcmt.importers.reading import State
+from pointcmt.weights import State
 
 NORM_PARTS = ("weight", "bias", "running_mean", "running_var", COUNTER)
 

@@ -28,7 +28,7 @@ from pointcmt.importers.mapping import (
     require,
     rows,
 )
-from pointcmt.importers.reading import State
+from pointcmt.weights import State
 
 DEPTH = 3  # layers in every shared MLP of these networks
 SCALES = {"pointnet2-ssg": 1, "pointnet2-msg": 3}

@@ -7,8 +7,8 @@ Our ResNets have torchvision's names. The released teacher holds the same networ
 import torch
 
 from pointcmt.importers.mapping import Found, Plan, Rule, require, rows
-from pointcmt.importers.reading import State
 from pointcmt.models.resnet import RESNETS
+from pointcmt.weights import State
 
 CHILDREN = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4": 7}
 

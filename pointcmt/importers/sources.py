@@ -14,10 +14,10 @@ from pointcmt.errors import InputError
 from pointcmt.importers.mapping import Found, check_shapes
 from pointcmt.importers.others import plan_dgcnn, plan_pointmlp, plan_rscnn
 from pointcmt.importers.pointnet2 import plan_erikwijmans, plan_released, plan_yanx27
-from pointcmt.importers.reading import State, read_state
 from pointcmt.importers.resnet import plan_released_teacher, plan_torchvision
 from pointcmt.models import create_student
 from pointcmt.models.pretrained import TeacherConfig, build_teacher, save_teacher
+from pointcmt.weights import State, read_state
 
 MODELNET10_CLASSES = (
     *("bathtub", "bed", "chair", "desk", "dresser", "monitor"),

@@ -1,17 +1,29 @@
 """The image teacher: one CNN shared by all views, aggregated over them (Section 3.2, Eq. 3)."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from pointcmt.models.efficientnet_lite import EfficientNetLite0
 from pointcmt.models.resnet import RESNETS, Stem
 
 Aggregate = Literal["max", "mean"]
 
+LITE = "efficientnet-lite0"
 TIMM_PREFIX = "timm:"
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """An image encoder, the length of its feature, and the RGB statistics it was made for."""
+
+    encoder: nn.Module
+    dim: int
+    mean: Sequence[float] = (0.485, 0.456, 0.406)  # of ImageNet
+    std: Sequence[float] = (0.229, 0.224, 0.225)
 
 
 class MultiViewTeacher(nn.Module):
@@ -24,8 +36,8 @@ class MultiViewTeacher(nn.Module):
     ResNet-34 at width 1 have D = 512 by nature and get no such layer.
 
     Args:
-        backbone: "resnet18", "resnet34", "resnet50", or "timm:NAME" for any network of the timm
-            library, where it is installed.
+        backbone: "resnet18", "resnet34", "resnet50", "efficientnet-lite0", or "timm:NAME" for any
+            network of the timm library, where it is installed.
         num_classes: C, the number of classes.
         in_channels: channels of a view image: 3 colour, 1 depth.
         width: channel multiplier of a ResNet; SimpleView's is 0.25.
@@ -54,16 +66,17 @@ class MultiViewTeacher(nn.Module):
         super().__init__()
         if aggregate not in ("max", "mean"):
             raise ValueError(f"aggregate must be 'max' or 'mean', got {aggregate!r}")
-        self.encoder, own_dim = _backbone(backbone, in_channels, width, stem)
+        made = _make_backbone(backbone, in_channels, width, stem)
+        self.backbone = backbone
+        self.encoder = made.encoder
         self.num_classes = num_classes
         self.in_channels = in_channels
         self.aggregate = aggregate
-        self.feature_dim = own_dim if feature_dim is None else feature_dim
-        self.projection = _projection(own_dim, self.feature_dim)
+        self.feature_dim = made.dim if feature_dim is None else feature_dim
+        self.projection = _projection(made.dim, self.feature_dim)
         self.classifier = nn.Linear(self.feature_dim, num_classes)
-        mean, std = _normalisation(in_channels)
-        self.register_buffer("mean", mean.view(-1, 1, 1), persistent=False)
-        self.register_buffer("std", std.view(-1, 1, 1), persistent=False)
+        self.register_buffer("mean", _statistic(made.mean, in_channels), persistent=False)
+        self.register_buffer("std", _statistic(made.std, in_channels), persistent=False)
 
     def encode(self, views: Tensor) -> Tensor:
         """Encode views (B, V, in_channels, H, W), float in [0, 1], as F_img (B, D).
@@ -90,31 +103,33 @@ class MultiViewTeacher(nn.Module):
         return self.classify(self.encode(views))
 
 
-def _backbone(name: str, in_channels: int, width: float, stem: Stem) -> tuple[nn.Module, int]:
+def _make_backbone(name: str, in_channels: int, width: float, stem: Stem) -> Backbone:
     if name in RESNETS:
         resnet = RESNETS[name](in_channels=in_channels, width=width, stem=stem)
-        return resnet, resnet.out_channels
-    if not name.startswith(TIMM_PREFIX):
-        known = ", ".join(RESNETS)
+        return Backbone(resnet, resnet.out_channels)
+    if name != LITE and not name.startswith(TIMM_PREFIX):
+        known = ", ".join((*RESNETS, LITE))
         raise ValueError(f"backbone must be one of {known} or {TIMM_PREFIX}NAME, got {name!r}")
     if width != 1.0 or stem != "imagenet":
         raise ValueError(f"width and stem are options of the ResNets, not of {name!r}")
-    return _timm_backbone(name.removeprefix(TIMM_PREFIX), in_channels)
+    if name == LITE:
+        lite = EfficientNetLite0(in_channels)
+        return Backbone(lite, lite.out_channels, lite.MEAN, lite.STD)
+    return _make_timm_backbone(name.removeprefix(TIMM_PREFIX), in_channels)
 
 
-def _timm_backbone(name: str, in_channels: int) -> tuple[nn.Module, int]:
+def _make_timm_backbone(name: str, in_channels: int) -> Backbone:
     try:
         import timm
     except ImportError as error:
         raise ImportError(f"the backbone timm:{name} needs timm; pip install timm") from error
     if name not in timm.list_models():
         raise ValueError(f"timm {timm.__version__} has no network named {name!r}")
-    encoder: nn.Module = timm.create_model(
-        name, pretrained=False, num_classes=0, in_chans=in_channels
-    )
+    encoder = timm.create_model(name, pretrained=False, num_classes=0, in_chans=in_channels)
     with torch.no_grad():  # num_features may be the length before a network's own head
         probe = encoder.eval()(torch.zeros(1, in_channels, 224, 224))
-    return encoder.train(), probe.shape[1]
+    made_for = encoder.pretrained_cfg
+    return Backbone(encoder.train(), probe.shape[1], made_for["mean"], made_for["std"])
 
 
 def _projection(own_dim: int, feature_dim: int) -> nn.Module:
@@ -124,9 +139,9 @@ def _projection(own_dim: int, feature_dim: int) -> nn.Module:
     return nn.Sequential(linear, nn.BatchNorm1d(feature_dim), nn.ReLU())
 
 
-def _normalisation(in_channels: int) -> tuple[Tensor, Tensor]:
-    """ImageNet's mean and deviation a channel, (in_channels,); their averages unless it is RGB."""
-    mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
-    if in_channels == 3:
-        return mean, std
-    return mean.mean().repeat(in_channels), std.mean().repeat(in_channels)
+def _statistic(rgb: Sequence[float], in_channels: int) -> Tensor:
+    """A statistic for each channel, (in_channels, 1, 1): of RGB as given, else its average."""
+    values = torch.tensor(rgb)
+    if in_channels != 3:
+        values = values.mean().repeat(in_channels)
+    return values.view(-1, 1, 1)

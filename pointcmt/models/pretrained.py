@@ -16,7 +16,9 @@ from safetensors.torch import load_file, save
 
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
+from pointcmt.models.imagenet import imagenet_file
 from pointcmt.models.multiview import MultiViewTeacher
+from pointcmt.weights import listing, read_state
 
 FORMAT = "pointcmt-teacher-1"
 
@@ -86,3 +88,45 @@ def build_teacher(config: TeacherConfig, tensors: Tensors, where: str) -> MultiV
         reason = str(error).splitlines()[0]
         raise InputError(f"{where}: not the weights of a {config.backbone} ({reason})") from error
     return teacher.eval()
+
+
+def start_from(teacher: MultiViewTeacher, source: Path | str = "imagenet") -> None:
+    """Give the CNN of a teacher trained weights; projection and classifier stay as they are.
+
+    Args:
+        teacher: changed in place. With one image channel it takes the sum over RGB of the first
+            layer's weights, so that a grey image gives what it would give as RGB.
+        source: "imagenet", a teacher folder, or a weight file in the CNN's own layout, such as
+            torchvision's or timm's.
+
+    Raises:
+        InputError: the source cannot be had or read, or is of another network.
+    """
+    if str(source) == "imagenet":
+        source = imagenet_file(teacher.backbone)
+    state = _encoder_tensors(Path(source))
+    own = teacher.encoder.state_dict()
+    if _LITE_STEM in state and _LITE_STEM not in own and len(state) == len(own):
+        state = dict(zip(own, state.values(), strict=True))  # timm's names, in the same order
+    for key, tensor in state.items():
+        if key in own and tensor.ndim == 4 and tensor.shape[1] == 3 and own[key].shape[1] == 1:
+            state[key] = tensor.sum(dim=1, keepdim=True)
+    odd = sorted(key for key in set(own) ^ set(state) if not key.endswith(COUNTER))
+    odd += [key for key in own if key in state and own[key].shape != state[key].shape]
+    if odd:
+        raise InputError(f"{source}: not the weights of a {teacher.backbone} ({listing(odd)})")
+    teacher.encoder.load_state_dict(own | state)
+
+
+COUNTER = "num_batches_tracked"  # absent from files older than PyTorch 0.4.1
+_LITE_STEM = "_conv_stem.weight"
+_LAST_LAYERS = ("fc.", "classifier.", "head.fc.", "head.weight", "head.bias", "_fc.")
+
+
+def _encoder_tensors(source: Path) -> Tensors:
+    """The tensors of a file or a teacher folder without those of the last layer."""
+    if source.is_dir():
+        teacher, _ = load_teacher(source)
+        return dict(teacher.encoder.state_dict())
+    state = read_state(source)
+    return {key: tensor for key, tensor in state.items() if not key.startswith(_LAST_LAYERS)}
