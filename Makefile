@@ -17,7 +17,7 @@ help:  ## list what one can do here
 $(VENV)/.ready: pyproject.toml constraints.txt $(wildcard pointcmt/native/CMakeLists.txt pointcmt/native/src/*)
 	test -x $(PY) || python3 -m venv $(VENV)
 	test -x $(UV) || $(PY) -m pip install --quiet uv
-	backend=; if test -z "$$UV_FIND_LINKS" && UV_HTTP_TIMEOUT=5 UV_HTTP_RETRIES=0 $(UV) pip install \
+	@backend=; if test -z "$$UV_FIND_LINKS" && UV_HTTP_TIMEOUT=5 UV_HTTP_RETRIES=0 $(UV) pip install \
 	    --python $(PY) --quiet --dry-run --torch-backend=$(TORCH_BACKEND) -c constraints.txt torch \
 	    2>/dev/null; then backend=--torch-backend=$(TORCH_BACKEND); fi; \
 	$(UV) pip install --python $(PY) --quiet $$backend -c constraints.txt -e '.[dev]'
