@@ -8,6 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+XYZ = ("x", "y", "z")
+XYZ_NORMAL = (*XYZ, "nx", "ny", "nz")
+XYZ_RGB = (*XYZ, "r", "g", "b")
 FINGERPRINT_CHUNK = 256  # clouds hashed at a time, so that a memory-mapped set stays on disk
 
 
@@ -32,11 +35,11 @@ class Sample:
     """One object.
 
     Attributes:
-        points: (N, C) float32; the first three channels are x, y, z, further ones normals.
+        points: (N, C) float32; the channels are named by the data set, x, y and z first.
         label: index into the data set's `classes`.
         id: the object's name, unique in its split, e.g. `chair/chair_0001`.
         views: (V, H, W, 3) uint8 pictures of the object, or None.
-        parts: (N,) int64 part label of each point, or None.
+        parts: (N,) int64 label of each point, or None.
     """
 
     points: NDArray[np.float32]
@@ -56,8 +59,9 @@ class CloudDataset:
         labels: (n,) integers in [0, len(classes)).
         ids: n names, unique in the split.
         normalization: the rule of `pointcmt.geometry.NORMALIZATIONS` that the points obey.
+        channels: names of the C values of a point, x, y and z first.
         views: pictures of each object, in the same order.
-        parts: (n, N) part label of each point.
+        parts: (n, N) label of each point: its part, or 1 for the object and 0 for background.
 
     Raises:
         ValueError: the arrays do not belong together.
@@ -71,6 +75,7 @@ class CloudDataset:
         labels: ArrayLike,
         ids: Sequence[str],
         normalization: str = "unit-sphere",
+        channels: Sequence[str] = XYZ,
         views: ViewSource | None = None,
         parts: NDArray[np.int64] | None = None,
     ) -> None:
@@ -80,6 +85,7 @@ class CloudDataset:
         self.labels: NDArray[np.int64] = np.asarray(labels, dtype=np.int64)
         self.ids = ids
         self.normalization = normalization
+        self.channels = tuple(channels)
         self.views = views
         self.parts = parts
         self._fingerprint: str | None = None
@@ -90,6 +96,11 @@ class CloudDataset:
             raise ValueError(
                 f"{self.name}: points must be (n, N, C) float32, "
                 f"not {self.points.shape} {self.points.dtype}"
+            )
+        if self.points.shape[2] != len(self.channels):
+            raise ValueError(
+                f"{self.name}: points have {self.points.shape[2]} channels, "
+                f"but {len(self.channels)} are named: {', '.join(self.channels)}"
             )
         n = len(self.points)
         sizes = {"labels": len(self.labels), "ids": len(self.ids)}
@@ -135,6 +146,7 @@ class CloudDataset:
             self.labels[chosen],
             [self.ids[i] for i in chosen],
             self.normalization,
+            self.channels,
             None if self.views is None else self.views.subset(chosen),
             None if self.parts is None else self.parts[chosen],
         )
@@ -148,6 +160,7 @@ class CloudDataset:
             self.labels,
             self.ids,
             self.normalization,
+            self.channels,
             views,
             self.parts,
         )
@@ -163,6 +176,7 @@ class CloudDataset:
             _hash_names(digest, self.classes)
             _hash_names(digest, self.ids)
             digest.update(self.labels.astype("<i8").tobytes())
+            _hash_names(digest, self.channels)
             digest.update(repr(self.points.shape).encode())
             _hash_array(digest, self.points, "<f4")
             if self.parts is not None:

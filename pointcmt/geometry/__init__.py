@@ -5,12 +5,13 @@ from pointcmt.geometry.mesh import MESH_SUFFIXES, Mesh, read_mesh
 from pointcmt.geometry.normalize import NORMALIZATIONS, normalize
 from pointcmt.geometry.read import SUFFIXES, read_points
 from pointcmt.geometry.resample import resample
-from pointcmt.geometry.sampling import sample_mesh
+from pointcmt.geometry.sampling import SAMPLERS, sample_mesh, sample_mesh_evenly
 
 __all__ = [
     "CLOUD_SUFFIXES",
     "MESH_SUFFIXES",
     "NORMALIZATIONS",
+    "SAMPLERS",
     "SUFFIXES",
     "Mesh",
     "normalize",
@@ -19,4 +20,5 @@ __all__ = [
     "require_cloud",
     "resample",
     "sample_mesh",
+    "sample_mesh_evenly",
 ]

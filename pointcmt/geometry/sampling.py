@@ -1,4 +1,6 @@
-"""Sampling the surface of a mesh."""
+"""Sampling the surface of a mesh: uniformly by area, or evenly spaced."""
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,9 +9,13 @@ from pointcmt.errors import InputError
 from pointcmt.geometry.mesh import Mesh
 from pointcmt.geometry.resample import require_count
 
+DENSITY = 4  # candidates per point of an even sample
+Seed = int | np.random.Generator
+Sampler = Callable[[Mesh, int, Seed], tuple[NDArray[np.float64], NDArray[np.float64]]]
+
 
 def sample_mesh(
-    mesh: Mesh, count: int, seed: int | np.random.Generator = 0
+    mesh: Mesh, count: int, seed: Seed = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Draw points uniformly by area, with the normals of their faces.
 
@@ -39,6 +45,38 @@ def sample_mesh(
     root, along = np.sqrt(rng.random((count, 1))), rng.random((count, 1))
     points = (1 - root) * a + root * (1 - along) * b + root * along * c
     return points, normals[chosen]
+
+
+def sample_mesh_evenly(
+    mesh: Mesh, count: int, seed: Seed = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Draw points with even spacing, as Poisson-disc sampling does, with normals.
+
+    Farthest point sampling picks them from four times as many uniform points, so every surface is
+    covered and no two points are close; any first part of the result is even as well.
+
+    Args:
+        mesh: the mesh.
+        count: number of points.
+        seed: the same seed gives the same points; a generator is drawn from.
+
+    Returns:
+        Points (count, 3) and unit normals (count, 3), float64.
+
+    Raises:
+        InputError: as `sample_mesh`.
+    """
+    from pointcmt.native import farthest_point_sample
+
+    require_count(DENSITY * count)
+    points, normals = sample_mesh(mesh, DENSITY * count, seed)
+    middle, size = points.mean(axis=0), np.ptp(points, axis=0).max()
+    scaled = ((points - middle) / size).astype(np.float32)  # the op compares in float32
+    chosen = farthest_point_sample(scaled[None], count)[0]
+    return points[chosen], normals[chosen]
+
+
+SAMPLERS: dict[str, Sampler] = {"uniform": sample_mesh, "even": sample_mesh_evenly}
 
 
 def face_normals(

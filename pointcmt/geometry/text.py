@@ -10,46 +10,45 @@ from pointcmt.errors import InputError
 
 SEPARATORS = bytes.maketrans(b",;\t\r", b"    ")
 COMMENTS = (b"#", b"//")
+MAX_BYTES = 2 * 1024**3
 
 
-def read_rows(path: Path, dtype: str = "f8") -> NDArray[np.floating]:
+def read_rows(path: Path) -> NDArray[np.float64]:
     """Read a text file of numbers as (rows, columns).
 
     Blank lines and lines that start with `#` or `//` are skipped; every other line must hold the
     same number of values as the first.
 
     Raises:
-        InputError: the file is missing or empty, or a line is short, long or not numbers; the
-            message names the file and the line.
+        InputError: the file is missing, empty or larger than 2 GiB, or a line is short, long or
+            not numbers; the message names the file and the line.
     """
     try:
-        raw = path.read_bytes()
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise InputError(f"{path}: {size} bytes; a text file may have {MAX_BYTES}")
+        rows = _fast(path)
+        return _careful(path) if rows is None else rows
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    values = _fast(raw)
-    return (_careful(raw, path) if values is None else values).astype(dtype, copy=False)
 
 
-def _fast(raw: bytes) -> NDArray[np.float64] | None:
-    """Parse a file without comments whose lines all have as many values as the first, or None."""
-    lines = raw.translate(SEPARATORS).split(b"\n")
-    if lines and not lines[-1].strip():
-        lines.pop()
-    columns = len(lines[0].split()) if lines else 0
-    if columns == 0 or any(line.count(b" ") != columns - 1 for line in lines):
-        return None  # short rows, comments and doubled blanks: the careful reader judges them
+def _fast(path: Path) -> NDArray[np.float64] | None:
+    """Parse with numpy, or None where it finds anything unusual."""
+    with path.open("rb") as file:
+        first = file.readline(10_000)
+    delimiter = next((mark for mark in ",;" if mark.encode() in first), None)
     with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)  # numpy's sign of unparsed text
+        warnings.simplefilter("error", UserWarning)  # numpy's sign of an empty file
         try:
-            flat = np.fromstring(b" ".join(lines).decode("ascii"), dtype=np.float64, sep=" ")
-        except (DeprecationWarning, ValueError):
+            return np.loadtxt(path, delimiter=delimiter, dtype=np.float64, ndmin=2)
+        except (ValueError, UserWarning):
             return None
-    return flat.reshape(-1, columns) if flat.size == len(lines) * columns else None
 
 
-def _careful(raw: bytes, path: Path) -> NDArray[np.float64]:
+def _careful(path: Path) -> NDArray[np.float64]:
     rows: list[list[float]] = []
-    for number, line in enumerate(raw.split(b"\n"), start=1):
+    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
         words = line.translate(SEPARATORS).split()
         if not words or words[0].startswith(COMMENTS):
             continue

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from pointcmt.data import CloudDataset
+from pointcmt.data.dataset import XYZ_NORMAL, XYZ_RGB
 
 
 def make(n=6, **changes):
@@ -51,7 +52,8 @@ def test_the_fingerprint_tells_any_change_and_nothing_else(tmp_path):
         make(labels=[0, 1, 0, 1, 0, 0]),
         make(ids=[f"p{i}" for i in range(6)]),
         make(points=base.points + np.float32(1e-6)),
-        make(points=base.points.reshape(6, 4, 6)),
+        make(points=base.points.reshape(6, 4, 6), channels=XYZ_NORMAL),
+        make(points=base.points.reshape(6, 4, 6), channels=XYZ_RGB),
         make(parts=np.zeros((6, 8), np.int64)),
         base.subset([1, 0, 2, 3, 4, 5]),
     ]
@@ -71,6 +73,7 @@ def test_the_fingerprint_tells_any_change_and_nothing_else(tmp_path):
         ({"views": Pictures([1])}, "6 clouds but 1 views"),
         ({"points": np.zeros((6, 8, 3))}, "float64"),
         ({"points": np.zeros((6, 3), np.float32)}, r"\(6, 3\)"),
+        ({"points": np.zeros((6, 8, 4), np.float32)}, "4 channels, but 3 are named"),
     ],
 )
 def test_arrays_that_do_not_belong_together_are_refused(changes, message):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pointcmt.errors import InputError
-from pointcmt.geometry import Mesh, sample_mesh
+from pointcmt.geometry import SAMPLERS, Mesh, sample_mesh, sample_mesh_evenly
 
 # Two triangles: the unit right triangle in z = 0, and one of 9 times its area in z = 1.
 TWO = Mesh(
@@ -65,3 +65,49 @@ def test_a_million_faces_are_sampled_in_seconds():
     second = np.stack([corner + 1, corner + 801, corner + 800], axis=1)
     points, _ = sample_mesh(Mesh(vertices, np.concatenate([first, second])), 5000)
     assert np.allclose(points[:, :2].mean(axis=0), 0.5, atol=0.02)
+
+
+# --- even spacing
+
+
+def nearest(points):
+    distance = np.linalg.norm(points[:, None] - points[None], axis=2)
+    return (distance + np.eye(len(points)) * 9).min(axis=1)
+
+
+def test_even_samples_keep_their_distance():
+    even, _ = sample_mesh_evenly(TWO, 400)
+    uniform, _ = sample_mesh(TWO, 400)
+    spacing = np.sqrt(5 / 400)  # the side of each point's share of the area
+    assert nearest(even).min() > 0.5 * spacing
+    assert nearest(uniform).min() < 0.2 * spacing
+
+
+def test_even_samples_leave_no_gap_and_lie_on_the_surface():
+    even, normals = sample_mesh_evenly(TWO, 300)
+    probes, _ = sample_mesh(TWO, 1000, seed=9)
+    gap = np.linalg.norm(probes[:, None] - even[None], axis=2).min(axis=1).max()
+    assert gap < 2 * np.sqrt(5 / 300)
+    low = even[:, 2] < 0.5
+    assert np.allclose(even[low, 2], 0)
+    assert np.allclose(even[~low, 2], 1)
+    assert np.allclose(normals, np.where(low[:, None], [0, 0, 1], [0, 0, -1]))
+    assert (~low).mean() == pytest.approx(0.9, abs=0.03)
+
+
+def test_even_samples_of_a_tiny_far_mesh_are_even_too():
+    far = Mesh(TWO.vertices * 1e-6 + 1e3, TWO.faces)
+    even, _ = sample_mesh_evenly(far, 200)
+    assert nearest(even * 1e6).min() > 0.5 * np.sqrt(5 / 200)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_is_seeded_and_refuses_what_cannot_be_sampled(name):
+    sample = SAMPLERS[name]
+    assert np.array_equal(sample(TWO, 50, 1)[0], sample(TWO, 50, 1)[0])
+    assert not np.array_equal(sample(TWO, 50, 1)[0], sample(TWO, 50, 2)[0])
+    assert sample(TWO, 50, 1)[0].shape == (50, 3)
+    with pytest.raises(InputError, match="no face with an area"):
+        sample(Mesh(TWO.vertices, TWO.faces[:0]), 10, 0)
+    with pytest.raises(InputError, match="ask for 1"):
+        sample(TWO, 0, 0)

@@ -27,7 +27,7 @@ def chair(rng: Rng) -> Mesh:
 
 def stool(rng: Rng) -> Mesh:
     """A small round or square seat without a back."""
-    width, height = 1.0, rng.uniform(0.65, 2.0)
+    width, height = 1.0, rng.uniform(0.85, 2.0)
     depth = rng.uniform(0.85, 1.1)
     seat = _top(rng, width, depth, height, rng.uniform(0.05, 0.2), rng.random() < 0.6)
     parts = [seat, *_legs(rng, width, depth, height)]
@@ -39,7 +39,7 @@ def stool(rng: Rng) -> Mesh:
 
 def table(rng: Rng) -> Mesh:
     """A top on legs or a pedestal, wider than high."""
-    width, depth, height = rng.uniform(1.0, 2.3), rng.uniform(0.85, 1.2), rng.uniform(0.4, 1.1)
+    width, depth, height = rng.uniform(1.15, 2.2), rng.uniform(0.85, 1.2), rng.uniform(0.4, 1.1)
     round_top = rng.random() < 0.35
     top = _top(rng, width, depth, height, rng.uniform(0.03, 0.12), round_top)
     parts = [top, *_legs(rng, width, depth, height)]
@@ -68,7 +68,7 @@ def desk(rng: Rng) -> Mesh:
 
 
 def bench(rng: Rng) -> Mesh:
-    """A long seat, half of them with a back."""
+    """A long seat, most of them with a back."""
     width, depth, height = rng.uniform(1.7, 3.2), rng.uniform(0.55, 0.95), rng.uniform(0.45, 0.85)
     thick = rng.uniform(0.05, 0.14)
     if rng.random() < 0.5:
@@ -78,7 +78,7 @@ def bench(rng: Rng) -> Mesh:
     else:
         parts = [box((0, height - thick / 2, 0), (width, thick, depth))]
     parts += _legs(rng, width, depth, height, pedestal=False)
-    if rng.random() < 0.5:
+    if rng.random() < 0.65:
         tall = rng.uniform(0.35, 0.8)
         parts += _back(rng, width, depth, height, tall, rng.uniform(0, 0.3) * tall)
         if rng.random() < 0.4:
