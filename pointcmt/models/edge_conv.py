@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from pointcmt.models.layers import MLPLayer, gather_points
+from pointcmt.models.grouped import Groups, max_over_groups
+from pointcmt.models.layers import MLPLayer, flat_index
 
 
 class EdgeConv(nn.Module):
@@ -24,6 +25,11 @@ class EdgeConv(nn.Module):
     def forward(self, x: Tensor, index: Tensor) -> Tensor:
         """Map features (B, N, C) with neighbours (B, N, k) to (B, N, C_out)."""
         edge, own = self.layer.linear.weight.chunk(2, dim=1)  # (C_out, C) each
-        from_neighbour = gather_points(x @ edge.t(), index)  # (B, N, k, C_out)
-        edges = from_neighbour + (x @ (own - edge).t()).unsqueeze(2)
-        return self.layer.finish(edges).amax(dim=2)  # (B, N, C_out)
+        groups = Groups(
+            count=x.shape[0] * x.shape[1],
+            k=index.shape[2],
+            table=(x @ edge.t()).flatten(0, 1),
+            index=flat_index(index, x.shape[1]),
+            shared=(x @ (own - edge).t()).flatten(0, 1),
+        )
+        return max_over_groups(groups, [self.layer]).view(*x.shape[:2], -1)  # (B, N, C_out)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import cast
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -91,6 +92,12 @@ def gather_points(values: Tensor, index: Tensor) -> Tensor:
     """
     flat = index.flatten(1)[..., None].expand(-1, -1, values.shape[2])  # (B, M, C)
     return values.gather(1, flat).view(*index.shape, values.shape[2])
+
+
+def flat_index(index: Tensor, points: int) -> Tensor:
+    """Turn indices (B, ...) into each cloud's `points` rows into indices into all clouds' rows."""
+    start = points * torch.arange(index.shape[0], device=index.device)  # (B,)
+    return (index.flatten(1) + start.unsqueeze(1)).flatten()
 
 
 def scaled(channels: int, width: float) -> int:

@@ -5,6 +5,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from pointcmt.models.grouped import max_over_points
 from pointcmt.models.layers import SharedMLP, scaled
 from pointcmt.models.student import HeadName, PointStudent
 
@@ -30,7 +31,7 @@ class TNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, N, C) to (B, size, size)."""
-        pooled = self.points(x).amax(dim=1)  # (B, 1024)
+        pooled = max_over_points(x, list(self.points))  # (B, 1024)
         delta = self.matrix(self.hidden(pooled)).view(-1, self.size, self.size)
         return cast(Tensor, delta + torch.eye(self.size, dtype=x.dtype, device=x.device))
 
@@ -82,5 +83,4 @@ class PointNet(PointStudent):
         aligned = points[..., :3] @ self.input_alignment(points)  # (B, N, 3)
         x = self.low(torch.cat((aligned, points[..., 3:]), dim=2))  # (B, N, 64)
         x = x @ self.feature_alignment(x)  # (B, N, 64)
-        pooled: Tensor = self.high(x).amax(dim=1)  # (B, 1024)
-        return pooled
+        return max_over_points(x, list(self.high))  # (B, 1024)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pointcmt.models.layers import SharedMLP, gather_points
+from pointcmt.models.grouped import Groups, max_over_groups, max_over_points
+from pointcmt.models.layers import SharedMLP, flat_index, gather_points
 from pointcmt.ops import ball_query, farthest_point_sample
 
 
@@ -45,15 +46,18 @@ class LocalMLP(nn.Module):
         """Map xyz (B, N, 3), features (B, N, C) and centres (B, M, 3) to (B, M, C_last)."""
         index = ball_query(xyz, centres, self.radius, self.k)  # (B, M, k)
         relative = (gather_points(xyz, index) - centres.unsqueeze(2)) * self.scale  # (B, M, k, 3)
-        first, *rest = self.mlp
-        weight = first.linear.weight  # (C_1, 3 + C)
-        x = nn.functional.linear(relative, weight[:, :3], first.linear.bias)  # (B, M, k, C_1)
-        if features is not None:
-            x = x + gather_points(features @ weight[:, 3:].t(), index)
-        x = first.finish(x)
-        for layer in rest:
-            x = layer(x)  # (B, M, k, C_l)
-        return x.amax(dim=2)  # (B, M, C_last)
+        layers = list(self.mlp)
+        weight = layers[0].linear.weight  # (C_1, 3 + C)
+        table = None if features is None else (features @ weight[:, 3:].t()).flatten(0, 1)
+        groups = Groups(
+            count=centres.shape[0] * centres.shape[1],
+            k=self.k,
+            local=relative.flatten(0, 2),
+            weight=weight[:, :3],
+            table=table,
+            index=flat_index(index, xyz.shape[1]),
+        )
+        return max_over_groups(groups, layers).view(*centres.shape[:2], -1)  # (B, M, C_last)
 
 
 class GlobalMLP(nn.Module):
@@ -70,8 +74,7 @@ class GlobalMLP(nn.Module):
 
     def forward(self, xyz: Tensor, features: Tensor) -> Tensor:
         """Map xyz (B, N, 3) and features (B, N, C) to (B, C_last)."""
-        x: Tensor = self.mlp(torch.cat((xyz, features), dim=2))  # (B, N, C_last)
-        return x.amax(dim=1)
+        return max_over_points(torch.cat((xyz, features), dim=2), list(self.mlp))
 
 
 class SetAbstraction(nn.Module):

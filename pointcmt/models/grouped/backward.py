@@ -1,0 +1,124 @@
+"""Gradients of the maximum over groups, a chunk of groups at a time."""
+
+import torch
+from torch import Tensor
+
+from pointcmt.models.grouped.network import Network
+
+
+class Backward:
+    """One backward pass, from the maximum down to the terms of the groups.
+
+    The gradient before a batch norm is what comes from above, scaled, and a term that is affine in
+    the row itself, because the row moves the batch's moments. What comes from above is stored until
+    its own two moments are known; the affine term is computed where it is needed.
+
+    Args:
+        network: with all batch norms known.
+        best: (G, C) the chosen rows before the last batch norm.
+        chosen: (G, C) their places in the groups.
+
+    Attributes:
+        parameters: by layer, the gradients of weight, gamma and beta.
+    """
+
+    def __init__(self, network: Network, best: Tensor, chosen: Tensor) -> None:
+        self.network = network
+        self.best = best
+        self.chosen = chosen.unsqueeze(1)  # (G, 1, C)
+        self.width = max((layer.gamma.shape[0] for layer in network.layers[:-1]), default=0)
+        self.above = best.new_empty(network.size * self.width)
+        self.parameters: dict[int, tuple[Tensor | None, Tensor, Tensor]] = {}
+
+    def run(self, grad: Tensor, pooled: Tensor, needs_local: bool) -> list[Tensor | None]:
+        """Return the gradients of local, weight, table and shared; fill `parameters`.
+
+        Args:
+            grad: (G, C) of `pooled`.
+            pooled: (G, C) the result of the forward pass.
+            needs_local: whether the gradient of local is wanted.
+        """
+        top = len(self.network.layers) - 1
+        raw = through_activation(grad, pooled, self.network.layers[top].slope)  # (G, C)
+        self.peak = (raw * self.network.affines[top].scale).unsqueeze(1)  # (G, 1, C)
+        moments = torch.stack((raw.sum(0), (raw * self.best).sum(0)))  # (2, C)
+        for layer in range(top, 0, -1):
+            self._norm(layer, moments)
+            moments = self._linear(layer)
+        self._norm(0, moments)
+        return self._groups(needs_local)
+
+    def _norm(self, layer: int, moments: Tensor) -> None:
+        """Find a batch norm's gradients and the affine term: tilt * z + offset."""
+        affine = self.network.affines[layer]
+        beta, product = moments
+        gamma = (product - affine.mean * beta) / affine.deviation
+        tilt = -affine.scale * gamma / (affine.deviation * self.network.size)
+        offset = -affine.scale * beta / self.network.size - tilt * affine.mean
+        dtype = affine.scale.dtype
+        self.parameters[layer] = (None, gamma.to(dtype), beta.to(dtype))
+        self.tilt, self.offset = tilt.to(dtype), offset.to(dtype)
+
+    def _linear(self, layer: int) -> Tensor:
+        """Go through a linear map and the activation below it; return the moments there (2, C)."""
+        network, below = self.network, layer - 1
+        weight = network.layers[layer].weight
+        assert weight is not None  # noqa: S101
+        gradient = torch.zeros_like(weight)
+        moments = weight.new_zeros(2, weight.shape[1], dtype=torch.float64)
+        for first, last in network.chunks():
+            z_below = network.before(below, first, last)
+            x = network.after(below, z_below)
+            kept = layer in network.kept
+            z = network.before(layer, first, last) if kept else network.map(layer, x)
+            rows = self._rows(layer, first, last, z)
+            gradient.addmm_(rows.t(), x)
+            raw = through_activation(rows @ weight, x, network.layers[below].slope)
+            self._place(below, first, last).copy_(raw)
+            moments[0] += raw.sum(0)
+            moments[1] += (raw * z_below).sum(0)
+        self.parameters[layer] = (gradient, *self.parameters[layer][1:])
+        return moments
+
+    def _groups(self, needs_local: bool) -> list[Tensor | None]:
+        """Go into the terms that the groups are made of."""
+        groups = self.network.groups
+        terms = (groups.local if needs_local else None, groups.weight, groups.table, groups.shared)
+        local, weight, table, shared = (None if t is None else torch.zeros_like(t) for t in terms)
+        for first, last in self.network.chunks():
+            rows = self._rows(0, first, last, groups.rows(first, last))
+            here = slice(first * groups.k, last * groups.k)
+            if weight is not None and groups.local is not None:
+                weight.addmm_(rows.t(), groups.local[here])
+            if local is not None and groups.weight is not None:
+                local[here] = rows @ groups.weight
+            if table is not None and groups.index is not None:
+                table.index_add_(0, groups.index[here], rows)
+            if shared is not None:
+                shared[first:last] = rows.view(-1, groups.k, rows.shape[1]).sum(1)
+        return [local, weight, table, shared]
+
+    def _rows(self, layer: int, first: int, last: int, z: Tensor) -> Tensor:
+        """Return the gradient of rows z (n * k, C) before a layer's batch norm."""
+        gradient = torch.addcmul(self.offset, z, self.tilt)
+        if layer == len(self.network.layers) - 1:
+            grouped = gradient.view(-1, self.network.groups.k, gradient.shape[1])
+            grouped.scatter_add_(1, self.chosen[first:last], self.peak[first:last])
+        else:
+            gradient.addcmul_(self._place(layer, first, last), self.network.affines[layer].scale)
+        return gradient
+
+    def _place(self, layer: int, first: int, last: int) -> Tensor:
+        """Return the store of what comes from above to a layer's rows, (n * k, C)."""
+        k, width = self.network.groups.k, self.network.layers[layer].gamma.shape[0]
+        start = first * k * self.width
+        return self.above[start : start + (last - first) * k * width].view(-1, width)
+
+
+def through_activation(grad: Tensor, result: Tensor, slope: float) -> Tensor:
+    """Return the gradient of an activation's input, given that of its result."""
+    if slope == 1.0:
+        return grad
+    if slope == 0.0:
+        return torch.ops.aten.threshold_backward(grad, result, 0)  # type: ignore[no-any-return]
+    return torch.ops.aten.leaky_relu_backward(grad, result, slope, True)  # type: ignore[no-any-return]
