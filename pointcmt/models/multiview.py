@@ -123,7 +123,7 @@ def _make_timm_backbone(name: str, in_channels: int) -> Backbone:
         import timm
     except ImportError as error:
         raise ImportError(f"the backbone timm:{name} needs timm; pip install timm") from error
-    if name not in timm.list_models():
+    if not timm.is_model(name.partition(".")[0]):  # behind the dot: which weights
         raise ValueError(f"timm {timm.__version__} has no network named {name!r}")
     encoder = timm.create_model(name, pretrained=False, num_classes=0, in_chans=in_channels)
     with torch.no_grad():  # num_features may be the length before a network's own head
