@@ -54,3 +54,7 @@ def main(
     click.echo(f"student OA {student['overall']:.1%}, mAcc {student['mean_class']:.1%}")
     click.echo(root / "report.html")
     click.echo(root / "student")
+
+
+if __name__ == "__main__":
+    main()

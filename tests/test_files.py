@@ -1,0 +1,93 @@
+"""Writing beside and renaming: the old file or the whole new one, nothing in between."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pointcmt.errors import InputError
+from pointcmt.files import write_beside
+
+
+def test_a_file_appears_only_when_the_block_has_succeeded(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "file.txt"
+    with write_beside(target) as fresh:
+        fresh.write_text("new")
+        assert not target.exists()
+    assert target.read_text() == "new"
+    assert [p.name for p in target.parent.iterdir()] == ["file.txt"]
+
+
+def _fail_half_way(target: Path, error: type[BaseException]) -> None:
+    with write_beside(target) as fresh:
+        fresh.write_text("half")
+        raise error
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_error_leaves_the_old_file_and_no_rubbish(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    target = tmp_path / "file.txt"
+    target.write_text("old")
+    with pytest.raises(error):
+        _fail_half_way(target, error)
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_replaces_a_folder_as_a_whole(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    target.mkdir()
+    (target / "old").touch()
+    with write_beside(target) as fresh:
+        fresh.mkdir()
+        (fresh / "new").touch()
+    assert [p.name for p in target.iterdir()] == ["new"]
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be written"), write_beside(tmp_path / "file/x"):
+        pass
+
+
+def _small_disk() -> None:
+    import signal
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+
+@pytest.mark.parametrize(
+    "writing",
+    [
+        "with write_beside(t) as fresh: fresh.write_bytes(b'x' * 10000)",
+        "import torch, pointcmt_training.folder as f; f.save_state(t, {'a': torch.zeros(9999)})",
+        "import torch.nn as nn, pointcmt.checkpoint as c;"
+        "c.save_training_checkpoint(t, c.ModelConfig('x', {}, ('a',), 8), nn.Linear(99, 99))",
+    ],
+)
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path, writing: str) -> None:
+    target = tmp_path / "state"
+    target.write_text("old")
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom pointcmt.files import write_beside\n"
+        "from pointcmt.errors import InputError\nt = Path(sys.argv[1])\n"
+        "try:\n    exec(sys.argv[2])\n"
+        "except InputError as error:\n    sys.exit(str(error))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, target, writing],
+        check=False,
+        capture_output=True,
+        text=True,
+        preexec_fn=_small_disk,
+    )
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
