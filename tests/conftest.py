@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[1]
 
@@ -15,13 +16,20 @@ def modelnet40_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The real ModelNet40 clouds in the official HDF5 layout, or a skip.
 
     They are looked for in POINTCMT_MODELNET40, then beside the checkout, where an `unpack.py`
-    writes them.
+    writes them, once for all test processes.
     """
     if named := os.environ.get("POINTCMT_MODELNET40"):
         return Path(named)
     unpack = ROOT.parent / "shared" / "data" / "modelnet40" / "unpack.py"
     if not unpack.is_file():
         pytest.skip("no real ModelNet40 here: set POINTCMT_MODELNET40 to its HDF5 folder")
-    target = tmp_path_factory.mktemp("modelnet40")
-    subprocess.run([sys.executable, unpack, target], check=True, stdout=subprocess.DEVNULL)
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    target = shared / "modelnet40"
+    with FileLock(shared / "modelnet40.lock"):
+        if not target.is_dir():
+            fresh = shared / "modelnet40.part"
+            command = [sys.executable, unpack, fresh]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            fresh.rename(target)
     return target / "modelnet40_ply_hdf5_2048"
