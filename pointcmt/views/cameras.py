@@ -46,26 +46,41 @@ def ring(count: int, elevation: float = 30.0, up: ArrayLike = (0.0, 1.0, 0.0)) -
     """
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
-    vertical = _unit(np.asarray(up, np.float64).reshape(1, 3), "up")[0]
-    front = _front(vertical)
-    side = np.cross(vertical, front)
+    side, vertical, front = _frame(up)
     azimuth = np.arange(count)[:, None] * (2 * np.pi / count)  # (count, 1)
     flat = np.cos(azimuth) * front + np.sin(azimuth) * side
     angle = np.deg2rad(elevation)
     return look_from(np.cos(angle) * flat + np.sin(angle) * vertical, up)
 
 
+def six(up: ArrayLike = (0.0, 1.0, 0.0)) -> Views:
+    """Return the six orthogonal views (6, 3, 3): front, right, back, left, top and bottom.
+
+    With y up the front camera stands at +z, with z up at -y; the right one at +x in both.
+    """
+    side, vertical, front = _frame(up)
+    views = look_from([front, side, -front, -side, vertical, -vertical], up)
+    return np.where(np.abs(views - np.round(views)) < 1e-6, np.round(views), views) + np.float32(0)
+
+
 def dodecahedron(up: ArrayLike = (0.0, 1.0, 0.0)) -> Views:
     """Return the 20 views (20, 3, 3) from a regular dodecahedron's vertices (RotationNet, MV 20).
 
-    Two of the vertices' fourfold axes lie in the horizontal plane, so that each view has an
-    upright image whichever of y or z is the vertical.
+    Every image is upright. Mirror planes of the dodecahedron are the planes front-vertical,
+    side-vertical and front-side, so no camera stands right above or below the object.
     """
     golden = (1 + 5**0.5) / 2
     cube = [(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]
     pairs = [(a / golden, b * golden) for a in (-1, 1) for b in (-1, 1)]
     rest = [corner for a, b in pairs for corner in ((0, a, b), (a, b, 0), (b, 0, a))]
-    return look_from(np.array(cube + rest), up)
+    return look_from(np.array(cube + rest) @ _frame(up), up)
+
+
+def _frame(up: ArrayLike) -> NDArray[np.float64]:
+    """The directions (3, 3) of the right side, the vertical and the front, unit rows."""
+    vertical = _unit(np.asarray(up, np.float64).reshape(1, 3), "up")[0]
+    front = _front(vertical)
+    return np.stack([np.cross(vertical, front), vertical, front])
 
 
 def _front(vertical: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -82,12 +97,7 @@ def _unit(vectors: NDArray[np.float64], name: str) -> NDArray[np.float64]:
     return np.asarray(vectors / lengths)
 
 
-def _six() -> Views:
-    sides = [(0, 0, 1), (1, 0, 0), (0, 0, -1), (-1, 0, 0)]
-    return np.round(look_from([*sides, (0, 1, 0), (0, -1, 0)])) + np.float32(0)
-
-
-SIX_VIEWS: Views = _six()  # (6, 3, 3): front, right, back, left, top, bottom, as in SimpleView
+SIX_VIEWS: Views = six()  # (6, 3, 3): front, right, back, left, top, bottom, as in SimpleView
 DODECAHEDRON_VIEWS: Views = dodecahedron()  # (20, 3, 3)
 for _views in (SIX_VIEWS, DODECAHEDRON_VIEWS):
     _views.setflags(write=False)

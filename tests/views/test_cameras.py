@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from pointcmt.views import DODECAHEDRON_VIEWS, SIX_VIEWS, look_from, ring
-from pointcmt.views.cameras import dodecahedron
+from pointcmt.views.cameras import dodecahedron, six
 
 Z_UP = (0, 0, 1)
 EVERY = {
     "six": SIX_VIEWS,
+    "six-z": six(Z_UP),
+    "six-tilted": six((0.1, 0.9, 0.3)),
     "dodecahedron": DODECAHEDRON_VIEWS,
     "dodecahedron-z": dodecahedron(Z_UP),
     "ring": ring(12),
@@ -47,6 +49,20 @@ def test_six_views_look_along_the_axes_exactly():
     assert set(np.unique(SIX_VIEWS)) == {-1.0, 0.0, 1.0}
     cameras = [tuple(camera) for camera in -SIX_VIEWS[:, 2]]
     assert cameras == [(0, 0, 1), (1, 0, 0), (0, 0, -1), (-1, 0, 0), (0, 1, 0), (0, -1, 0)]
+
+
+def test_six_views_with_z_up_begin_at_the_front_of_the_meshes():
+    cameras = [tuple(camera) for camera in -six(Z_UP)[:, 2]]
+    assert cameras == [(0, -1, 0), (1, 0, 0), (0, 1, 0), (-1, 0, 0), (0, 0, 1), (0, 0, -1)]
+    assert (six(Z_UP)[:4, 1] == (0, 0, -1)).all()
+
+
+@pytest.mark.parametrize("views_of", [six, dodecahedron, lambda up: ring(5, 20, up)])
+def test_an_object_looks_the_same_whichever_axis_is_its_vertical(views_of):
+    z_up_of = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])  # y becomes z, z becomes -y
+    points = np.random.default_rng(0).normal(size=(20, 3))
+    seen = views_of((0, 1, 0)) @ points.T
+    np.testing.assert_allclose(views_of(Z_UP) @ (z_up_of @ points.T), seen, atol=1e-5)
 
 
 def test_constants_cannot_be_changed_by_accident():
