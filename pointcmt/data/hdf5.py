@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from pointcmt.errors import InputError
 
 
-def read_hdf5(path: Path, keys: Sequence[str], points: int | None = None) -> dict[str, Any]:
+def read_hdf5(
+    path: Path, keys: Sequence[str], points: int | None = None, optional: Sequence[str] = ()
+) -> dict[str, Any]:
     """Read whole arrays of one HDF5 file.
 
     Args:
         path: the file.
         keys: the arrays to read; all must be there and have the same length.
         points: keep only the first so many along axis 1 of the arrays that have one longer than 1.
+        optional: further arrays, read where they are there.
 
     Returns:
         The arrays by key.
@@ -32,7 +35,8 @@ def read_hdf5(path: Path, keys: Sequence[str], points: int | None = None) -> dic
     try:
         with h5py.File(path, "r") as file:
             _require_keys(path, file, keys)
-            arrays = {key: _read(file[key], points) for key in keys}
+            wanted = [*keys, *(key for key in optional if key in file)]
+            arrays = {key: _read(file[key], points) for key in wanted}
     except (OSError, RuntimeError, KeyError) as error:
         raise InputError(f"{path}: {_reason(path, error)}") from error
     _require_one_length(path, arrays)

@@ -24,6 +24,10 @@ MODELNET40_CLASSES: tuple[str, ...] = (
     *("plant", "radio", "range_hood", "sink", "sofa", "stairs", "stool", "table", "tent"),
     *("toilet", "tv_stand", "vase", "wardrobe", "xbox"),
 )
+MODELNET10_CLASSES: tuple[str, ...] = (
+    *("bathtub", "bed", "chair", "desk", "dresser", "monitor", "night_stand", "sofa", "table"),
+    "toilet",
+)
 FOLDER = "modelnet40_ply_hdf5_2048"
 
 

@@ -1,0 +1,90 @@
+"""Prepared arrays kept beside the files they were made from, memory-mapped when read again."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from pointcmt.errors import InputError
+from pointcmt.files import write_beside
+
+CACHE_FOLDER = ".pointcmt-cache"
+
+
+class Cache:
+    """Arrays prepared from groups of files, such as the files of one class.
+
+    Each group is one `.npy` file whose name holds a digest of the settings and of its sources'
+    names, sizes and times of change, so a changed source is prepared anew. A group is written whole
+    or not at all: an interrupted preparation goes on with the next group. The folder may be
+    deleted at any time.
+
+    Args:
+        folder: where the arrays are kept.
+        settings: says everything that the arrays depend on apart from the files.
+        workers: processes that prepare files side by side; 1 prepares them in this one.
+    """
+
+    def __init__(self, folder: Path, settings: str, workers: int = 1) -> None:
+        self.folder, self.settings, self.workers = folder, settings, workers
+
+    def rows(
+        self,
+        groups: Mapping[str, Sequence[Path]],
+        prepare: Callable[[Path], NDArray[np.float32]],
+    ) -> list[NDArray[np.float32]]:
+        """Return one memory-mapped array (files, N, C) a group, prepared where it is missing.
+
+        Args:
+            groups: the files of each group; none may be empty.
+            prepare: makes one file's array (N, C); with workers it must be importable.
+
+        Raises:
+            InputError: a file cannot be prepared, or the cache cannot be written.
+        """
+        targets = {name: self._target(name, files) for name, files in groups.items()}
+        missing = {name: groups[name] for name, path in targets.items() if not _usable(path)}
+        total = sum(len(files) for files in missing.values())
+        with self._pool(total) as pool, tqdm(total=total, disable=None, unit="file") as bar:
+            for name, files in missing.items():
+                bar.set_description(name)
+                arrays = pool.map(prepare, files, chunksize=8) if pool else map(prepare, files)
+                stacked = np.stack(list(_counted(arrays, bar)))  # (files, N, C)
+                with write_beside(targets[name]) as fresh, fresh.open("wb") as file:
+                    np.save(file, stacked, allow_pickle=False)
+        return [np.load(path, mmap_mode="r", allow_pickle=False) for path in targets.values()]
+
+    def _pool(self, files: int) -> "Executor | nullcontext[None]":
+        return ProcessPoolExecutor(self.workers) if self.workers > 1 and files else nullcontext()
+
+    def _target(self, name: str, files: Sequence[Path]) -> Path:
+        digest = hashlib.sha256(self.settings.encode())
+        for path in files:
+            try:
+                state = path.stat()
+            except OSError as error:
+                raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+            digest.update(f"{path.name}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
+        return self.folder / f"{name}-{digest.hexdigest()[:16]}.npy"
+
+
+def _counted(
+    arrays: Iterable[NDArray[np.float32]], bar: "tqdm[Any]"
+) -> Iterator[NDArray[np.float32]]:
+    for array in arrays:
+        bar.update()
+        yield array
+
+
+def _usable(path: Path) -> bool:
+    try:
+        np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError):
+        return False
+    return True

@@ -1,0 +1,118 @@
+"""ModelNet as text clouds with normals: `modelnet40_normal_resampled`, the files of PointNet++."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointcmt.data.cache import CACHE_FOLDER, Cache
+from pointcmt.data.dataset import XYZ, XYZ_NORMAL, CloudDataset
+from pointcmt.data.modelnet import MODELNET10_CLASSES, MODELNET40_CLASSES
+from pointcmt.data.validate import require_folder, require_points, require_split
+from pointcmt.errors import InputError
+from pointcmt.geometry import normalize
+from pointcmt.geometry.text import read_rows
+
+FOLDER = "modelnet40_normal_resampled"
+STORED = 10_000  # points a file
+COLUMNS = 6  # x, y, z, nx, ny, nz
+
+
+class ModelNetResampled(CloudDataset):
+    """ModelNet40 or ModelNet10 from `<class>/<name>.txt`, 10,000 lines `x,y,z,nx,ny,nz` a file.
+
+    The text is parsed once, a class at a time, into a cache of memory-mapped arrays. As PointNet++
+    does, the first `points` of each cloud are taken and normalised into the unit sphere.
+
+    Args:
+        root: the folder with `modelnet40_train.txt`, or the one that holds
+            `modelnet40_normal_resampled`.
+        split: `train` or `test`.
+        points: how many of the 10,000 points to take.
+        classes: 40, or 10 for ModelNet10's lists in the same folder.
+        normals: keep the normals as channels 3 to 5.
+        cache: where parsed clouds are kept; by default `.pointcmt-cache` in the folder.
+        workers: processes that parse files side by side.
+
+    Raises:
+        InputError: a file is missing or damaged; the message names the file and the line.
+    """
+
+    def __init__(
+        self,
+        root: Path | str,
+        split: str = "train",
+        points: int = 1024,
+        *,
+        classes: int = 40,
+        normals: bool = False,
+        cache: Path | str | None = None,
+        workers: int = 1,
+    ) -> None:
+        require_split(split)
+        folder = Path(root)
+        folder = folder / FOLDER if (folder / FOLDER).is_dir() else folder
+        require_folder(folder, f"the folder {FOLDER}")
+        require_points(points, STORED, folder)
+        names = _class_names(folder, classes)
+        listed = _listed(folder, split, names, classes)
+        groups = {
+            f"{name}-{split}-{classes}": [folder / f"{one}.txt" for one in ids]
+            for name, ids in listed.items()
+        }
+        store = Cache(Path(cache) if cache else folder / CACHE_FOLDER, "resampled", workers)
+        parsed = store.rows(groups, read_cloud)  # a class each, (n, 10000, 6)
+        taken = np.concatenate([a[:, :points, : COLUMNS if normals else 3] for a in parsed])
+        super().__init__(
+            f"modelnet{classes}-normal-resampled/{split}",
+            names,
+            normalize(taken, "unit-sphere"),
+            [names.index(name) for name, ids in listed.items() for _ in ids],
+            [one for ids in listed.values() for one in ids],
+            "unit-sphere",
+            XYZ_NORMAL if normals else XYZ,
+        )
+
+
+def read_cloud(path: Path) -> NDArray[np.float32]:
+    """Read one file, (10000, 6).
+
+    Raises:
+        InputError: the file is missing, short, or not of six columns of finite numbers.
+    """
+    rows = read_rows(path)
+    if rows.shape != (STORED, COLUMNS):
+        raise InputError(
+            f"{path}: {rows.shape[0]} lines of {rows.shape[1]} values; {STORED} lines of "
+            "x,y,z,nx,ny,nz were expected"
+        )
+    if not np.isfinite(rows).all():
+        line = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0]) + 1
+        raise InputError(f"{path}, line {line}: NaN or infinite values; finite ones were expected")
+    return rows.astype(np.float32)
+
+
+def _class_names(folder: Path, classes: int) -> tuple[str, ...]:
+    if classes not in (10, 40):
+        raise InputError(f"unknown number of classes {classes}: use one of 40, 10")
+    names = MODELNET40_CLASSES if classes == 40 else MODELNET10_CLASSES
+    listing = folder / f"modelnet{classes}_shape_names.txt"
+    if listing.is_file() and tuple(listing.read_text().split()) != names:
+        raise InputError(f"{listing}: does not list the {classes} classes in their order")
+    return names
+
+
+def _listed(folder: Path, split: str, names: tuple[str, ...], classes: int) -> dict[str, list[str]]:
+    """The objects of each class that has any, as `night_stand/night_stand_0001`, as listed."""
+    listing = folder / f"modelnet{classes}_{split}.txt"
+    if not listing.is_file():
+        raise InputError(f"{listing}: no such file; it lists the objects of the split")
+    listed: dict[str, list[str]] = {name: [] for name in names}
+    for line, one in enumerate(listing.read_text().split(), start=1):
+        name = one.rpartition("_")[0]
+        if name not in listed:
+            raise InputError(f"{listing}, line {line}: {one!r} is of no known class")
+        listed[name].append(f"{name}/{one}")
+    if not any(listed.values()):
+        raise InputError(f"{listing}: lists no objects")
+    return {name: ids for name, ids in listed.items() if ids}

@@ -1,0 +1,102 @@
+"""ScanObjectNN (Uy et al., ICCV 2019) from its official HDF5 files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pointcmt.data.dataset import CloudDataset
+from pointcmt.data.hdf5 import read_hdf5, require_clouds
+from pointcmt.data.validate import (
+    require_finite,
+    require_folder,
+    require_labels,
+    require_points,
+    require_split,
+)
+from pointcmt.errors import InputError
+from pointcmt.geometry import normalize
+
+SCANOBJECTNN_CLASSES: tuple[str, ...] = (
+    *("bag", "bin", "box", "cabinet", "chair", "desk", "display", "door", "shelf", "table"),
+    *("bed", "pillow", "sink", "sofa", "toilet"),
+)
+BACKGROUND = -1  # in the files' masks; the object's points hold its number
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Where a variant's files are: `<folder>/{training,test}_objectdataset<ending>.h5`."""
+
+    folder: str
+    ending: str
+
+
+VARIANTS = {
+    "OBJ_ONLY": Variant("main_split_nobg", ""),
+    "OBJ_BG": Variant("main_split", ""),
+    "PB_T50_RS": Variant("main_split", "_augmentedrot_scale75"),
+}
+FILE_SPLITS = {"train": "training", "test": "test"}
+
+
+class ScanObjectNN(CloudDataset):
+    """ScanObjectNN's 15 classes of scanned objects, 2,048 points each.
+
+    `OBJ_ONLY` (2,309 + 581 objects) has the object alone, `OBJ_BG` the same with its background,
+    `PB_T50_RS` (11,416 + 2,882) the hardest perturbation: translated by up to half the box, turned
+    and scaled. Where the file has a mask, `parts` is 1 for the object and 0 for the background.
+
+    As the authors' training code does, each cloud of the first `points` is centred and scaled into
+    the unit sphere; `normalization="none"` keeps the files' coordinates (metres, y up).
+
+    Args:
+        root: the folder `h5_files` with `main_split` and `main_split_nobg`, or the one that holds
+            it.
+        split: `train` or `test`.
+        variant: `OBJ_ONLY`, `OBJ_BG` or `PB_T50_RS`.
+        points: how many of the stored points to take.
+        normalization: one of `pointcmt.geometry.NORMALIZATIONS`.
+
+    Raises:
+        InputError: the file is missing or damaged, or holds NaN or unknown labels.
+    """
+
+    def __init__(
+        self,
+        root: Path | str,
+        split: str = "train",
+        variant: str = "PB_T50_RS",
+        points: int = 1024,
+        normalization: str = "unit-sphere",
+    ) -> None:
+        require_split(split)
+        if variant not in VARIANTS:
+            raise InputError(f"unknown variant {variant!r}: use one of {', '.join(VARIANTS)}")
+        path = _file(Path(root), split, VARIANTS[variant])
+        wanted = points if points > 0 else None
+        arrays = read_hdf5(path, ("data", "label"), wanted, optional=("mask",))
+        data = require_clouds(arrays["data"], path)
+        require_points(points, data.shape[1], path)
+        require_finite(data, path)
+        labels = require_labels(arrays["label"], len(SCANOBJECTNN_CLASSES), path)
+        parts = None
+        if "mask" in arrays:
+            parts = (arrays["mask"] != BACKGROUND).astype(np.int64)  # (n, N)
+            if parts.shape != data.shape[:2]:
+                raise InputError(f"{path}: `mask` is {parts.shape}, `data` {data.shape}")
+        super().__init__(
+            f"scanobjectnn-{variant.lower()}/{split}",
+            SCANOBJECTNN_CLASSES,
+            normalize(data, normalization),
+            labels,
+            [f"{path.stem}/{i}" for i in range(len(data))],
+            normalization,
+            parts=parts,
+        )
+
+
+def _file(root: Path, split: str, variant: Variant) -> Path:
+    folder = root / "h5_files" if (root / "h5_files").is_dir() else root
+    require_folder(folder / variant.folder, "ScanObjectNN's HDF5 files")
+    return folder / variant.folder / f"{FILE_SPLITS[split]}_objectdataset{variant.ending}.h5"
