@@ -115,6 +115,18 @@ def softmax_regression(teacher_classifier: nn.Module, student: Tensor, teacher: 
     return features + F.mse_loss(teacher_classifier(student), teacher_classifier(teacher))
 
 
+def factor_distance(one: Tensor, other: Tensor) -> Tensor:
+    """L1 distance of factors that are scaled to unit length, the measure of Huang et al. (IE-KD).
+
+    The inherited half of a student's feature minimises it and the explored half maximises it.
+
+    Args:
+        one: (B, D).
+        other: (B, D).
+    """
+    return (F.normalize(one, dim=1) - F.normalize(other, dim=1)).abs().sum(dim=1).mean()
+
+
 def _divergence(target: Tensor, source: Tensor, reduction: Reduction) -> Tensor:
     """KL(softmax(target) || softmax(source)) of logits (B, C)."""
     return F.kl_div(

@@ -127,3 +127,13 @@ def test_softmax_regression_vanishes_only_for_the_teachers_own_feature(
     classifier = nn.Linear(16, 5)
     assert float(losses.softmax_regression(classifier, features[1], features[1])) == 0
     assert float(losses.softmax_regression(classifier, *features)) > 0
+
+
+def test_factor_distance_ignores_length_and_is_an_l1_distance(
+    features: tuple[Tensor, Tensor],
+) -> None:
+    one, other = (f.double().numpy() for f in features)
+    units = [f / np.linalg.norm(f, axis=1, keepdims=True) for f in (one, other)]
+    expected = np.abs(units[0] - units[1]).sum(1).mean()
+    found = losses.factor_distance(3 * features[0].double(), features[1].double())
+    assert float(found) == pytest.approx(expected)

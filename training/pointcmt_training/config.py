@@ -155,7 +155,7 @@ class DistillationConfig:
     temperature: float = 4.0
 
 
-Method = Literal["none", "pointcmt", "hinton", "normalize1", "normalize2", "srrl"]
+Method = Literal["none", "pointcmt", "hinton", "normalize1", "normalize2", "srrl", "iekd"]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ the student (a connector, say) is its own parameter. `METHODS` maps the recipe's
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pointcmt import losses
@@ -118,10 +119,40 @@ class SoftmaxRegression(Method):
         return {"distillation": self.config.weight * loss}
 
 
+class InheritanceExploration(Method):
+    """One half of the feature follows the teacher, the other departs (Table 5, Huang et al.).
+
+    The teacher's factor is the code of an autoencoder of its features. The authors train that
+    autoencoder beforehand; here it learns beside the student, whose losses do not reach it.
+    """
+
+    def __init__(self, config: DistillationConfig, images: Images) -> None:
+        super().__init__(config, images)
+        dim = images.features.shape[1]
+        self.half = dim // 2
+        self.encoder, self.decoder = nn.Linear(dim, self.half), nn.Linear(self.half, dim)
+        self.inherit = nn.Linear(self.half, self.half)
+        self.explore = nn.Linear(dim - self.half, self.half)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Return "reconstruction", "inheritance" and "exploration" (at most 0)."""
+        code = self.encoder(batch.image_features)  # (B, D / 2)
+        factor = code.detach()
+        inherited = self.inherit(batch.features[:, : self.half])
+        explored = self.explore(batch.features[:, self.half :])
+        weight = self.config.weight
+        return {
+            "reconstruction": F.mse_loss(self.decoder(code), batch.image_features),
+            "inheritance": weight * losses.factor_distance(inherited, factor),
+            "exploration": -weight * losses.factor_distance(explored, factor),
+        }
+
+
 METHODS: dict[str, Callable[[DistillationConfig, Images], Method]] = {
     "pointcmt": PointCMT,
     "hinton": Hinton,
     "normalize1": lambda c, i: NormalizedFeatures(c, i, losses.feature_mse_normalize1),
     "normalize2": lambda c, i: NormalizedFeatures(c, i, losses.feature_mse_normalize2),
     "srrl": SoftmaxRegression,
+    "iekd": InheritanceExploration,
 }
