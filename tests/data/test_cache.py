@@ -1,0 +1,100 @@
+import os
+
+import numpy as np
+import pytest
+
+from pointcmt.data.cache import Cache
+from pointcmt.errors import InputError
+
+
+def load(path):
+    if path.read_text() == "bad":
+        raise InputError(f"{path}: bad")
+    return np.full((4, 3), float(path.read_text()), np.float32)
+
+
+@pytest.fixture
+def groups(tmp_path):
+    made = {}
+    for name, values in {"a": [1, 2], "b": [3], "c": [4, 5]}.items():
+        made[name] = [tmp_path / f"{name}{value}" for value in values]
+        for path, value in zip(made[name], values, strict=True):
+            path.write_text(str(value))
+    return made
+
+
+def test_arrays_are_prepared_once_and_then_memory_mapped(tmp_path, groups):
+    calls = []
+
+    def counted(path):
+        calls.append(path)
+        return load(path)
+
+    store = Cache(tmp_path / "cache", "s")
+    first = store.rows(groups, counted)
+    second = store.rows(groups, counted)
+    assert [a.shape for a in first] == [(2, 4, 3), (1, 4, 3), (2, 4, 3)]
+    assert [a[:, 0, 0].tolist() for a in second] == [[1, 2], [3], [4, 5]]
+    assert len(calls) == 5
+    assert all(isinstance(a, np.memmap) for a in second)
+
+
+def test_an_interrupted_preparation_keeps_what_is_done_and_goes_on(tmp_path, groups):
+    groups["c"][1].write_text("bad")
+    with pytest.raises(InputError, match="bad"):
+        Cache(tmp_path / "cache", "s").rows(groups, load)
+    kept = sorted(p.name[0] for p in (tmp_path / "cache").iterdir())
+    assert kept == ["a", "b"]
+    groups["c"][1].write_text("7")
+    calls = []
+    done = Cache(tmp_path / "cache", "s").rows(groups, lambda p: calls.append(p) or load(p))
+    assert calls == groups["c"]
+    assert done[2][:, 0, 0].tolist() == [4, 7]
+
+
+def test_changed_sources_and_settings_are_prepared_anew(tmp_path, groups):
+    store = Cache(tmp_path / "cache", "s")
+    store.rows(groups, load)
+    groups["b"][0].write_text("30")
+    os.utime(groups["b"][0], (1, 1))
+    assert store.rows(groups, load)[1][0, 0, 0] == 30
+    calls = []
+    Cache(tmp_path / "cache", "other").rows(groups, lambda p: calls.append(p) or load(p))
+    assert len(calls) == 5
+
+
+def test_a_damaged_cache_is_prepared_anew(tmp_path, groups):
+    store = Cache(tmp_path / "cache", "s")
+    store.rows(groups, load)
+    for path in (tmp_path / "cache").iterdir():
+        path.write_bytes(path.read_bytes()[:50])
+    assert store.rows(groups, load)[0][0, 0, 0] == 1
+
+
+def test_workers_give_the_same_arrays(tmp_path, groups):
+    here = Cache(tmp_path / "one", "s").rows(groups, load)
+    there = Cache(tmp_path / "two", "s", workers=2).rows(groups, load)
+    assert all(np.array_equal(a, b) for a, b in zip(here, there, strict=True))
+
+
+def test_a_worker_passes_the_error_on(tmp_path, groups):
+    groups["a"][0].write_text("bad")
+    with pytest.raises(InputError, match="bad"):
+        Cache(tmp_path / "cache", "s", workers=2).rows(groups, load)
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, groups, monkeypatch):
+    def full(file, array, **options):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pointcmt.data.cache.np.save", full)
+    with pytest.raises(InputError, match="No space left"):
+        Cache(tmp_path / "cache", "s").rows(groups, load)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_missing_source_is_named(tmp_path, groups):
+    groups["b"][0].unlink()
+    with pytest.raises(InputError, match="b3: cannot be read"):
+        Cache(tmp_path / "cache", "s").rows(groups, load)

@@ -1,0 +1,196 @@
+import numpy as np
+import pytest
+import trimesh
+
+from pointcmt.data import (
+    MODELNET10_CLASSES,
+    MODELNET40_CLASSES,
+    CloudFolder,
+    ModelNetMeshes,
+)
+from pointcmt.errors import InputError
+
+TETRAHEDRON = "4 4 0\n0 0 0\n2 0 0\n0 2 0\n0 0 2\n3 0 2 1\n3 0 1 3\n3 0 3 2\n3 1 2 3\n"
+
+
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A folder of one's own: two classes, both splits, meshes and clouds in several formats."""
+    rng = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for kind in ("off", "obj", "ply", "stl", "glb"):
+            box = trimesh.creation.box((1, 2, 3))
+            write(tmp_path / "boxes" / split / f"a.{kind}", box.export(file_type=kind))
+        np.save(tmp_path / "boxes" / split / "b.npy", rng.normal(size=(500, 3)))
+        write(tmp_path / "balls" / split / "c.xyz", "0 0 0\n1 1 1\n0 1 0\n")
+    write(tmp_path / "boxes" / "train" / "readme.md", "not an object")
+    (tmp_path / ".git").mkdir()
+    return tmp_path
+
+
+# --- a folder of one's own
+
+
+def test_meshes_and_clouds_of_all_formats_are_read(own):
+    train = CloudFolder(own, "train", points=128)
+    assert train.classes == ("balls", "boxes")
+    assert train.labels.tolist() == [0, 1, 1, 1, 1, 1, 1]
+    assert train.ids[0] == "balls/train/c.xyz"
+    assert train.points.shape == (7, 128, 3)
+    assert np.allclose(np.linalg.norm(train.points, axis=2).max(axis=1), 1, atol=1e-5)
+    assert train.name == f"{own.name}/train"
+
+
+def test_objects_do_not_share_random_numbers_but_repeat_them(own):
+    first = CloudFolder(own, points=64, cache=own / ".one")
+    again = CloudFolder(own, points=64, cache=own / ".two")
+    assert first.fingerprint() == again.fingerprint()
+    assert not np.allclose(first.points[3], first.points[4])  # the same box from two files
+    assert first.fingerprint() != CloudFolder(own, points=64, seed=1).fingerprint()
+
+
+def test_workers_prepare_the_same_clouds(own):
+    one = CloudFolder(own, points=64, cache=own / ".one")
+    two = CloudFolder(own, points=64, cache=own / ".two", workers=2)
+    assert one.fingerprint() == two.fingerprint()
+
+
+def test_a_folder_without_splits_is_read_as_all(tmp_path):
+    write(tmp_path / "cup" / "a.off", "OFF\n" + TETRAHEDRON)
+    write(tmp_path / "bowl" / "b.off", "OFF\n" + TETRAHEDRON)
+    whole = CloudFolder(tmp_path, "all", points=32, name="mine", normalization="none")
+    assert whole.ids == ["bowl/b.off", "cup/a.off"]
+    assert whole.name == "mine/all"
+    assert whole.normalization == "none"
+    assert whole.points.max() > 1
+    with pytest.raises(InputError, match="read it with split 'all'"):
+        CloudFolder(tmp_path, "train")
+
+
+def test_all_joins_both_splits(own):
+    assert len(CloudFolder(own, "all", points=16)) == 14
+
+
+def test_a_missing_split_folder_is_named(own):
+    for path in (own / "balls" / "test").iterdir():
+        path.unlink()
+    (own / "balls" / "test").rmdir()
+    with pytest.raises(InputError, match="balls/test: no such folder"):
+        CloudFolder(own, "test")
+
+
+def test_a_bad_object_is_named_and_the_good_part_is_kept(own):
+    write(own / "boxes" / "train" / "z.off", "OFF\n3 0 0\n0 0 0\n0 0 0\n0 0 0\n")
+    with pytest.raises(InputError, match=r"boxes/train/z\.off: all 3 points coincide"):
+        CloudFolder(own, points=16)
+    kept = list((own / ".pointcmt-cache").iterdir())
+    assert [p.name.split("-")[0] for p in kept] == ["balls"]
+    (own / "boxes" / "train" / "z.off").unlink()
+    assert len(CloudFolder(own, points=16)) == 7
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"split": "val"}, "train, test, all"),
+        ({"normalization": "unit"}, "unit-sphere"),
+        ({"points": 0}, "ask for 1 to"),
+    ],
+)
+def test_unknown_settings_are_refused(own, options, message):
+    with pytest.raises(InputError, match=message):
+        CloudFolder(own, **options)
+
+
+def test_empty_and_missing_folders_are_named(tmp_path):
+    with pytest.raises(InputError, match="one for each class was expected"):
+        CloudFolder(tmp_path)
+    with pytest.raises(InputError, match="nowhere: no such folder"):
+        CloudFolder(tmp_path / "nowhere")
+    (tmp_path / "cup" / "train").mkdir(parents=True)
+    with pytest.raises(InputError, match="no object of split 'train'"):
+        CloudFolder(tmp_path)
+
+
+# --- ModelNet's meshes
+
+
+@pytest.fixture
+def modelnet(tmp_path):
+    for i, name in enumerate(MODELNET40_CLASSES):
+        head = "OFF" if i % 2 else "OFF\n"  # a third of the real files run into the counts
+        for split, number in (("train", 1), ("test", 101)):
+            write(tmp_path / name / split / f"{name}_{number:04d}.off", head + TETRAHEDRON)
+    return tmp_path
+
+
+def test_modelnet40_meshes_become_clouds_with_known_ids(modelnet):
+    train = ModelNetMeshes(modelnet, "train", points=64)
+    assert len(train) == 40
+    assert train.classes == MODELNET40_CLASSES
+    assert train.ids[8] == "chair/chair_0001"
+    assert train.name == "modelnet40-off-uniform/train"
+    assert np.allclose(np.linalg.norm(train.points, axis=2).max(axis=1), 1, atol=1e-5)
+
+
+def test_modelnet10_reads_its_ten_folders_alone(modelnet):
+    test = ModelNetMeshes(modelnet, "test", points=16, classes=10)
+    assert test.classes == MODELNET10_CLASSES
+    assert test.ids[2] == "chair/chair_0101"
+
+
+def test_normals_and_even_spacing(modelnet):
+    options = {"points": 64, "classes": 10, "normalization": "unit-box"}
+    even = ModelNetMeshes(modelnet, "train", normals=True, sampling="even", **options)
+    uniform = ModelNetMeshes(modelnet, "train", normals=True, **options)
+    assert even.points.shape == (10, 64, 6)
+    assert even.channels[3:] == ("nx", "ny", "nz")
+    assert np.allclose(np.linalg.norm(even.points[..., 3:], axis=2), 1, atol=1e-5)
+
+    def closest(cloud):
+        distance = np.linalg.norm(cloud[:, None, :3] - cloud[None, :, :3], axis=2)
+        return (distance + np.eye(len(cloud))).min()
+
+    for a, b in zip(even.points, uniform.points, strict=True):
+        assert closest(a) > 2 * closest(b)
+    assert even.name == "modelnet10-off-even/train"
+
+
+def test_a_missing_class_folder_is_named(modelnet):
+    for split in ("train", "test"):
+        for path in (modelnet / "piano" / split).iterdir():
+            path.unlink()
+        (modelnet / "piano" / split).rmdir()
+    (modelnet / "piano").rmdir()
+    with pytest.raises(InputError, match="piano: no such folder"):
+        ModelNetMeshes(modelnet)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "the file is empty"),
+        ("OFF\n3 0 0\n0 0 0\n1 0 0\n0 1 0\n", "no face with an area"),
+        ("OFF\n" + TETRAHEDRON.replace("2 0 0", "nan 0 0"), "vertex 1 has NaN"),
+        ("OFF\n3 1 0\n0 0 0\n0 0 0\n0 0 0\n3 0 1 2\n", "no face with an area"),
+    ],
+)
+def test_broken_meshes_are_named(modelnet, content, message):
+    write(modelnet / "chair" / "train" / "chair_0001.off", content)
+    with pytest.raises(InputError, match=message) as caught:
+        ModelNetMeshes(modelnet, points=16)
+    assert str(caught.value).count("chair_0001.off") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"classes": 20}, "40, 10"), ({"sampling": "poisson"}, "uniform, even")],
+)
+def test_unknown_mesh_settings_are_refused(modelnet, options, message):
+    with pytest.raises(InputError, match=message):
+        ModelNetMeshes(modelnet, **options)
