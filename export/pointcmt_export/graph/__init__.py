@@ -12,11 +12,28 @@ from typing import Any
 from torch import nn
 
 from pointcmt.models import Student
+from pointcmt.models.dgcnn import DGCNN
+from pointcmt.models.pointmlp import PointMLP
+from pointcmt.models.pointnet import PointNet
 from pointcmt.models.pointnet2 import PointNet2
+from pointcmt.models.pointnext import PointNeXtS
+from pointcmt.models.rscnn import RSCNN
+from pointcmt_export.graph.dgcnn import DeployedDGCNN
 from pointcmt_export.graph.plain import Plain
+from pointcmt_export.graph.pointmlp import DeployedPointMLP
+from pointcmt_export.graph.pointnet import DeployedPointNet
 from pointcmt_export.graph.pointnet2 import DeployedPointNet2
+from pointcmt_export.graph.pointnext import DeployedPointNeXt
+from pointcmt_export.graph.rscnn import DeployedRSCNN
 
-DEPLOYED: dict[type[Any], Callable[[Any], nn.Module]] = {PointNet2: DeployedPointNet2}
+DEPLOYED: dict[type[Any], Callable[[Any], nn.Module]] = {
+    DGCNN: DeployedDGCNN,
+    PointMLP: DeployedPointMLP,
+    PointNet: DeployedPointNet,
+    PointNet2: DeployedPointNet2,
+    PointNeXtS: DeployedPointNeXt,
+    RSCNN: DeployedRSCNN,
+}
 
 
 def deployable(student: Student) -> nn.Module:

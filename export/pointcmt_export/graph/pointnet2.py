@@ -3,49 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from pointcmt.models.layers import activate
 from pointcmt.models.pointnet2 import PointNet2
 from pointcmt.models.set_abstraction import LocalMLP, SetAbstraction
-from pointcmt.ops import ball_query, farthest_point_sample
-from pointcmt_export.graph.fold import dense, fold, parameter, pooled_dense
+from pointcmt.ops import farthest_point_sample
 from pointcmt_export.graph.head import DeployedHead
-from pointcmt_export.graph.rows import gather_rows
-
-
-class DeployedBall(nn.Module):
-    """One scale of a set abstraction.
-
-    The first map reads (relative xyz, features). The features' share is computed once a point; the
-    position's share is computed on relative positions, since splitting it too would subtract
-    large, nearly equal numbers.
-    """
-
-    def __init__(self, local: LocalMLP) -> None:
-        super().__init__()
-        first, *middle, last = local.mlp
-        self.radius, self.k, self.slope = local.radius, local.k, first.slope
-        affine = fold(first.linear, first.norm)
-        self.position = parameter(affine.weight[:, :3].t() * local.scale)  # (3, C_1)
-        self.bias = parameter(affine.bias)
-        share = affine.weight[:, 3:].t()  # (C, C_1)
-        self.feature = parameter(share) if share.numel() else None
-        self.middle = nn.Sequential(*map(dense, middle))
-        self.last = pooled_dense(last)
-
-    def forward(self, xyz: Tensor, features: Tensor | None, centres: Tensor) -> Tensor:
-        """Map xyz (B, N, 3), features (B * N, C) and centres (B, M, 3) to (B * M, C_last)."""
-        index = ball_query(xyz, centres, self.radius, self.k)  # (B, M, k)
-        near = gather_rows(xyz, index).view(-1, self.k, 3)  # (B * M, k, 3)
-        relative = (near - centres.flatten(0, 1)[:, None]).flatten(0, 1)  # (B * M * k, 3)
-        relative = relative.to(self.position.dtype)
-        offset: Tensor = self.bias
-        if self.feature is not None and features is not None:
-            share = torch.addmm(self.bias, features, self.feature)  # (B * N, C_1)
-            offset = gather_rows(share.view(*xyz.shape[:2], -1), index)  # (B * M * k, C_1)
-        x = activate(torch.addmm(offset, relative, self.position), self.slope)
-        x = self.middle(x)
-        pooled: Tensor = self.last(x.view(-1, self.k, x.shape[1]))
-        return pooled
+from pointcmt_export.graph.local import DeployedBall, DeployedGlobal, sample
 
 
 class DeployedAbstraction(nn.Module):
@@ -59,10 +21,9 @@ class DeployedAbstraction(nn.Module):
         )
 
     def forward(self, xyz: Tensor, features: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Map (B, N, 3), (B * N, C) to centres (B, M, 3) and their features (B * M, C')."""
-        chosen = farthest_point_sample(xyz, self.centres)  # (B, M)
-        centres = gather_rows(xyz, chosen).view(-1, self.centres, 3)  # (B, M, 3)
-        return centres, torch.cat([ball(xyz, features, centres) for ball in self.scales], dim=1)
+        """Map (B, N, 3), (B, N, C) to centres (B, M, 3) and their features (B, M, C')."""
+        centres = sample(xyz, farthest_point_sample(xyz, self.centres))  # (B, M, 3)
+        return centres, torch.cat([ball(xyz, features, centres) for ball in self.scales], dim=2)
 
 
 class DeployedPointNet2(nn.Module):
@@ -75,19 +36,14 @@ class DeployedPointNet2(nn.Module):
             for level in student.levels
             if isinstance(level, SetAbstraction)
         )
-        *middle, last = student.top.mlp
-        self.top = nn.Sequential(*map(dense, middle))
-        self.pool = pooled_dense(last)
+        self.top = DeployedGlobal(student.top)
         self.head = DeployedHead(student)
 
     def forward(self, points: Tensor) -> Tensor:
         """Map points (B, N, C) to logits (B, classes)."""
         xyz = points[..., :3]
-        features = points[..., 3:].flatten(0, 1) if points.shape[2] > 3 else None
+        features = points[..., 3:] if points.shape[2] > 3 else None
         for level in self.levels:
-            xyz, features = level(xyz, features)  # (B, M, 3), (B * M, C')
-        rows = xyz.flatten(0, 1)
-        x = rows if features is None else torch.cat([rows.to(features.dtype), features], dim=1)
-        x = self.top(x)  # (B * M, C'')
-        logits: Tensor = self.head(self.pool(x.view(*xyz.shape[:2], x.shape[1])))
+            xyz, features = level(xyz, features)  # (B, M, 3), (B, M, C')
+        logits: Tensor = self.head(self.top(xyz, features))
         return logits

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pointcmt.models import Student
 from pointcmt_export.lowering.capture import OPS, op_name
+from pointcmt_serve.sampling import check_steps, host_inputs
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
@@ -80,10 +81,10 @@ def onnx_runner(model: onnx.ModelProto, threads: int = 0) -> Runner:
         shown.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     outputs = [output.name for output in session.get_outputs()]
-    steps = host_steps(model)
+    steps = check_steps(json.loads(metadata(model).get("inputs", "[]")), "metadata pointcmt.inputs")
 
     def run(points: Floats) -> Outputs:
-        fed = host_inputs(points, steps)
+        fed = host_inputs(steps, np.ascontiguousarray(points[..., :3]))
         values = dict(zip(outputs, session.run(outputs, {"points": points, **fed}), strict=True))
         logits = np.asarray(values.pop("logits"), dtype=np.float32)
         return Outputs(logits, {**fed, **values})
@@ -109,31 +110,3 @@ def metadata(model: onnx.ModelProto) -> dict[str, str]:
         for p in model.metadata_props
         if p.key.startswith(prefix)
     }
-
-
-def host_steps(model: onnx.ModelProto) -> list[dict[str, Any]]:
-    """Return the host's steps that the metadata states; none where the graph samples itself."""
-    steps: list[dict[str, Any]] = json.loads(metadata(model).get("inputs", "[]"))
-    return steps
-
-
-def host_inputs(points: Floats, steps: list[dict[str, Any]]) -> dict[str, Indices]:
-    """Compute the inputs of a host-sampled graph with the native library.
-
-    Args:
-        points: (B, N, C).
-        steps: as `HostStep.to_json` writes them.
-    """
-    from pointcmt import native
-
-    xyz = np.ascontiguousarray(points[..., :3])
-    sets: dict[str, Floats] = {"points": xyz}
-    inputs: dict[str, Indices] = {}
-    for step in steps:
-        arguments = {k: v for k, v in step.items() if k not in ("input", "op")}
-        arguments = {k: sets[v] if isinstance(v, str) else v for k, v in arguments.items()}
-        indices = getattr(native, step["op"])(**arguments)
-        inputs[step["input"]] = indices
-        if step["op"] == "farthest_point_sample":
-            sets[step["input"]] = np.take_along_axis(arguments["xyz"], indices[..., None], axis=1)
-    return inputs
