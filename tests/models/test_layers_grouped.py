@@ -51,9 +51,8 @@ def groups(tensors: dict[str, Tensor]) -> Groups:
 
 def trained(layers: list[MLPLayer]) -> list[Tensor]:
     """All parameters but the first weight, which is in the groups."""
-    others: list[Tensor]
-    _, *others = [p for layer in layers for p in layer.parameters()]
-    return others
+    parameters: list[Tensor] = [p for layer in layers for p in layer.parameters()]
+    return parameters[1:]
 
 
 def buffers(layers: list[MLPLayer]) -> list[Tensor]:
