@@ -19,8 +19,8 @@ from pointcmt.views.cameras import DODECAHEDRON_VIEWS, Views
 from pointcmt.views.surfaces import Surface
 
 FOV = 30.0  # degrees; the distance follows, so that the object's sphere fills the frame
-GREY = (0.75, 0.75, 0.75)  # of surfaces without colour
-LIGHTS = (((-0.6, 0.8, 1.0), 0.75), ((0.8, -0.2, 1.0), 0.35))  # camera axes: position, intensity
+GREY = (0.85, 0.85, 0.85)  # of surfaces without colour
+LIGHTS = (((-0.6, 0.8, 1.0), 0.85), ((0.8, -0.2, 1.0), 0.35))  # camera axes: position, intensity
 
 
 def render_views(
@@ -102,6 +102,11 @@ def _stage(size: int, background: float) -> Iterator[Any]:
             plotter.close()
 
 
+def require_renderer() -> None:
+    """Raise an `InputError` unless the `render` extra is installed."""
+    _pyvista()
+
+
 def _pyvista() -> Any:
     try:
         import pyvista
@@ -126,7 +131,7 @@ def _place(plotter: Any, part: Surface) -> None:
         mesh.cell_data["color"] = part.face_colors
         look = {"scalars": "color", "rgb": True}
     plotter.add_mesh(
-        mesh, ambient=0.25, diffuse=0.8, specular=0.2, specular_power=20, lighting=True, **look
+        mesh, ambient=0.2, diffuse=0.8, specular=0.15, specular_power=20, lighting=True, **look
     )
 
 
