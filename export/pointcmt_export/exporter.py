@@ -1,5 +1,6 @@
 """One export: strip, convert, verify, write; a failed check leaves nothing behind."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pointcmt import __version__
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
 from pointcmt_export.card import model_card
+from pointcmt_export.engines import Engine, Job, engines
 from pointcmt_export.graph import deployable, has_own_graph
 from pointcmt_export.lowering import Captured, capture, host_plan
 from pointcmt_export.onnx import Graph, describe, to_onnx
@@ -49,23 +51,29 @@ def export(model: Path | str, out: Path | str, options: Options | None = None) -
     """
     options = options or Options()
     _require_replaceable(Path(out))
+    makers = engines(options)
     source = open_source(model)
     clouds = open_data(options.data, source.config, source.channels, options.limit)
     try:
         with write_beside(out) as fresh:
             fresh.mkdir()
-            return _export(source, clouds, options, fresh)
+            return _export(source, clouds, options, makers, fresh)
     except MemoryError as error:
         raise InputError(
             "the export needs more memory than there is; try a smaller grid"
         ) from error
 
 
-def _export(source: Source, clouds: Clouds, options: Options, folder: Path) -> Report:
+def _export(
+    source: Source, clouds: Clouds, options: Options, makers: Sequence[Engine], folder: Path
+) -> Report:
     graph, expected = convert(source, options)
     describe(graph.model, metadata(source, graph, options))
     onnx.save(graph.model, folder / MODEL_FILE)
     checks = verify_onnx(folder / MODEL_FILE, expected, clouds)
+    if not failed(checks):
+        job = Job(graph.model, _full(source, options), folder, expected, clouds, options)
+        checks += [check for engine in makers for check in engine(job)]
     told = {key: getattr(options, key) for key in ("format", "sampling", "precision")}
     name = source.config.student
     report = Report(name, source.to_json(), told, expected.thresholds, tuple(checks), {})
@@ -131,6 +139,13 @@ def _prepared(source: Source, options: Options) -> nn.Module:
             "nothing keeps its index selection in float32; export it in fp32"
         )
     return module.half()
+
+
+def _full(source: Source, options: Options) -> onnx.ModelProto | None:
+    """Convert the student in float32, to compare the sizes of engines."""
+    if options.precision == "fp32" or options.format not in ("trt", "trt-rtx", "all"):
+        return None
+    return convert(source, replace(options, precision="fp32"))[0].model
 
 
 def _thresholds(options: Options, captured: Captured, exact: frozenset[str]) -> Thresholds:

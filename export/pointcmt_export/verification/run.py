@@ -81,10 +81,10 @@ def onnx_runner(model: onnx.ModelProto, threads: int = 0) -> Runner:
         shown.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     outputs = [output.name for output in session.get_outputs()]
-    steps = check_steps(json.loads(metadata(model).get("inputs", "[]")), "metadata pointcmt.inputs")
+    feed = host_feed(model)
 
     def run(points: Floats) -> Outputs:
-        fed = host_inputs(steps, np.ascontiguousarray(points[..., :3]))
+        fed = feed(points)
         values = dict(zip(outputs, session.run(outputs, {"points": points, **fed}), strict=True))
         logits = np.asarray(values.pop("logits"), dtype=np.float32)
         return Outputs(logits, {**fed, **values})
@@ -96,10 +96,21 @@ def with_index_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a copy of the model that also puts out the indices named in its metadata."""
     shown = onnx.ModelProto()
     shown.CopyFrom(model)
-    for name in json.loads(metadata(model).get("indices", "[]")):
+    for name in index_names(model):
         value = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT64, None)
         shown.graph.output.append(value)
     return shown
+
+
+def index_names(model: onnx.ModelProto) -> list[str]:
+    """Return the names of the index tensors inside the graph, as its metadata states them."""
+    return [str(name) for name in json.loads(metadata(model).get("indices", "[]"))]
+
+
+def host_feed(model: onnx.ModelProto) -> Callable[[Floats], dict[str, Indices]]:
+    """Return what computes the further inputs of a host-sampled graph for points (B, N, C)."""
+    steps = check_steps(json.loads(metadata(model).get("inputs", "[]")), "metadata pointcmt.inputs")
+    return lambda points: host_inputs(steps, np.ascontiguousarray(points[..., :3]))
 
 
 def metadata(model: onnx.ModelProto) -> dict[str, str]:

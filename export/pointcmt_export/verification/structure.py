@@ -21,8 +21,9 @@ UNUSED = "num_batches_tracked"  # batch norm's counter plays no part in inferenc
 def weights_check(model: onnx.ModelProto, expected: Mapping[str, Tensor]) -> Check:
     """Prove that the artefact holds exactly these weights, by name, count and hash.
 
-    Besides the weights a graph needs constants: integers, single numbers, and vectors that are
-    constant or count up. Any other tensor of floating-point numbers is a stranger.
+    The converter stores some matrices transposed, under a name of its own; they are found by their
+    hash. Besides the weights a graph needs constants: integers, single numbers, and vectors that
+    are constant or count up. Any other tensor of floating-point numbers is a stranger.
 
     Args:
         model: the artefact.
@@ -30,6 +31,7 @@ def weights_check(model: onnx.ModelProto, expected: Mapping[str, Tensor]) -> Che
     """
     wanted = {k: _sha(t.detach().numpy()) for k, t in expected.items() if UNUSED not in k}
     held = dict(_tensors(model.graph))
+    _name_transposed(held, {k: t.detach().numpy() for k, t in expected.items() if k in wanted})
     changed = [k for k in wanted if k in held and _sha(held[k]) != wanted[k]]
     absent = [k for k in wanted if k not in held]
     extra = [k for k, array in held.items() if k not in wanted and not _is_plain(array)]
@@ -46,6 +48,15 @@ def weights_check(model: onnx.ModelProto, expected: Mapping[str, Tensor]) -> Che
     count = f"{figures['numbers']:,} numbers in {len(wanted)} tensors"
     detail = f"weights: {', '.join(told)}" if told else f"{count}, all the student's, nothing else"
     return decide("structure", not told, detail, figures)
+
+
+def _name_transposed(held: dict[str, NDArray[Any]], wanted: dict[str, NDArray[Any]]) -> None:
+    """Give tensors that are an absent weight transposed the weight's name and layout."""
+    strangers = {_sha(array): name for name, array in held.items() if name not in wanted}
+    for name, array in wanted.items():
+        stranger = strangers.get(_sha(array.T)) if array.ndim == 2 else None
+        if name not in held and stranger in held:
+            held[name] = held.pop(stranger).T
 
 
 def interface_check(

@@ -1,0 +1,88 @@
+"""TensorRT 10.4 to 11 and TensorRT-RTX behind one door."""
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pointcmt.errors import InputError
+
+Kind = Literal["trt", "trt-rtx"]
+MODULES: dict[Kind, tuple[str, ...]] = {
+    "trt": ("tensorrt",),
+    "trt-rtx": ("tensorrt_rtx", "tensorrt_rtx_bindings"),
+}
+NAMES: dict[Kind, str] = {"trt": "TensorRT", "trt-rtx": "TensorRT-RTX"}
+OLDEST = (10, 4)
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """A TensorRT library.
+
+    Attributes:
+        kind: which of the two.
+        api: its Python module.
+    """
+
+    kind: Kind
+    api: Any
+
+    @property
+    def title(self) -> str:
+        """Name and version."""
+        return f"{NAMES[self.kind]} {self.api.__version__}"
+
+    def logger(self) -> Any:
+        """Return a logger that keeps error messages in its list `errors`."""
+        api = self.api
+
+        class Log(api.ILogger):  # type: ignore[misc, name-defined]
+            def __init__(self) -> None:
+                api.ILogger.__init__(self)
+                self.errors: list[str] = []
+
+            def log(self, severity: Any, message: str) -> None:
+                if int(severity) <= int(api.ILogger.Severity.ERROR):
+                    self.errors.append(message)
+
+        return Log()
+
+    def typed_network(self, builder: Any) -> Any:
+        """Return an empty network whose precision is that of the ONNX graph, always so in 11."""
+        flags = self.api.NetworkDefinitionCreationFlag
+        strong = getattr(flags, "STRONGLY_TYPED", None)
+        return builder.create_network(0 if strong is None else 1 << int(strong))
+
+
+def load_vendor(kind: Kind) -> Vendor:
+    """Import the library.
+
+    Raises:
+        InputError: it is not installed, cannot be loaded, or is too old.
+    """
+    reasons = []
+    for name in MODULES[kind]:
+        try:
+            vendor = Vendor(kind, importlib.import_module(name))
+        except ImportError as error:  # a missing module, or a missing library of it
+            reasons.append(str(error))
+            continue
+        _require_version(vendor)
+        return vendor
+    raise InputError(
+        f"--format {kind} needs {NAMES[kind]} ({reasons[-1]}); "
+        f"install it with: pip install 'pointcmt[{kind}]'"
+    )
+
+
+def _require_version(vendor: Vendor) -> None:
+    version = tuple(int(part) for part in str(vendor.api.__version__).split(".")[:2])
+    if vendor.kind == "trt" and version < OLDEST:
+        wanted = ".".join(map(str, OLDEST))
+        raise InputError(f"{vendor.title} is too old; version {wanted} or newer is needed")
+
+
+def first_error(errors: Sequence[str], otherwise: str) -> str:
+    """Return the first of a logger's messages in one line."""
+    return " ".join(errors[0].split())[:300] if errors else otherwise
