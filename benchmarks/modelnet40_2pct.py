@@ -167,7 +167,7 @@ def main() -> None:
         "protocol": (
             "`pointcmt-train modelnet40_2pct`: a class-balanced 2 % of the training split (one "
             "subset, 197 clouds), the whole test split (2,468 clouds), 1,024 points, six 64x64 "
-            f"projections, a reduced PointNet++ SSG of {size:,} parameters, exact EMD on 512 "
+            f"projections, a reduced PointNet++ SSG of {size:,} parameters, exact EMD on 256 "
             "points, 400 epochs, last epoch. The clouds are a sampling of the CAD files of our "
             "own (uniform, 11 bits a coordinate), not the official HDF5 files. Arms of one seed "
             "share teacher and generator. Balanced weights keep the gradient of each enhancement "
