@@ -44,14 +44,16 @@ class ViewsConfig:
     """The images that the teacher sees.
 
     Attributes:
-        kind: "projected", six depth projections of each cloud, or "rendered", the pictures that
-            come with the data set.
+        kind: "projected", six depth projections of each cloud; "projected-color", the same in the
+            points' colours; or "rendered", pictures of the meshes (paper, Table 6).
+        root: folder of the rendered pictures, `<class>/<split>/<name>_001.png` and so on.
         size: height and width of a projection in pixels.
         augment: project augmented clouds in stage I, as SimpleView does. Stages II and III always
             see plain views, whose features are computed once.
     """
 
-    kind: Literal["projected", "rendered"] = "projected"
+    kind: Literal["projected", "projected-color", "rendered"] = "projected"
+    root: str = ""
     size: int = 128
     augment: bool = True
 
@@ -95,6 +97,8 @@ class TeacherConfig(Schedule):
         width: multiplier of its channels; 0.25 is SimpleView's.
         stem: first layers of a ResNet, "imagenet" or, for small images, SimpleView's "small".
         aggregate: how the views are joined, "max" (Eq. 3) or "mean".
+        start: where the CNN's weights start: "" from scratch, "imagenet", or a weight file or
+            teacher folder (paper, Table 8).
         label_smoothing: of the cross-entropy.
     """
 
@@ -102,6 +106,7 @@ class TeacherConfig(Schedule):
     width: float = 1.0
     stem: Literal["imagenet", "small"] = "imagenet"
     aggregate: Literal["max", "mean"] = "max"
+    start: str = ""
     label_smoothing: float = 0.2
 
 

@@ -3,25 +3,56 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pointcmt.data import (
     CloudDataset,
+    CloudFolder,
     ModelNet40,
+    ModelNetMeshes,
+    ModelNetResampled,
+    RenderedViews,
+    ScanObjectNN,
+    ScanObjectNNColor,
+    ShapeNetPart,
     Shapes,
     class_balanced_subset,
     split_validation,
 )
 from pointcmt.errors import InputError
-from pointcmt.views import project_depth
-from pointcmt_training.config import Config, DataConfig
+from pointcmt.views import project_color, project_depth
+from pointcmt_training.config import Config, DataConfig, ViewsConfig
 
-DATASETS: dict[str, Callable[[DataConfig, str], CloudDataset]] = {
+Reader = Callable[[DataConfig, str], CloudDataset]
+
+DATASETS: dict[str, Reader] = {
     "shapes": lambda data, split: Shapes(
         split, data.per_class if split == "train" else data.per_class // 2, data.points
     ),
     "modelnet40": lambda data, split: ModelNet40(data.root, split, data.points),
+    "modelnet40-resampled": lambda data, split: ModelNetResampled(
+        data.root, split, data.points, normals=True
+    ),
+    "modelnet10-resampled": lambda data, split: ModelNetResampled(
+        data.root, split, data.points, classes=10, normals=True
+    ),
+    "modelnet40-meshes": lambda data, split: ModelNetMeshes(data.root, split, data.points),
+    "scanobjectnn-obj-only": lambda data, split: ScanObjectNN(
+        data.root, split, "OBJ_ONLY", data.points
+    ),
+    "scanobjectnn-obj-bg": lambda data, split: ScanObjectNN(
+        data.root, split, "OBJ_BG", data.points
+    ),
+    "scanobjectnn-pb-t50-rs": lambda data, split: ScanObjectNN(
+        data.root, split, "PB_T50_RS", data.points
+    ),
+    "scanobjectnn-color": lambda data, split: ScanObjectNNColor(data.root, split, data.points),
+    "shapenetpart": lambda data, split: ShapeNetPart(
+        data.root, "trainval" if split == "train" else split, data.points, normals=True
+    ),
+    "folder": lambda data, split: CloudFolder(data.root, split, data.points),
 }
 
 
@@ -31,15 +62,15 @@ class Split:
 
     Attributes:
         dataset: where it came from.
-        points: (n, N, C) float32.
+        points: (n, N, C) float32, the channels that the student takes.
         labels: (n,) int64.
-        view_size: pixels of a projected view; None where the data set's own pictures are used.
+        config: which views the teacher sees.
     """
 
     dataset: CloudDataset
     points: Tensor
     labels: Tensor
-    view_size: int | None
+    config: ViewsConfig
 
     def __len__(self) -> int:
         """Return the number of clouds."""
@@ -50,11 +81,17 @@ class Split:
 
         Args:
             indices: (B,) int64.
-            clouds: (B, N, 3), projected in place of the stored clouds.
+            clouds: (B, N, 3), projected in place of the stored clouds, point for point.
         """
-        if self.view_size is not None:
-            chosen = self.points[indices, :, :3] if clouds is None else clouds
-            return project_depth(chosen, self.view_size)
+        if self.config.kind == "rendered":
+            return self._pictures(indices)
+        chosen = self.points[indices, :, :3] if clouds is None else clouds
+        if self.config.kind == "projected":
+            return project_depth(chosen, self.config.size)
+        colors = torch.from_numpy(self.dataset.points[indices.cpu().numpy()][..., 3:6])
+        return project_color(chosen, colors.to(chosen.device), self.config.size)
+
+    def _pictures(self, indices: Tensor) -> Tensor:
         if self.dataset.views is None:
             raise InputError(f"views.kind=rendered: {self.dataset.name} comes without pictures")
         pictures = [torch.from_numpy(self.dataset.views[int(i)]) for i in indices]
@@ -85,16 +122,33 @@ def load_inputs(config: Config, device: torch.device) -> Inputs:
     data = config.data
     if data.name not in DATASETS:
         raise InputError(f"data.name={data.name!r}: known are {', '.join(DATASETS)}")
-    train, test = DATASETS[data.name](data, "train"), DATASETS[data.name](data, "test")
+    train, test = _read(config, "train"), _read(config, "test")
     if data.fraction < 1:
         train = class_balanced_subset(train, data.fraction, data.subset_seed)
     held = None
     if data.validation > 0:
         train, held = split_validation(train, data.validation, data.subset_seed)
-    size = config.views.size if config.views.kind == "projected" else None
+    return Inputs(
+        _split(train, config, device),
+        _split(held, config, device) if held else None,
+        _split(test, config, device),
+    )
 
-    def split(dataset: CloudDataset) -> Split:
-        points = torch.from_numpy(dataset.points).to(device)
-        return Split(dataset, points, torch.from_numpy(dataset.labels).to(device), size)
 
-    return Inputs(split(train), split(held) if held else None, split(test))
+def _read(config: Config, split: str) -> CloudDataset:
+    """Read a split, with its rendered pictures where the teacher sees them."""
+    dataset = DATASETS[config.data.name](config.data, split)
+    if config.views.kind == "projected-color" and dataset.channels[3:6] != ("r", "g", "b"):
+        raise InputError(f"views.kind=projected-color: {dataset.name} has no colours")
+    if config.views.kind == "rendered":
+        return dataset.with_views(RenderedViews(config.views.root, split, dataset.ids))
+    return dataset
+
+
+def _split(dataset: CloudDataset, config: Config, device: torch.device) -> Split:
+    wanted = int(config.options.get("channels", 3))
+    if wanted > len(dataset.channels):
+        have = ", ".join(dataset.channels)
+        raise InputError(f"options.channels={wanted}: {dataset.name} has {have} only")
+    points = torch.from_numpy(np.ascontiguousarray(dataset.points[..., :wanted])).to(device)
+    return Split(dataset, points, torch.from_numpy(dataset.labels).to(device), config.views)

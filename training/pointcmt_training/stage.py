@@ -1,15 +1,16 @@
 """What the stages have in common: finished weights, augmented clouds, the accuracy of a batch."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import safetensors
 import torch
-from pointcmt.data.augment import Augmentation
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from pointcmt.data.augment import Augmentation
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
 from pointcmt_training.config import Config
@@ -20,7 +21,8 @@ from pointcmt_training.loop import Loop
 M = TypeVar("M", bound=nn.Module)
 Built = TypeVar("Built")
 
-AUGMENTATION = Augmentation(scale=(2 / 3, 3 / 2), shift=0.2, shuffle=True)
+AUGMENTATION = Augmentation(scale=(2 / 3, 3 / 2), shift=0.2)
+NORMALS = ("nx", "ny", "nz")
 
 
 def seeded(seed: int, build: Callable[[], Built]) -> Built:
@@ -56,9 +58,13 @@ def load_weights(module: nn.Module, path: Path) -> None:
         raise InputError(f"{path}: not the weights of the configured network") from error
 
 
-def augmented(split: Split, indices: Tensor, epoch: int, config: Config) -> Tensor:
+def augmented(
+    split: Split, indices: Tensor, epoch: int, config: Config, shuffle: bool = True
+) -> Tensor:
     """Return augmented clouds (B, N, C): per-axis scale, shift and shuffle, as the paper's."""
-    return AUGMENTATION(split.points[indices], indices, epoch, config.seed)
+    normals = split.points.shape[2] >= 6 and split.dataset.channels[3:6] == NORMALS
+    augmentation = dataclasses.replace(AUGMENTATION, shuffle=shuffle, normals=normals)
+    return augmentation(split.points[indices], indices, epoch, config.seed)
 
 
 def share_right(logits: Tensor, labels: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from pointcmt.files import write_beside
 from pointcmt.metrics import Accuracy
 from pointcmt.models.multiview import MultiViewTeacher
+from pointcmt.models.pretrained import start_from
 from pointcmt_training.config import Config
 from pointcmt_training.evaluate import evaluate, map_batches
 from pointcmt_training.folder import RunFolder
@@ -28,8 +29,8 @@ def train_teacher(
 
     def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:
         clouds = None
-        if config.views.augment and config.views.kind == "projected":
-            clouds = augmented(train, indices, epoch, config)[..., :3]
+        if config.views.augment and config.views.kind != "rendered":
+            clouds = augmented(train, indices, epoch, config, shuffle=False)[..., :3]
         logits = teacher(train.views(indices, clouds))
         labels = train.labels[indices]
         loss = F.cross_entropy(logits, labels, label_smoothing=schedule.label_smoothing)
@@ -59,7 +60,7 @@ def teacher_features(
 
 
 def _build(config: Config, inputs: Inputs, feature_dim: int) -> MultiViewTeacher:
-    return MultiViewTeacher(
+    teacher = MultiViewTeacher(
         config.teacher.backbone,
         num_classes=len(inputs.classes),
         in_channels=inputs.train.views(torch.arange(1)).shape[2],
@@ -68,6 +69,9 @@ def _build(config: Config, inputs: Inputs, feature_dim: int) -> MultiViewTeacher
         aggregate=config.teacher.aggregate,
         feature_dim=feature_dim,
     )
+    if config.teacher.start:
+        start_from(teacher, config.teacher.start)
+    return teacher
 
 
 def _fingerprint(config: Config, teacher: MultiViewTeacher, split: Split) -> str:
