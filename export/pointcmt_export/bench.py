@@ -2,19 +2,17 @@
 
 import json
 import os
-from collections.abc import Sequence
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pointcmt.commands import command_errors
-from pointcmt.errors import InputError
 from pointcmt.files import write_beside
 from pointcmt_export.bench_engines import ENGINES
 
 BATCHES = (1, 8, 32, 128)
-KNOWN_FILES = ("config.json", "model.onnx", "model.engine")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -41,6 +39,13 @@ KNOWN_FILES = ("config.json", "model.onnx", "model.engine")
     type=click.FloatRange(min=0),
     help="How long each engine runs at each batch size.",
 )
+@click.option(
+    "--timeout",
+    default=1800.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds after which an engine is given up.",
+)
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all].")
 @click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for bench.json, .md and .png.")
@@ -52,6 +57,7 @@ def bench(
     batches: tuple[int, ...],
     points: int | None,
     seconds: float,
+    timeout: float,
     threads: int | None,
     device: str,
     out: Path | None,
@@ -59,70 +65,34 @@ def bench(
 ) -> None:
     """Compare the speed and memory of every engine on one student.
 
-    Give the model folder (for torch) and the exported folders (for the other engines) of the same
-    student. An engine that cannot run here is listed as `not run` with the reason.
+    Give a run folder, model folder or training checkpoint, and exported folders of the same
+    student; without any, the student is exported on the way. An engine that cannot run here is
+    listed as `not run` with the reason.
     """
     from pointcmt_export.bench_report import markdown
     from pointcmt_export.bench_run import Plan, benchmark
+    from pointcmt_export.bench_targets import find_targets
 
-    folders = tuple(bench_folder(target) for target in targets)
-    plan = Plan(
-        targets=folders,
-        engines=engines or tuple(ENGINES),
-        batches=tuple(sorted(set(batches))),
-        points=points or common_points(folders),
-        seconds=seconds,
-        threads=threads or len(os.sched_getaffinity(0)),
-        device=device,
-    )
-    report = benchmark(plan, say=lambda text: click.echo(text, err=True))
-    click.echo(json.dumps(report, indent=2) if as_json else markdown(report))
+    with tempfile.TemporaryDirectory() as room:
+        found = find_targets(targets, Path(room))
+        plan = Plan(
+            targets=tuple(found),
+            engines=engines or tuple(ENGINES),
+            batches=tuple(sorted(set(batches))),
+            points=points or found[0].points,
+            seconds=seconds,
+            threads=threads or len(os.sched_getaffinity(0)),
+            device=device,
+            timeout=timeout,
+        )
+        report = benchmark(plan, say=lambda text: click.echo(text, err=True))
+    if as_json:
+        click.echo(json.dumps(report, indent=2))
+    else:
+        click.echo(markdown(report))
     if out is not None:
         write_report(report, out)
-        click.echo(str(out))
-
-
-def bench_folder(target: Path | str) -> Path:
-    """Return the model folder or exported folder that `target`, itself or a file in it, names.
-
-    Raises:
-        InputError: it is neither.
-    """
-    path = Path(target)
-    folder = path if path.is_dir() else path.parent
-    if not path.exists() or not any((folder / name).is_file() for name in KNOWN_FILES):
-        raise InputError(
-            f"{target}: is no model folder and no exported folder; "
-            f"a folder with one of {', '.join(KNOWN_FILES)} is needed"
-        )
-    return folder
-
-
-def common_points(folders: Sequence[Path]) -> int:
-    """Return the number of points a cloud that the student in all `folders` wants.
-
-    Raises:
-        InputError: the folders hold different students, so comparing them makes no sense.
-    """
-    facts = {folder: _facts(folder) for folder in folders}
-    first, *others = facts.items()
-    for folder, fact in others:
-        if fact != first[1]:
-            raise InputError(f"{folder}: has other classes or points than {first[0]}")
-    return first[1][1]
-
-
-def _facts(folder: Path) -> tuple[tuple[str, ...], int]:
-    if (folder / "config.json").is_file():
-        from pointcmt.checkpoint import ModelConfig
-
-        file = folder / "config.json"
-        config = ModelConfig.from_json(file.read_text(), str(file))
-        return config.classes, config.points
-    from pointcmt_serve import Classifier
-
-    artefact = Classifier(folder, device="cpu").artefact
-    return artefact.classes, artefact.points
+        click.echo(str(out), err=as_json)
 
 
 def write_report(report: dict[str, Any], out: Path, name: str = "bench") -> None:

@@ -4,10 +4,14 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pointcmt_export.bench_targets import ENGINE, GRAPH, WEIGHTS
+from pointcmt_serve.sampling import host_inputs
+from pointcmt_serve.session import OnnxSession
 
 Clouds = NDArray[np.float32]
 
@@ -50,12 +54,19 @@ class Runner:
     fetch: Callable[[Any], NDArray[np.float32]] = _same
 
 
-Open = Callable[[Setup], Runner]
-
-
 def torch_eager(setup: Setup) -> Runner:
-    """PyTorch as a user of the model folder gets it."""
+    """PyTorch as a user of the model folder gets it, with pointcmt's fast ops."""
     return _torch_runner(_student(setup), setup.device)
+
+
+def torch_plain(setup: Setup) -> Runner:
+    """PyTorch alone: sampling and grouping in plain torch too, as without pointcmt's ops."""
+    from pointcmt.ops import reference, registered
+
+    student = _student(setup)
+    # The dispatcher is turned aside for good: this process measures nothing else.
+    vars(registered)["serving"] = lambda device: reference
+    return _torch_runner(student, setup.device)
 
 
 def torch_compile(setup: Setup) -> Runner:
@@ -97,8 +108,6 @@ def torch_cuda_graph(setup: Setup) -> Runner:
 def _student(setup: Setup) -> Any:
     from pointcmt.checkpoint import load_student
 
-    if not (setup.target / "config.json").is_file():
-        raise CannotRunError("needs the model folder, but this holds only the exported graph")
     torch = _module("torch", "export")
     torch.set_num_threads(setup.threads)
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -128,11 +137,11 @@ def _torch_runner(call: Callable[[Any], Any], device: str) -> Runner:
 
 def onnxruntime(setup: Setup) -> Runner:
     """The exported graph in onnxruntime, as `pointcmt_serve` runs it."""
-    from pointcmt_serve.session import OnnxSession
-
     device: Any = setup.device
-    session = OnnxSession(_onnx_file(setup), device, setup.threads)
-    return Runner(session) if device == "cpu" else bound(session.runtime, device)
+    session = OnnxSession(setup.target / GRAPH, device, setup.threads)
+    if device == "cpu" or session.artefact.steps:
+        return Runner(session)
+    return bound(session.runtime, device)
 
 
 def bound(session: Any, device: str) -> Runner:
@@ -156,11 +165,11 @@ def bound(session: Any, device: str) -> Runner:
 
 def openvino(setup: Setup) -> Runner:
     """The exported graph in OpenVINO: one compiled model a shape, float32 on every processor."""
-    file = _onnx_file(setup)
     if setup.device != "cpu":
         raise CannotRunError("OpenVINO is measured on the CPU only")
     core = _module("openvino", "openvino").Core()
-    model = core.read_model(file)
+    model = core.read_model(setup.target / GRAPH)
+    steps = OnnxSession(setup.target / GRAPH, "cpu").artefact.steps
     properties = {
         "INFERENCE_NUM_THREADS": setup.threads,
         "INFERENCE_PRECISION_HINT": "f32",
@@ -169,12 +178,21 @@ def openvino(setup: Setup) -> Runner:
     compiled: dict[tuple[int, ...], Any] = {}
 
     def infer(clouds: Clouds) -> NDArray[np.float32]:
+        feeds: dict[str, NDArray[Any]] = {
+            "points": clouds,
+            **host_inputs(steps, clouds, setup.threads),
+        }
         if clouds.shape not in compiled:
-            model.reshape(list(clouds.shape))
+            model.reshape({name: list(value.shape) for name, value in feeds.items()})
             compiled[clouds.shape] = core.compile_model(model, "CPU", properties)
-        return np.asarray(compiled[clouds.shape](clouds)["logits"])
+        return np.asarray(compiled[clouds.shape](feeds)["logits"])
 
     return Runner(infer)
+
+
+def tensorrt(setup: Setup) -> Runner:
+    """A TensorRT engine on its GPU."""
+    raise CannotRunError("a TensorRT engine runs on its GPU only")
 
 
 def gemm_limit(setup: Setup) -> Runner:
@@ -183,24 +201,26 @@ def gemm_limit(setup: Setup) -> Runner:
 
     if setup.device != "cpu":
         raise CannotRunError("the limit is measured on the CPU only")
-    return Runner(Products(_onnx_file(setup), setup.threads))
+    return Runner(Products(setup.target / GRAPH, setup.threads))
 
 
-ENGINES: dict[str, Open] = {
-    "torch-eager": torch_eager,
-    "torch-compile": torch_compile,
-    "torch-cuda-graph": torch_cuda_graph,
-    "onnxruntime": onnxruntime,
-    "openvino": openvino,
-    "gemm-limit": gemm_limit,
+class Engine(NamedTuple):
+    """How an engine is opened, and the file a target must hold for it."""
+
+    open: Callable[[Setup], Runner]
+    needs: str
+
+
+ENGINES = {
+    "torch-plain": Engine(torch_plain, WEIGHTS),
+    "torch-eager": Engine(torch_eager, WEIGHTS),
+    "torch-compile": Engine(torch_compile, WEIGHTS),
+    "torch-cuda-graph": Engine(torch_cuda_graph, WEIGHTS),
+    "onnxruntime": Engine(onnxruntime, GRAPH),
+    "openvino": Engine(openvino, GRAPH),
+    "tensorrt": Engine(tensorrt, ENGINE),
+    "gemm-limit": Engine(gemm_limit, GRAPH),
 }
-
-
-def _onnx_file(setup: Setup) -> Path:
-    file = setup.target / "model.onnx"
-    if not file.is_file():
-        raise CannotRunError("needs the exported graph, but this holds no model.onnx")
-    return file
 
 
 def _module(name: str, extra: str) -> Any:

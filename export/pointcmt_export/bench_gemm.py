@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pointcmt_export.graph_file import read_graph
+from pointcmt_serve.sampling import host_inputs
+
 Shape = tuple[int, ...]
 Pair = tuple[Shape, Shape]
 
@@ -45,7 +48,7 @@ def product_shapes(file: Path, clouds: NDArray[np.float32]) -> list[Pair]:
     import onnx
     import onnxruntime
 
-    model = onnx.load(file)
+    model, artefact = read_graph(file)
     graph = model.graph
     nodes = [node for node in graph.node if node.op_type in ("MatMul", "Gemm")]
     del graph.output[:]
@@ -56,7 +59,8 @@ def product_shapes(file: Path, clouds: NDArray[np.float32]) -> list[Pair]:
             graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
             graph.output[-1].type.tensor_type.elem_type = onnx.TensorProto.INT64
     session = onnxruntime.InferenceSession(model.SerializeToString())
-    shapes = [tuple(int(n) for n in s) for s in session.run(None, {"points": clouds})]
+    feeds = {"points": clouds, **host_inputs(artefact.steps, clouds)}
+    shapes = [tuple(int(n) for n in shape) for shape in session.run(None, feeds)]
     return [
         (_turned(left, node, "transA"), _turned(right, node, "transB"))
         for node, left, right in zip(nodes, shapes[::2], shapes[1::2], strict=True)

@@ -16,8 +16,9 @@ COLUMNS: tuple[tuple[str, Callable[[Record], str]], ...] = (
     ("p99 ms", lambda r: f"{r['p99_ms']:.2f}"),
     ("samples/s", lambda r: f"{r['samples_per_s']:.1f}"),
     ("without copies", lambda r: _resident(r, "samples_per_s")),
-    ("x eager", lambda r: f"{r['speedup']:.2f}" if "speedup" in r else ""),
-    ("of GEMM limit", lambda r: f"{r['share_of_limit']:.0%}" if "share_of_limit" in r else ""),
+    ("x plain torch", lambda r: _ratio(r, "torch-plain", ".2f")),
+    ("x torch eager", lambda r: _ratio(r, "torch-eager", ".2f")),
+    ("of GEMM limit", lambda r: _ratio(r, LIMIT, ".0%")),
     ("peak MiB", lambda r: f"{r['peak_mib']:.0f}"),
     ("first call s", lambda r: f"{r['first_call_s']:.2f}"),
     ("calls", lambda r: str(r["calls"])),
@@ -29,7 +30,9 @@ def markdown(report: dict[str, Any]) -> str:
     """Return the report of `pointcmt_export.bench_run.benchmark` as Markdown."""
     measured = [r for r in report["results"] if r["status"] == "measured"]
     others = [r for r in report["results"] if r["status"] != "measured"]
-    parts = [_conditions(report), _table(measured)]
+    parts = [_conditions(report)]
+    if measured:
+        parts.append(_table(measured))
     if others:
         parts.append("\n".join(f"- {_name(r)}: {r['status']}, {r['reason']}" for r in others))
     return "\n\n".join(parts)
@@ -59,6 +62,10 @@ def _table(records: list[Record]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def _ratio(record: Record, base: str, form: str) -> str:
+    return format(record["speed_over"][base], form) if base in record["speed_over"] else ""
+
+
 def _resident(record: Record, key: str) -> str:
     return f"{record['resident'][key]:.1f}" if "resident" in record else ""
 
@@ -69,8 +76,8 @@ def _agreement(record: Record) -> str:
 
 
 def _name(record: Record) -> str:
-    batch = f", batch {record['batch']}" if "batch" in record else ""
-    return f"{record['engine']} on {record['target']}{batch}"
+    on = f" on {record['target']}" if record["target"] else ""
+    return f"{record['engine']}{on}"
 
 
 def plot(report: dict[str, Any], path: Path) -> None:

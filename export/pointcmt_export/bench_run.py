@@ -12,10 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pointcmt_export.bench_engines import ENGINES
 from pointcmt_export.bench_machine import describe_machine
+from pointcmt_export.bench_targets import Target
 from pointcmt_export.bench_worker import FEWEST_CALLS, WARM_UP, Job, arguments
 
 Record = dict[str, Any]
+LIMIT = "gemm-limit"
+BASES = ("torch-plain", "torch-eager", LIMIT)  # what the others' speed is compared with
 
 
 @dataclass(frozen=True)
@@ -23,22 +27,24 @@ class Plan:
     """What is compared and how.
 
     Attributes:
-        targets: model folders and exported folders of one student.
+        targets: one student's weights and graphs.
         engines: names in `ENGINES`.
         batches: batch sizes, smallest first.
         points: N, points a cloud.
         seconds: how long each engine runs at each batch size.
         threads: CPU threads of one call.
         device: "cpu" or "cuda".
+        timeout: seconds after which an engine is given up; what it had measured is kept.
     """
 
-    targets: tuple[Path, ...]
+    targets: tuple[Target, ...]
     engines: tuple[str, ...]
     batches: tuple[int, ...]
     points: int
     seconds: float
     threads: int
     device: str
+    timeout: float = 1800.0
 
 
 def benchmark(plan: Plan, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
@@ -52,15 +58,24 @@ def benchmark(plan: Plan, say: Callable[[str], None] = lambda _: None) -> dict[s
         A report that JSON can hold: the machine, the protocol, and a record for each engine,
         target and batch size, `measured`, `failed` or `not run` with the reason.
     """
+    records = [r for engine in plan.engines if not _opens(plan, engine) for r in _absent(engine)]
     with tempfile.TemporaryDirectory() as room:
         clouds = Path(room) / "clouds.npy"
         np.save(clouds, _clouds(max(plan.batches), plan.points))
-        records: list[Record] = []
         for job in _jobs(plan, clouds):
-            say(f"{job.engine} on {Path(job.target).name} ...")
-            records += _run(job)
+            say(f"{job.engine} on {job.name} ...")
+            records += _run(job, plan.timeout)
     _compare(records)
     return {"machine": describe_machine(), "protocol": _protocol(plan), "results": records}
+
+
+def _opens(plan: Plan, engine: str) -> list[Target]:
+    return [target for target in plan.targets if target.holds(ENGINES[engine].needs)]
+
+
+def _absent(engine: str) -> list[Record]:
+    reason = f"no target holds a {ENGINES[engine].needs}"
+    return [{"engine": engine, "target": None, "status": "not run", "reason": reason}]
 
 
 def _clouds(count: int, points: int) -> NDArray[np.float32]:
@@ -74,10 +89,11 @@ def _clouds(count: int, points: int) -> NDArray[np.float32]:
 
 def _jobs(plan: Plan, clouds: Path) -> Iterator[Job]:
     for engine in plan.engines:
-        for target in plan.targets:
+        for target in _opens(plan, engine):
             yield Job(
                 engine=engine,
-                target=str(target),
+                target=str(target.folder),
+                name=target.name,
                 clouds=str(clouds),
                 batches=plan.batches,
                 seconds=plan.seconds,
@@ -87,44 +103,56 @@ def _jobs(plan: Plan, clouds: Path) -> Iterator[Job]:
             )
 
 
-def _run(job: Job) -> list[Record]:
+def _run(job: Job, timeout: float) -> list[Record]:
     """Run one job and return its records; what a killed process had measured is kept."""
     answers = Path(job.answers)
     answers.unlink(missing_ok=True)
-    environment = os.environ | {"OMP_NUM_THREADS": str(job.threads)}
-    done = subprocess.run(arguments(job), env=environment, capture_output=True, text=True)
+    failure = _execute(job, timeout)
     lines = answers.read_text().splitlines() if answers.is_file() else []
     records = [json.loads(line) for line in lines]
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        reason = f"the process ended with status {done.returncode}: {last}"
-        records.append({"status": "failed", "reason": reason})
-    known = {"engine": job.engine, "target": Path(job.target).name}
+    if failure:
+        records.append({"status": "failed", "reason": failure})
+    known = {"engine": job.engine, "target": job.name}
     return [known | record for record in records]
 
 
-def _compare(records: list[Record]) -> None:
-    """Replace each record's logits by their distance from torch's, and add the speed ratios.
+def _execute(job: Job, timeout: float) -> str | None:
+    """Run one job in a process of its own and return why it did not end well, or None."""
+    environment = os.environ | {"OMP_NUM_THREADS": str(job.threads)}
+    try:
+        done = subprocess.run(
+            arguments(job), env=environment, capture_output=True, text=True, timeout=timeout
+        )
+    except subprocess.TimeoutExpired:
+        return f"given up after {timeout:g} s"
+    if done.returncode == 0:
+        return None
+    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    return f"the process ended with status {done.returncode}: {last}"
 
-    The reference of a batch size is torch-eager, or the first engine measured where torch is not.
+
+def _compare(records: list[Record]) -> None:
+    """Replace each record's logits by their distance from torch's, and add ratios of speed.
+
+    The logits' reference is, at each batch size, the first engine measured: plain torch, unless it
+    was left out. The limit computes no logits.
     """
     for record in (r for r in records if r["status"] == "measured"):
         beside = [r for r in records if r.get("batch") == record["batch"]]
-        named = [r for r in beside if r["engine"] == "torch-eager"]
-        record["agreement"] = _agreement(record["logits"], (named or beside)[0]["logits"])
-        if named:
-            record["speedup"] = record["samples_per_s"] / named[0]["samples_per_s"]
-        limits = [r for r in beside if r["engine"] == "gemm-limit"]
-        if limits:
-            record["share_of_limit"] = record["samples_per_s"] / limits[0]["samples_per_s"]
+        with_logits = [r for r in beside if r["engine"] != LIMIT]
+        if record["engine"] != LIMIT:
+            record["agreement"] = _agreement(record["logits"], with_logits[0]["logits"])
+        record["speed_over"] = {
+            base["engine"]: record["samples_per_s"] / base["samples_per_s"]
+            for base in reversed(beside)
+            if base["engine"] in BASES
+        }
     for record in records:
         record.pop("logits", None)
 
 
-def _agreement(logits: Any, reference: Any) -> dict[str, float] | None:
+def _agreement(logits: Any, reference: Any) -> dict[str, float]:
     ours, theirs = np.array(logits), np.array(reference)
-    if ours.shape != theirs.shape or ours.size == 0:
-        return None
     same = ours.argmax(axis=1) == theirs.argmax(axis=1)
     return {"max_difference": float(abs(ours - theirs).max()), "argmax": float(same.mean())}
 

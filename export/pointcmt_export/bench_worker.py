@@ -25,6 +25,7 @@ class Job:
     Attributes:
         engine: a name in `ENGINES`.
         target: the folder it is opened on.
+        name: how the report calls the target.
         clouds: a .npy file with clouds (B, N, 3), B at least the largest of `batches`.
         batches: batch sizes, smallest first, so that the peak of memory is each batch's own.
         seconds: how long each batch size is measured.
@@ -35,6 +36,7 @@ class Job:
 
     engine: str
     target: str
+    name: str
     clouds: str
     batches: tuple[int, ...]
     seconds: float
@@ -47,7 +49,7 @@ def run(job: Job) -> Iterator[dict[str, Any]]:
     """Yield one record a batch size, or one that says why there is none."""
     clouds = np.load(job.clouds)
     try:
-        runner = ENGINES[job.engine](Setup(Path(job.target), job.threads, job.device))
+        runner = ENGINES[job.engine].open(Setup(Path(job.target), job.threads, job.device))
         for batch in job.batches:
             yield _measured(runner, clouds[:batch], job)
     except CannotRunError as error:

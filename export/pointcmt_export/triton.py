@@ -9,7 +9,7 @@ from typing import Literal
 
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
-from pointcmt_serve.artefact import Artefact, describe, find_model
+from pointcmt_serve.artefact import Artefact
 
 Payload = Literal["onnx", "plan"]
 
@@ -158,10 +158,9 @@ def _quoted(text: str) -> str:
 
 
 def _servable(file: Path) -> Artefact:
-    import onnx
+    from pointcmt_export.graph_file import read_graph
 
-    model = onnx.load(find_model(file), load_external_data=False)
-    student = describe(file, {entry.key: entry.value for entry in model.metadata_props})
+    model, student = read_graph(file)
     more = [value.name for value in model.graph.input if value.name != "points"]
     if more:
         raise InputError(

@@ -1,6 +1,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -8,14 +9,25 @@ import pytest
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
 
-from pointcmt.checkpoint import ModelConfig, save_student
+from pointcmt.checkpoint import (
+    ModelConfig,
+    load_student,
+    save_student,
+    save_training_checkpoint,
+)
 from pointcmt.models import create_student
 from pointcmt_export.bench import bench
-from pointcmt_export.bench_engines import ENGINES, CannotRunError, Setup, bound
+from pointcmt_export.bench_engines import ENGINES, Setup, bound
 from pointcmt_export.bench_gemm import flops, product_shapes
 from pointcmt_export.bench_report import markdown, plot
 from pointcmt_export.bench_run import Plan, benchmark
+from pointcmt_export.bench_targets import Target, find_targets
+from pointcmt_export.bench_worker import Job
+from pointcmt_export.bench_worker import run as run_job
+from pointcmt_export.options import Options
+from pointcmt_export.source import open_source
 from tests.reference.tiny_student import CLASSES, METADATA, POINTS, reference_logits, tiny_model
 
 
@@ -43,20 +55,21 @@ def run(*arguments: object) -> Result:
 
 
 @pytest.fixture(scope="module")
-def report(artefact: Path, model_folder: Path) -> dict[str, object]:
-    """Torch on a model folder and two engines on an artefact, at batch sizes 1 and 3."""
-    engines = ("--engine", "torch-eager", "--engine", "onnxruntime", "--engine", "gemm-limit")
+def report(artefact: Path, model_folder: Path) -> dict[str, Any]:
+    """Torch on a model folder and an engine on an artefact, at batch sizes 1 and 3."""
+    engines = ("torch-eager", "onnxruntime", "gemm-limit", "tensorrt")
+    chosen = [word for engine in engines for word in ("--engine", engine)]
     sizes = ("--batch", 3, "--batch", 1, "--seconds", 0, "--threads", 1)
-    result = run(artefact, model_folder, *engines, *sizes, "--json")
+    result = run(artefact, model_folder, *chosen, *sizes, "--json")
     assert result.exit_code == 0, result.stderr
     return json.loads(result.stdout)
 
 
-def records(report: dict[str, object], engine: str, status: str) -> list[dict[str, object]]:
+def records(report: dict[str, Any], engine: str, status: str) -> list[dict[str, Any]]:
     return [r for r in report["results"] if (r["engine"], r["status"]) == (engine, status)]
 
 
-def test_every_engine_is_measured_at_every_batch_size(report: dict[str, object]) -> None:
+def test_every_engine_is_measured_at_every_batch_size(report: dict[str, Any]) -> None:
     for engine in ("torch-eager", "onnxruntime", "gemm-limit"):
         measured = records(report, engine, "measured")
         assert [r["batch"] for r in measured] == [1, 3]
@@ -66,53 +79,62 @@ def test_every_engine_is_measured_at_every_batch_size(report: dict[str, object])
             assert record["peak_mib"] > 30
 
 
-def test_throughput_is_of_samples_not_of_calls(report: dict[str, object]) -> None:
+def test_throughput_is_of_samples_not_of_calls(report: dict[str, Any]) -> None:
     for record in records(report, "onnxruntime", "measured"):
         slowest = record["batch"] / (record["p99_ms"] / 1000)
         assert record["samples_per_s"] >= slowest
 
 
-def test_an_engine_without_its_input_is_not_run_with_the_reason(
-    report: dict[str, object], artefact: Path, model_folder: Path
+def test_an_engine_that_cannot_run_is_listed_with_the_reason(report: dict[str, Any]) -> None:
+    (no_engine,) = records(report, "tensorrt", "not run")
+    assert "model.engine" in no_engine["reason"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "status", "reason"),
+    [("torch-cuda-graph", "not run", "CUDA"), ("torch-eager", "failed", "InputError")],
+)
+def test_an_engine_that_cannot_be_opened_says_why(
+    tmp_path: Path, engine: str, status: str, reason: str
 ) -> None:
-    (no_weights,) = records(report, "torch-eager", "not run")
-    assert no_weights["target"] == artefact.name
-    assert "model folder" in no_weights["reason"]
-    (no_graph,) = records(report, "onnxruntime", "not run")
-    assert no_graph["target"] == model_folder.name
-    assert "model.onnx" in no_graph["reason"]
+    np.save(tmp_path / "clouds.npy", np.zeros((1, POINTS, 3), np.float32))
+    job = Job(engine, str(tmp_path), "x", str(tmp_path / "clouds.npy"), (1,), 0, 1, "cpu", "")
+    (record,) = run_job(job)
+    assert record["status"] == status
+    assert reason in record["reason"]
 
 
-def test_ratios_are_to_torch_and_to_the_limit(report: dict[str, object]) -> None:
-    eager = {r["batch"]: r for r in records(report, "torch-eager", "measured")}
-    limit = {r["batch"]: r for r in records(report, "gemm-limit", "measured")}
-    for record in records(report, "onnxruntime", "measured"):
-        rate, batch = record["samples_per_s"], record["batch"]
-        assert record["speedup"] == pytest.approx(rate / eager[batch]["samples_per_s"])
-        assert record["share_of_limit"] == pytest.approx(rate / limit[batch]["samples_per_s"])
+def test_speed_is_compared_at_the_same_batch_size(report: dict[str, Any]) -> None:
+    measured = [r for r in report["results"] if r["status"] == "measured"]
+    rates = {(r["engine"], r["batch"]): r["samples_per_s"] for r in measured}
+    for record in measured:
+        assert set(record["speed_over"]) == {"torch-eager", "gemm-limit"}
+        for base, ratio in record["speed_over"].items():
+            expected = record["samples_per_s"] / rates[base, record["batch"]]
+            assert ratio == pytest.approx(expected)
 
 
-def test_engines_of_different_weights_are_seen_to_disagree(report: dict[str, object]) -> None:
+def test_engines_of_different_weights_are_seen_to_disagree(report: dict[str, Any]) -> None:
     (first, _) = records(report, "onnxruntime", "measured")
     (eager, _) = records(report, "torch-eager", "measured")
     assert first["agreement"]["max_difference"] > 0.01
     assert eager["agreement"] == {"max_difference": 0.0, "argmax": 1.0}
 
 
-def test_the_machine_and_the_protocol_stand_beside_the_figures(report: dict[str, object]) -> None:
+def test_the_machine_and_the_protocol_stand_beside_the_figures(report: dict[str, Any]) -> None:
     assert report["machine"]["processor"]
     assert report["machine"]["packages"]["onnxruntime"]
     assert (report["protocol"]["threads"], report["protocol"]["points"]) == (1, POINTS)
 
 
-def test_the_table_has_a_row_for_each_measurement(report: dict[str, object]) -> None:
+def test_the_table_has_a_row_for_each_measurement(report: dict[str, Any]) -> None:
     text = markdown(report)
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert len(rows) == 2 + sum(r["status"] == "measured" for r in report["results"])
-    assert "torch-eager on tiny0: not run, needs the model folder" in text
+    assert "- tensorrt: not run, no target holds a model.engine" in text
 
 
-def test_the_plot_is_a_picture(report: dict[str, object], tmp_path: Path) -> None:
+def test_the_plot_is_a_picture(report: dict[str, Any], tmp_path: Path) -> None:
     plot(report, tmp_path / "bench.png")
     content = (tmp_path / "bench.png").read_bytes()
     assert content.startswith(b"\x89PNG")
@@ -128,6 +150,11 @@ def test_reports_are_written_where_asked(artefact: Path, tmp_path: Path) -> None
     assert result.stdout.splitlines()[-1] == str(out)
 
 
+def tiny_plan(artefact: Path, *engines: str, timeout: float = 60) -> Plan:
+    target = Target("tiny", artefact, CLASSES, POINTS, "")
+    return Plan((target,), engines, (1,), POINTS, 0, 1, "cpu", timeout)
+
+
 def test_a_process_that_dies_is_reported_and_the_others_go_on(
     artefact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,16 +165,26 @@ def test_a_process_that_dies_is_reported_and_the_others_go_on(
     monkeypatch.setattr(
         bench_run, "arguments", lambda job: killed if job.engine == "openvino" else honest(job)
     )
-    plan = Plan((artefact,), ("openvino", "onnxruntime"), (1,), POINTS, 0, 1, "cpu")
-    died, lived = benchmark(plan)["results"]
+    died, lived = benchmark(tiny_plan(artefact, "openvino", "onnxruntime"))["results"]
     assert (died["status"], lived["status"]) == ("failed", "measured")
     assert "status -9" in died["reason"]
 
 
-def test_a_target_that_is_neither_is_refused(tmp_path: Path) -> None:
+def test_an_engine_that_takes_too_long_is_given_up(
+    artefact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pointcmt_export import bench_run
+
+    sleeping = [sys.executable, "-c", "import time; time.sleep(60)"]
+    monkeypatch.setattr(bench_run, "arguments", lambda job: sleeping)
+    (record,) = benchmark(tiny_plan(artefact, "onnxruntime", timeout=0.2))["results"]
+    assert (record["status"], record["reason"]) == ("failed", "given up after 0.2 s")
+
+
+def test_a_target_that_is_nothing_of_the_kind_is_refused(tmp_path: Path) -> None:
     result = run(tmp_path)
     assert result.exit_code == 1
-    assert "no model folder and no exported folder" in result.stderr
+    assert "neither a model folder" in result.stderr
 
 
 def test_different_students_are_not_compared(artefact: Path, tmp_path: Path) -> None:
@@ -155,7 +192,37 @@ def test_different_students_are_not_compared(artefact: Path, tmp_path: Path) -> 
     onnx.save(tiny_model(other), tmp_path / "model.onnx")
     result = run(artefact, tmp_path)
     assert result.exit_code == 1
-    assert "other classes or points" in result.stderr
+    assert "another student" in result.stderr
+
+
+def test_other_weights_are_another_student(artefact: Path) -> None:
+    one = Target("one", artefact, CLASSES, POINTS, "aa")
+    assert not one.is_same_student(Target("two", artefact, CLASSES, POINTS, "bb"))
+    assert one.is_same_student(Target("unstated", artefact, CLASSES, POINTS, ""))
+
+
+def test_a_model_alone_is_exported_both_ways(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checkpoints come with more than the student; torch gets a folder it can open."""
+    from pointcmt_export import exporter
+
+    def export(model: Path, out: Path, options: Options) -> None:
+        metadata = METADATA | {"pointcmt.weights_sha256": open_source(model).fingerprint()}
+        out.mkdir(parents=True)
+        onnx.save(tiny_model(metadata), out / "model.onnx")
+        sampled[out] = options.sampling
+
+    sampled: dict[Path, str] = {}
+    monkeypatch.setattr(exporter, "export", export)
+    student = create_student("pointnet", len(CLASSES))
+    config = ModelConfig("pointnet", {}, CLASSES, POINTS)
+    others = {"teacher": nn.Linear(2, 2)}
+    path = save_training_checkpoint(tmp_path / "last.safetensors", config, student, **others)
+    model, graph, host = find_targets([path], tmp_path / "room")
+    assert (model.name, graph.name, host.name) == ("last", "graph-sampled", "host-sampled")
+    assert (sampled[graph.folder], sampled[host.folder]) == ("graph", "host")
+    assert load_student(model.folder)[1].classes == CLASSES
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
@@ -163,7 +230,7 @@ def test_an_engine_computes_the_networks_logits(
     artefact: Path, clouds: NDArray[np.float32], engine: str
 ) -> None:
     pytest.importorskip(engine)
-    runner = ENGINES[engine](Setup(artefact, 1, "cpu"))
+    runner = ENGINES[engine].open(Setup(artefact, 1, "cpu"))
     for batch in (1, 3):
         staged = runner.stage(clouds[:batch])
         logits = runner.fetch(runner.infer(staged))
@@ -178,12 +245,6 @@ def test_bound_memory_gives_the_same_logits(artefact: Path, clouds: NDArray[np.f
     runner = bound(session, "cpu")
     logits = runner.fetch(runner.infer(runner.stage(clouds)))
     np.testing.assert_allclose(logits, reference_logits(clouds), atol=1e-5)
-
-
-@pytest.mark.parametrize("engine", ["torch-cuda-graph"])
-def test_a_gpu_engine_is_refused_on_the_cpu(artefact: Path, engine: str) -> None:
-    with pytest.raises(CannotRunError, match="CUDA"):
-        ENGINES[engine](Setup(artefact, 1, "cpu"))
 
 
 def test_the_products_are_those_the_graph_computes(
@@ -208,6 +269,7 @@ def test_a_turned_operand_counts_as_it_is_multiplied(tmp_path: Path) -> None:
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", 7])
     graph = helper.make_graph(nodes, "gemm", [points], [logits], weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    helper.set_model_props(model, METADATA)
     onnx.save(model, tmp_path / "model.onnx")
     pairs = product_shapes(tmp_path / "model.onnx", np.zeros((2, 5, 3), np.float32))
     assert pairs == [((10, 3), (3, 7))]
