@@ -1,0 +1,175 @@
+"""How fast batches are loaded, beside how fast the students train on them.
+
+    python benchmarks/data.py [--seconds 3] [--output benchmarks/results]
+
+Batches of 32 clouds of 1,024 points, float32, CPU, on the threads that torch takes by default.
+Loading is indexing in a shuffled order and, where said, augmentation; a training step is forward,
+backward and AdamW. Writes data.json and data.md. Goal: with PointCMT's augmentation, the loader
+feeds at least 5 times what the fastest student trains.
+"""
+
+import argparse
+import json
+import math
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from pointcmt.data import CloudDataset, RenderedViews, Shapes
+from pointcmt.data.augment import Augmentation
+from pointcmt.data.loader import Batches
+from pointcmt.models import STUDENTS, create_student
+
+BATCH, POINTS, CLASSES, GOAL = 32, 1024, 40, 5.0
+CLOUDS, STORED = 512, 10_000
+PAPER = Augmentation(scale=(2 / 3, 3 / 2), shift=0.2, shuffle=True)
+EVERYTHING = Augmentation(
+    rotate=180, scale=(2 / 3, 3 / 2), shift=0.2, jitter=0.01, dropout=0.875, shuffle=True
+)
+
+
+def best_rate(run: Callable[[], int], seconds: float) -> float:
+    """Samples per second of the fastest of the runs that fit into `seconds` (at least three)."""
+    run()
+    best, end, runs = 0.0, time.perf_counter() + seconds, 0
+    while runs < 3 or time.perf_counter() < end:
+        start = time.perf_counter()
+        samples = run()
+        best = max(best, samples / (time.perf_counter() - start))
+        runs += 1
+    return best
+
+
+def loading(dataset: CloudDataset, augmentation: Augmentation | None) -> Callable[[], int]:
+    """One epoch after the other, a few batches a run."""
+    loader = Batches(dataset, BATCH, augmentation=augmentation, drop_last=True)
+    epochs = (batch for number in range(10**6) for batch in loader.epoch(number))
+
+    def run() -> int:
+        return sum(len(next(epochs).labels) for _ in range(8))
+
+    return run
+
+
+def memory() -> CloudDataset:
+    points = np.random.default_rng(0).normal(size=(CLOUDS, POINTS, 3)).astype(np.float32)
+    return named(points)
+
+
+def mapped(folder: Path) -> CloudDataset:
+    """The first 1,024 points of clouds of 10,000 with normals, left on disk."""
+    path = folder / "clouds.npy"
+    rows = np.lib.format.open_memmap(path, "w+", np.float32, (CLOUDS, STORED, 6))
+    rows[:] = np.random.default_rng(0).random((STORED, 6), dtype=np.float32)
+    rows.flush()
+    return named(np.load(path, mmap_mode="r")[:, :POINTS, :3])
+
+
+def named(points: np.ndarray) -> CloudDataset:
+    labels = np.arange(len(points)) % CLASSES
+    names = [str(i) for i in range(CLASSES)]
+    return CloudDataset("benchmark/train", names, points, labels, [str(i) for i in labels])
+
+
+def pictured(folder: Path) -> CloudDataset:
+    """16 objects with 20 pictures of 224 x 224 each, as PNG."""
+    shade = np.linspace(0, 255, 224)[:, None] * np.hanning(224)
+    (folder / "chair" / "train").mkdir(parents=True)
+    for one in range(16):
+        for view in range(1, 21):
+            picture = Image.fromarray(np.roll(shade, 7 * one + view, axis=1).astype(np.uint8))
+            picture.save(folder / "chair" / "train" / f"chair_{one:04d}_{view:03d}.png")
+    views = RenderedViews.of_all(folder, "train")
+    return named(np.zeros((16, 8, 3), np.float32)).with_views(views)
+
+
+def loaders(seconds: float) -> dict[str, float]:
+    rates = {}
+    for name, augmentation in {"no": None, "PointCMT's": PAPER, "every": EVERYTHING}.items():
+        run = loading(memory(), augmentation)
+        rates[f"in memory, {name} augmentation"] = best_rate(run, seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        run = loading(mapped(Path(folder)), PAPER)
+        rates["memory-mapped from 10,000 points, PointCMT's augmentation"] = best_rate(run, seconds)
+        pictures = pictured(Path(folder))
+        rates["20 pictures of 224 x 224, one process"] = best_rate(lambda: read(pictures), seconds)
+    return rates
+
+
+def read(dataset: CloudDataset) -> int:
+    return sum(len(batch.labels) for batch in Batches(dataset, 4).epoch(0))
+
+
+def training(name: str) -> Callable[[], int]:
+    torch.manual_seed(0)
+    student = create_student(name, CLASSES)
+    optimizer = torch.optim.AdamW(student.parameters())
+    batches = (b for n in range(10**6) for b in Batches(memory(), BATCH).epoch(n))
+
+    def run() -> int:
+        batch = next(batches)
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(student(batch.points), batch.labels).backward()
+        optimizer.step()
+        return len(batch.labels)
+
+    return run
+
+
+def generation() -> float:
+    start = time.perf_counter()
+    dataset = Shapes("train", per_class=25)
+    return len(dataset) / (time.perf_counter() - start)
+
+
+def table(report: dict[str, Any]) -> str:
+    lines = ["| loading | clouds/s | times the fastest student |", "|---|---:|---:|"]
+    fastest = max(report["trained_per_second"].values())
+    for name, rate in report["loaded_per_second"].items():
+        lines.append(f"| {name} | {rate:,.0f} | {rate / fastest:,.1f} |")
+    lines += ["", "| training | clouds/s |", "|---|---:|"]
+    lines += [f"| {name} | {rate:,.1f} |" for name, rate in report["trained_per_second"].items()]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=3.0, help="time for each measurement")
+    parser.add_argument("--students", nargs="+", default=list(STUDENTS), choices=list(STUDENTS))
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results")
+    arguments = parser.parse_args()
+    loaded = loaders(arguments.seconds)
+    trained = {name: best_rate(training(name), arguments.seconds) for name in arguments.students}
+    reached = loaded["in memory, PointCMT's augmentation"] / max(trained.values())
+    report = {
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
+        f"torch {torch.__version__}",
+        "protocol": f"batches of {BATCH} x {POINTS} points, float32, CPU, best of the runs in "
+        f"{arguments.seconds:g} s",
+        "goal_ratio": GOAL,
+        "ratio": round(reached, 1),
+        "loaded_per_second": {name: round(rate, 1) for name, rate in loaded.items()},
+        "trained_per_second": {name: round(rate, 2) for name, rate in trained.items()},
+        "shapes_generated_per_second": round(generation(), 1),
+    }
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    (arguments.output / "data.json").write_text(json.dumps(report, indent=2) + "\n")
+    text = (
+        f"# Loading\n\n{report['protocol']}. Machine: {report['machine']}.\n\n{table(report)}\n\n"
+        f"`Shapes` generates {report['shapes_generated_per_second']:,.0f} clouds/s.\n"
+    )
+    (arguments.output / "data.md").write_text(text)
+    print(text)
+    verdict = "reached" if reached >= GOAL and math.isfinite(reached) else "missed"
+    print(f"goal {GOAL:g} times the fastest student: {verdict} ({reached:.1f})")
+
+
+if __name__ == "__main__":
+    main()
