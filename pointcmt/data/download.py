@@ -78,7 +78,7 @@ def download(
 
 def _from_source(archive: DataArchive, source: Source, root: Path, progress: Progress) -> None:
     part = _part(root, source)
-    limit = int(1.5 * archive.gigabytes * GIGABYTE)
+    limit = _longest(archive, root, part)
     resumed = transfer(source.url, part, limit, progress)
     try:
         _accept(archive, source, root, part)
@@ -168,6 +168,8 @@ def _record(source: Source, root: Path, sha256: str, size: int) -> None:
 
 def _require_space(archive: DataArchive, root: Path) -> None:
     """The archive and what it unpacks to lie on the disk together, if only for a while."""
+    if archive.gigabytes is None:
+        return
     parts = [_part(root, source) for source in archive.sources]
     there = sum(part.stat().st_size for part in parts if part.is_file())
     free = shutil.disk_usage(root).free
@@ -177,6 +179,13 @@ def _require_space(archive: DataArchive, root: Path) -> None:
             f"{root}: {archive.name} needs at least {needed / GIGABYTE:.1f} GB, "
             f"but only {free / GIGABYTE:.1f} GB are free"
         )
+
+
+def _longest(archive: DataArchive, root: Path, part: Path) -> int:
+    """Bytes that a file may have before it is taken for another one, or for an endless one."""
+    if archive.gigabytes is not None:
+        return int(1.5 * archive.gigabytes * GIGABYTE)
+    return shutil.disk_usage(root).free + (part.stat().st_size if part.is_file() else 0)
 
 
 def _by_hand(archive: DataArchive, root: Path, reasons: list[str]) -> str:

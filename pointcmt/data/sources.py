@@ -31,7 +31,8 @@ class DataArchive:
         marker: a glob that must match in that folder, or the archive is another one.
         page: where a person finds the data, its terms and the way to ask for it.
         sources: tried in this order.
-        gigabytes: size of the archive, rounded up, for the check of the disk.
+        gigabytes: size of the archive, rounded up, or None where it is not known; for the check of
+            the disk, and to refuse a file that is much longer.
     """
 
     name: str
@@ -40,7 +41,7 @@ class DataArchive:
     marker: str
     page: str
     sources: tuple[Source, ...]
-    gigabytes: float
+    gigabytes: float | None
 
 
 STANFORD = "https://shapenet.cs.stanford.edu/media/"
@@ -127,7 +128,7 @@ ARCHIVES: dict[str, DataArchive] = {
             "*/train/*_001.png",
             "https://github.com/kanezaki/pytorch-rotationnet",
             (Source("https://data.airc.aist.go.jp/kanezaki.asako/data/modelnet40v2png_ori4.tar"),),
-            6.0,
+            None,
         ),
         DataArchive(
             "scanobjectnn",
@@ -150,7 +151,7 @@ ARCHIVES: dict[str, DataArchive] = {
             "*/*.bin",
             "https://hkust-vgd.github.io/scanobjectnn/",
             (Source("https://hkust-vgd.ust.hk/scanobjectnn/raw/object_dataset.zip"),),
-            10.0,
+            None,
         ),
         DataArchive(
             "shapenetpart",

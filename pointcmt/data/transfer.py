@@ -14,6 +14,7 @@ from pointcmt.errors import InputError
 Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all where known
 
 ATTEMPTS = 6  # in a row without a new byte
+FIRST_ATTEMPTS = 3  # the same for a server that has not been reached yet
 STALL = 60.0  # seconds without a byte after which a connection counts as cut
 LONGEST_WAIT = 60.0  # seconds between attempts
 CHUNK = 2**18
@@ -24,11 +25,14 @@ class SourceError(Exception):
 
 
 class _CutError(Exception):
-    """The connection broke; what has arrived is kept. `wait` is what the server asks for."""
+    """The connection broke; what has arrived is kept.
 
-    def __init__(self, reason: str, wait: float | None = None) -> None:
+    `wait` is the seconds that the server asks for, `reached` whether it answered at all.
+    """
+
+    def __init__(self, reason: str, wait: float | None = None, reached: bool = True) -> None:
         super().__init__(reason)
-        self.wait = wait
+        self.wait, self.reached = wait, reached
 
 
 def transfer(url: str, part: Path, limit: int, progress: Progress) -> bool:
@@ -60,7 +64,7 @@ def transfer(url: str, part: Path, limit: int, progress: Progress) -> bool:
         except _CutError as cut:
             failures = 1 if _size(part) > before else failures + 1
             resumed = resumed or _size(part) > before > 0
-            if failures >= ATTEMPTS:
+            if failures >= (ATTEMPTS if cut.reached or _size(part) else FIRST_ATTEMPTS):
                 raise SourceError(f"{cut}, {failures} times in a row") from cut
             time.sleep(min(LONGEST_WAIT, cut.wait or 2.0 ** (failures - 1)))
         except OSError as error:
@@ -191,4 +195,4 @@ def _unreachable(error: Exception) -> Exception:
     cause = getattr(error, "reason", error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return SourceError(f"its certificate is not valid ({cause.verify_message})")
-    return _CutError(f"cannot be reached ({cause})")
+    return _CutError(f"cannot be reached ({cause})", reached=False)

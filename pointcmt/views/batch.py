@@ -55,7 +55,7 @@ def write_views(
     out: Path,
     settings: ViewSettings,
     workers: int = 1,
-    advance: Callable[[int], None] = lambda _count: None,
+    advance: Callable[[int], object] = lambda _count: None,
 ) -> ViewReport:
     """Write the views of all objects; those whose pictures are all there are skipped.
 

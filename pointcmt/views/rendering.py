@@ -5,6 +5,7 @@ A black background and an object that fills the frame follow Su et al. (2018), w
 help view-based classifiers.
 """
 
+import importlib.util
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -105,6 +106,11 @@ def _stage(size: int, background: float) -> Iterator[Any]:
 def require_renderer() -> None:
     """Raise an `InputError` unless the `render` extra is installed."""
     _pyvista()
+
+
+def can_render() -> bool:
+    """Tell whether the `render` extra is installed."""
+    return importlib.util.find_spec("pyvista") is not None
 
 
 def _pyvista() -> Any:

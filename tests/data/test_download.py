@@ -202,6 +202,22 @@ def test_a_busy_server_is_given_the_time_it_asks_for(server, tmp_path, waits):
     assert waits == [7.0, 2.0, 7.0]
 
 
+def test_a_server_that_is_not_there_is_given_up_soon(tmp_path, waits):
+    with pytest.raises(InputError, match=r"cannot be reached .*, 3 times in a row"):
+        download(described(Source("http://127.0.0.1:9/c.zip", MD5)), tmp_path)
+    assert waits == [1.0, 2.0]
+
+
+def test_a_file_of_unknown_size_may_fill_the_disk_but_not_more(server, tmp_path, monkeypatch):
+    archive = described(*toy(server[0]).sources, gigabytes=None)
+    usage = type("Usage", (), {"free": len(BODY) - 1})
+    with monkeypatch.context() as patch:
+        patch.setattr(module.shutil, "disk_usage", lambda _: usage)
+        with pytest.raises(InputError, match="more than the"):
+            download(archive, tmp_path)
+    assert is_whole(download(archive, tmp_path))
+
+
 def test_a_redirect_is_followed(server, tmp_path):
     server[1].faults["/a.zip"] = ["moved:/elsewhere/b.zip"]
     assert is_whole(download(toy(server[0]), tmp_path))

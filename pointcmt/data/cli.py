@@ -1,0 +1,236 @@
+"""The command `pointcmt-data`."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pointcmt.commands import command_errors
+from pointcmt.errors import InputError
+
+if TYPE_CHECKING:
+    from pointcmt.data.sources import DataArchive
+    from pointcmt.views.batch import ViewJob
+
+ROOT = "data"
+root_option = click.option(
+    "--root",
+    default=ROOT,
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of all data sets.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+variant_option = click.option("--variant", help="Which one, where a folder holds several.")
+up_option = click.option(
+    "--up",
+    type=click.Choice(["auto", "y", "z"]),
+    default="auto",
+    show_default=True,
+    help="The objects' vertical; auto takes z for .off and .stl, else y.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Fetch, check and look at data sets, and make images of their objects."""
+
+
+@main.command("list")
+@root_option
+@json_option
+def list_command(root: Path, as_json: bool) -> None:
+    """List the data sets that can be downloaded, and which are there."""
+    from pointcmt.data.sources import ARCHIVES
+
+    rows = [_row(archive, root) for archive in ARCHIVES.values()]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        size = f"{row['gigabytes']:.1f} GB" if row["gigabytes"] else "?"
+        click.echo(f"{row['name']:20} {size:>8}  {row['about']}")
+        if row["present"]:
+            click.echo(f"{'':31}in {row['folder']}")
+    click.echo(f"{'shapes':20} {'-':>8}  twelve classes of made-up objects, embedded: no download")
+
+
+def _row(archive: "DataArchive", root: Path) -> dict[str, Any]:
+    folder = root / archive.folder
+    return {
+        "name": archive.name,
+        "about": archive.about,
+        "gigabytes": archive.gigabytes,
+        "folder": str(folder),
+        "present": folder.is_dir(),
+        "page": archive.page,
+        "sources": [source.url for source in archive.sources],
+    }
+
+
+@main.command()
+@click.argument("name")
+@root_option
+@click.option(
+    "--from-archive",
+    type=click.Path(path_type=Path),
+    help="Your own copy of the archive; nothing is fetched.",
+)
+@command_errors
+def download(name: str, root: Path, from_archive: Path | None) -> None:
+    """Bring data set NAME (see `list`) to the root folder and print its place.
+
+    An interrupted download goes on where it stopped when the same command is run again. If every
+    source fails, the steps to take by hand are told.
+    """
+    from tqdm import tqdm
+
+    from pointcmt.data.download import download as fetch
+    from pointcmt.data.sources import ARCHIVES
+
+    if name not in ARCHIVES:
+        known = ", ".join(ARCHIVES)
+        raise InputError(f"unknown data set {name!r}: use one of {known}; shapes needs no download")
+    with tqdm(disable=None, unit="B", unit_scale=True, unit_divisor=1000) as bar:
+
+        def progress(done: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        folder = fetch(
+            ARCHIVES[name],
+            root,
+            from_archive=from_archive,
+            progress=progress,
+            say=lambda line: tqdm.write(line, file=sys.stderr),
+        )
+    click.echo(folder)
+
+
+@main.command()
+@click.argument("path")
+@variant_option
+@json_option
+@command_errors
+def check(path: str, variant: str | None, as_json: bool) -> None:
+    """Check the data set in folder PATH, or the embedded `shapes`.
+
+    Counts objects and classes, and looks for values that are not finite, labels out of range and
+    clouds that occur in two splits. The exit status is 1 if there is a problem.
+    """
+    from pointcmt.data.check import check as examine
+    from pointcmt.data.viewing import openers
+
+    report = examine([opened() for opened in openers(path, variant)])
+    click.echo(json.dumps(report.as_dict(), indent=2) if as_json else str(report))
+    sys.exit(0 if report.ok else 1)
+
+
+@main.command()
+@click.argument("path")
+@click.option("--out", type=click.Path(path_type=Path), help="Default: PATH with -views added.")
+@click.option(
+    "--kind",
+    type=click.Choice(["auto", "render", "project"]),
+    default="auto",
+    show_default=True,
+    help="Render meshes, or project clouds; auto renders class folders of meshes.",
+)
+@click.option(
+    "--views",
+    "view_set",
+    type=click.Choice(["six", "ring12", "dodecahedron"]),
+    help="Default: dodecahedron (20 views) to render, six to project.",
+)
+@click.option("--size", type=click.IntRange(8, 4096), help="Pixels; default: 224 and 128.")
+@click.option("--splat", type=click.IntRange(1, 64), default=3, show_default=True, help="Pixels.")
+@up_option
+@click.option("--workers", type=click.IntRange(1), help="Processes; default: one a core.")
+@variant_option
+@json_option
+@command_errors
+def views(
+    path: str,
+    out: Path | None,
+    kind: str,
+    view_set: str | None,
+    size: int | None,
+    splat: int,
+    up: str,
+    workers: int | None,
+    variant: str | None,
+    as_json: bool,
+) -> None:
+    """Make pictures of all objects of the data set in folder PATH, or of `shapes`.
+
+    They are written as <class>/<split>/<name>_001.png and on. Pictures that are there are not made
+    again, so an interrupted run goes on. An object that fails is told, the others are made all the
+    same, and the exit status is 1.
+    """
+    from tqdm import tqdm
+
+    from pointcmt.data.viewing import holds_meshes, vertical
+    from pointcmt.views.batch import write_views
+    from pointcmt.views.pictures import ViewSettings
+
+    render = kind == "render" or (kind == "auto" and holds_meshes(path))
+    settings = ViewSettings(
+        kind="render" if render else "project",
+        views=view_set or ("dodecahedron" if render else "six"),
+        size=size or (224 if render else 128),
+        up=vertical(Path(path)) if up == "auto" else up,
+        splat=splat,
+    )
+    jobs = _view_jobs(path, render, variant)
+    out = out or Path(f"{path.rstrip('/')}-views")
+    with tqdm(total=len(jobs), disable=None, unit="object") as bar:
+        report = write_views(jobs, out, settings, workers or os.cpu_count() or 1, bar.update)
+    for line in report.failed:
+        click.echo(f"failed: {line}", err=True)
+    counts = {"made": report.made, "skipped": report.skipped, "failed": report.failed}
+    if as_json:
+        click.echo(json.dumps({"out": str(out), **counts}, indent=2))
+    else:
+        click.echo(f"{report.made} made, {report.skipped} there, {len(report.failed)} failed")
+        click.echo(out)
+    sys.exit(1 if report.failed else 0)
+
+
+def _view_jobs(path: str, render: bool, variant: str | None) -> "list[ViewJob]":
+    from pointcmt.data.viewing import cloud_jobs, mesh_jobs, openers
+
+    if render:
+        return mesh_jobs(path)
+    return [job for opened in openers(path, variant) for job in cloud_jobs(opened())]
+
+
+@main.command()
+@click.argument("sample")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("sheet.png"),
+    show_default=True,
+    help="The picture to write.",
+)
+@click.option("--points", type=click.IntRange(1, 1_000_000), default=1024, show_default=True)
+@up_option
+@variant_option
+@command_errors
+def show(sample: str, out: Path, points: int, up: str, variant: str | None) -> None:
+    """Draw SAMPLE, its cloud and its views, and print the place of the picture.
+
+    SAMPLE is a mesh or a cloud, or an object of a data set: FOLDER#3 or FOLDER#chair/chair_0001,
+    for the embedded set shapes#3.
+    """
+    from pointcmt.data.sample import load_sample
+    from pointcmt.views.pictures import UP
+    from pointcmt.views.sheet import draw_sheet, save_sheet
+
+    loaded = load_sample(sample, points, variant)
+    axis = loaded.up if up == "auto" else up
+    save_sheet(draw_sheet(loaded.cloud, loaded.surfaces, UP[axis]), out)
+    click.echo(out)

@@ -1,0 +1,202 @@
+"""`pointcmt-data` as a user calls it: answers, files, exit status and the words of errors."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from pointcmt.data import sources
+from pointcmt.data.cli import main
+from pointcmt.data.rendered import RenderedViews
+from pointcmt.data.sources import DataArchive, Source
+from pointcmt.data.viewing import picture_name, vertical
+from tests.data.faulty_server import serve
+from tests.data.test_archive import make
+
+
+def run(*arguments, status=0):
+    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    assert result.exit_code == status, result.output
+    return result
+
+
+@pytest.fixture
+def clouds(tmp_path):
+    """A folder of one's own: two classes, two splits, small clouds."""
+    generator = np.random.default_rng(0)
+    for name in ("chair", "table"):
+        for split, count in (("train", 3), ("test", 2)):
+            folder = tmp_path / "own" / name / split
+            folder.mkdir(parents=True)
+            for i in range(count):
+                np.save(folder / f"{name}_{i}.npy", generator.random((1024, 3), np.float32))
+    return tmp_path / "own"
+
+
+@pytest.fixture
+def meshes(tmp_path):
+    trimesh = pytest.importorskip("trimesh")
+    for split in ("train", "test"):
+        folder = tmp_path / "meshes" / "box" / split
+        folder.mkdir(parents=True)
+        trimesh.creation.box((1, 2, 3)).export(folder / f"box_{split}.off")
+    return tmp_path / "meshes"
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """A data set `toy` on a loopback server."""
+    body = make(tmp_path / "toy.zip", {"set/a.npy": b"points"}).read_bytes()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serve(body) as (address, state):
+        digest = "sha256:" + hashlib.sha256(body).hexdigest()
+        source = Source(f"{address}/toy.zip", digest)
+        archive = DataArchive(
+            "toy", "a toy", "toyset", "*.npy", "https://example.org", (source,), 0.001
+        )
+        monkeypatch.setitem(sources.ARCHIVES, "toy", archive)
+        yield state
+
+
+def test_help_names_every_command():
+    text = run("--help").output
+    for command in ("list", "download", "check", "views", "show"):
+        assert command in text
+        assert "Usage" in run(command, "--help").output
+
+
+def test_list_tells_what_is_there(tmp_path):
+    (tmp_path / "ModelNet40").mkdir()
+    text = run("list", "--root", tmp_path).output
+    assert f"in {tmp_path / 'ModelNet40'}" in text
+    assert "shapes" in text
+    rows = json.loads(run("list", "--root", tmp_path, "--json").output)
+    assert {row["name"]: row["present"] for row in rows} == {
+        name: name == "modelnet40-meshes" for name in sources.ARCHIVES
+    }
+    assert all(row["sources"] for row in rows)
+
+
+def test_download_prints_the_folder_last(toy, tmp_path):
+    result = run("download", "toy", "--root", tmp_path / "data")
+    assert result.stdout.splitlines()[-1] == str(tmp_path / "data" / "toyset")
+    assert (tmp_path / "data" / "toyset" / "a.npy").read_bytes() == b"points"
+
+
+def test_download_from_an_own_archive(toy, tmp_path):
+    run("download", "toy", "--root", tmp_path / "data", "--from-archive", tmp_path / "toy.zip")
+    assert toy.seen == []
+    assert (tmp_path / "data" / "toyset" / "a.npy").is_file()
+
+
+def test_download_of_an_unknown_name_lists_the_known_ones():
+    message = run("download", "modelnet4", status=1).stderr
+    assert message.startswith("Error: unknown data set 'modelnet4': use one of modelnet40, ")
+
+
+def test_a_failed_download_tells_the_manual_steps(toy, tmp_path):
+    toy.faults["/toy.zip"] = ["status:404"]
+    message = run("download", "toy", "--root", tmp_path / "data", status=1).stderr
+    assert "the server answers 404" in message
+    assert "--from-archive toy.zip" in message
+
+
+def test_check_reports_and_its_status_follows(clouds):
+    assert "ok" in run("check", clouds).output
+    np.save(clouds / "chair/test/copy.npy", np.load(clouds / "chair/train/chair_0.npy"))
+    report = json.loads(run("check", clouds, "--json", status=1).stdout)
+    assert not report["ok"]
+    assert "also occur in" in report["problems"][0]
+
+
+def test_views_of_clouds_are_projected_and_not_made_twice(clouds, tmp_path):
+    arguments = ("views", clouds, "--size", 24, "--workers", 1, "--json")
+    report = json.loads(run(*arguments).stdout)
+    out = clouds.with_name("own-views")
+    assert report == {"out": str(out), "made": 10, "skipped": 0, "failed": []}
+    views = RenderedViews.of_all(out, "train", views=6)
+    assert views.ids[0] == "chair/chair_0"
+    assert views[0].shape == (6, 24, 24, 3)
+    assert json.loads(run(*arguments).stdout)["skipped"] == 10
+
+
+def test_views_of_meshes_are_rendered(meshes):
+    pytest.importorskip("pyvista")
+    (meshes / "box/test/broken.off").write_text("OFF\n")
+    result = run("views", meshes, "--views", "six", "--size", 32, "--workers", 1, status=1)
+    assert "failed: " in result.stderr
+    assert "broken.off" in result.stderr
+    assert "2 made, 0 there, 1 failed" in result.stdout
+    settings = json.loads((meshes.with_name("meshes-views") / "views.json").read_text())
+    assert settings["kind"] == "render"
+    assert settings["up"] == "z"
+
+
+def test_meshes_can_be_projected_too(meshes, tmp_path):
+    out = tmp_path / "projected"
+    arguments = ("--kind", "project", "--out", out, "--size", 16, "--workers", 1)
+    assert run("views", meshes, *arguments).stdout.splitlines()[-1] == str(out)
+    assert len(list(out.rglob("*.png"))) == 12
+
+
+def test_views_of_other_settings_are_refused(clouds):
+    run("views", clouds, "--size", 24, "--workers", 1)
+    message = run("views", clouds, "--size", 32, "--workers", 1, status=1).stderr
+    assert message.startswith("Error: ")
+    assert "name another folder" in message
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    for command in ("check", "views"):
+        assert "no such folder" in run(command, tmp_path / "none", status=1).stderr
+
+
+def test_an_unknown_variant_is_answered_with_the_known_ones(clouds):
+    message = run("check", clouds, "--variant", "OBJ", status=1).stderr
+    assert "holds own; choose one of these with --variant, not 'OBJ'" in message
+
+
+@pytest.mark.parametrize("which", ["#1", "#chair/train/chair_1.npy"])
+def test_show_draws_an_object_of_a_data_set(clouds, tmp_path, which):
+    out = tmp_path / "sheet.png"
+    assert run("show", f"{clouds}{which}", "--out", out).stdout.strip() == str(out)
+    with Image.open(out) as picture:
+        assert np.ptp(np.asarray(picture)) > 100
+
+
+def test_show_draws_a_file(meshes, tmp_path):
+    out = tmp_path / "sheet.png"
+    run("show", meshes / "box/train/box_train.off", "--out", out)
+    with Image.open(out) as picture:
+        assert picture.width > picture.height
+
+
+@pytest.mark.parametrize(
+    ("sample", "words"),
+    [
+        ("own#999", "has no object '999'"),
+        ("own#chair/none", "has no object 'chair/none'"),
+        ("own", "is a folder; name an object of it"),
+        ("none.npy", "no such file"),
+        ("none#1", "no such folder"),
+    ],
+)
+def test_show_names_what_is_not_there(clouds, tmp_path, sample, words):
+    assert words in run("show", tmp_path / sample, "--out", tmp_path / "x.png", status=1).stderr
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_picture_names_are_the_objects_own():
+    assert picture_name("chair/chair_0001", "chair", "train") == "chair_0001"
+    assert picture_name("chair/train/x.off", "chair", "train") == "x"
+    assert picture_name("ply_data_test0/13", "chair", "test") == "ply_data_test0-13"
+    assert picture_name("chair", "chair", "test") == "chair"
+
+
+def test_the_vertical_follows_the_format(meshes, clouds, tmp_path):
+    assert vertical(meshes) == "z"
+    assert vertical(clouds) == "y"
+    assert vertical(tmp_path / "some.glb") == "y"
