@@ -9,7 +9,8 @@ from typing import Any, cast
 from torch import nn
 
 from pointcmt.checkpoint import ModelConfig, build_student, save_student
-from pointcmt.data.modelnet import MODELNET40_CLASSES
+from pointcmt.data.modelnet import MODELNET10_CLASSES, MODELNET40_CLASSES
+from pointcmt.data.scanobjectnn import SCANOBJECTNN_CLASSES
 from pointcmt.errors import InputError
 from pointcmt.importers.mapping import Found, check_shapes
 from pointcmt.importers.others import plan_dgcnn, plan_pointmlp, plan_rscnn
@@ -19,14 +20,6 @@ from pointcmt.models import create_student
 from pointcmt.models.pretrained import TeacherConfig, build_teacher, save_teacher
 from pointcmt.weights import State, read_state
 
-MODELNET10_CLASSES = (
-    *("bathtub", "bed", "chair", "desk", "dresser", "monitor"),
-    *("night_stand", "sofa", "table", "toilet"),
-)
-SCANOBJECTNN_CLASSES = (
-    *("bag", "bin", "box", "cabinet", "chair", "desk", "display", "door"),
-    *("shelf", "table", "bed", "pillow", "sink", "sofa", "toilet"),
-)
 KNOWN_CLASSES: dict[int, tuple[str, ...]] = {
     len(names): names for names in (MODELNET10_CLASSES, SCANOBJECTNN_CLASSES, MODELNET40_CLASSES)
 }

