@@ -32,7 +32,7 @@ FOLDER = "modelnet40_ply_hdf5_2048"
 
 
 class ModelNet40(CloudDataset):
-    """ModelNet40 clouds from `ply_data_{train,test}*.h5` (9,843 and 2,468 clouds).
+    """ModelNet40 clouds from `ply_data_{train,test}*.h5` (officially 9,840 and 2,468 clouds).
 
     The coordinates are those of the files: each stored cloud of 2,048 points sampled from the
     mesh was centred and scaled into the unit sphere by its authors. As the published protocols

@@ -10,7 +10,7 @@ def class_balanced_subset(dataset: CloudDataset, fraction: float, seed: int) -> 
     """Draw the same fraction of every class (the paper's Table 3).
 
     Each class that has clouds gives `round(fraction * size)` of them and at least one, so 2 % of
-    ModelNet40's 9,843 training clouds are 197. The clouds keep their order.
+    ModelNet40's 9,843 training objects are 197. The clouds keep their order.
 
     Args:
         dataset: any data set.
