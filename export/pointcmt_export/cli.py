@@ -8,7 +8,16 @@ import click
 
 from pointcmt.commands import command_errors
 from pointcmt_export.bench import bench
-from pointcmt_export.options import Format, Grid, Limits, Options, Precision, Sampling
+from pointcmt_export.options import (
+    BATCH,
+    Format,
+    Grid,
+    Limits,
+    Options,
+    Precision,
+    Profile,
+    Sampling,
+)
 
 if TYPE_CHECKING:
     from pointcmt_export.report import Report
@@ -98,6 +107,11 @@ def _numbers(count: int | None) -> Any:
     type=float,
     help="Of OA and mAcc, in percentage points  [0.1 in fp32, 0.3 in fp16].",
 )
+@click.option("--profile-batch", callback=_numbers(3), help="TensorRT: min,opt,max  [1,8,64].")
+@click.option(
+    "--profile-points", callback=_numbers(3), help="TensorRT: min,opt,max  [the student's]."
+)
+@click.option("--timing-cache", type=click.Path(path_type=Path), help="TensorRT: file to keep.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @command_errors
 def export(
@@ -110,6 +124,9 @@ def export(
     limit: int | None,
     batches: tuple[int, ...],
     points: tuple[int, ...],
+    profile_batch: tuple[int, int, int] | None,
+    profile_points: tuple[int, int, int] | None,
+    timing_cache: Path | None,
     as_json: bool,
     **limits: float | None,
 ) -> None:
@@ -129,6 +146,8 @@ def export(
         limit=limit,
         grid=Grid(batches, points),
         limits=Limits(**limits),
+        profile=Profile(profile_batch or BATCH, profile_points),
+        timing_cache=timing_cache,
     )
     try:
         report = run(model, out, options)

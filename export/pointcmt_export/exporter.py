@@ -58,10 +58,10 @@ def export(model: Path | str, out: Path | str, options: Options | None = None) -
         with write_beside(out) as fresh:
             fresh.mkdir()
             return _export(source, clouds, options, makers, fresh)
-    except MemoryError as error:
-        raise InputError(
-            "the export needs more memory than there is; try a smaller grid"
-        ) from error
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+            raise
+        raise InputError("more memory is needed than there is; try smaller --batches") from error
 
 
 def _export(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import onnx
+import onnx_ir
 import onnxscript.optimizer
 import torch
 from onnx_ir import serde
@@ -52,7 +53,7 @@ def to_onnx(
     names = ["points", *(op.name for op in lifted)]
     indices = [op.name for op in captured.indices if op not in lifted]
     program = _export(module, _example(captured, lifted), captured, names, ["logits", *indices])
-    onnxscript.optimizer.fold_constants(program.model, input_size_limit=FOLDED_ELEMENTS)
+    onnxscript.optimizer.fold_constants(program.model, should_fold=_keeps_weights)
     onnxscript.optimizer.remove_unused_nodes(program.model)
     model = _clean(serde.serialize_model(program.model))
     del model.graph.output[1:]  # the indices stay inside, under their names, for verification
@@ -114,6 +115,13 @@ def _export(
     except torch.onnx.errors.OnnxExporterError as error:
         raise InputError(f"the student cannot be written as ONNX: {_reason(error)}") from error
     return program
+
+
+def _keeps_weights(node: onnx_ir.Node) -> bool | None:
+    """Forbid folding a node that reads a weight, so that weights keep their name and layout."""
+    constants = [value.const_value for value in node.inputs if value is not None]
+    large = any(c is not None and c.size > FOLDED_ELEMENTS for c in constants)
+    return False if large else None
 
 
 def _reason(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """What an export is asked for."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from pointcmt.errors import InputError
@@ -9,9 +10,8 @@ Format = Literal["onnx", "openvino", "trt", "trt-rtx", "triton", "all"]
 Sampling = Literal["graph", "host"]
 Precision = Literal["fp32", "fp16"]
 
-FORMATS: tuple[Format, ...] = ("onnx", "openvino", "trt", "trt-rtx", "triton", "all")
 SAMPLINGS: tuple[Sampling, ...] = ("graph", "host")
-PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16")
+BATCH = (1, 8, 64)
 
 
 @dataclass(frozen=True)
@@ -45,24 +45,49 @@ class Profile:
 
     Attributes:
         batch: smallest, best and largest batch.
-        points: smallest, best and largest number of points.
+        points: smallest, best and largest number of points; None derives them from the student.
     """
 
-    batch: tuple[int, int, int] = (1, 8, 64)
-    points: tuple[int, int, int] = (1024, 1024, 2048)
+    batch: tuple[int, int, int] = BATCH
+    points: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
-        for name, (low, best, high) in (("batch", self.batch), ("points", self.points)):
-            if not 1 <= low <= best <= high:
-                raise InputError(
-                    f"the profile's {name} is {low}, {best}, {high}; "
-                    "give minimum, optimum and maximum in rising order, 1 or more"
-                )
+        _require_rising("batch", self.batch)
+        if self.points is not None:
+            _require_rising("points", self.points)
+
+    def fitted(self, min_points: int, points: int) -> "FittedProfile":
+        """Return the profile for a student that takes at least `min_points`, best `points`.
+
+        Raises:
+            InputError: the profile asks for fewer points than the student takes.
+        """
+        chosen = self.points or (min_points, max(points, min_points), max(points, min_points, 2048))
+        if chosen[0] < min_points:
+            raise InputError(
+                f"the profile begins at {chosen[0]} points, but the student needs {min_points}"
+            )
+        return FittedProfile(self.batch, chosen)
+
+
+@dataclass(frozen=True)
+class FittedProfile:
+    """A profile of a certain student; see `Profile`."""
+
+    batch: tuple[int, int, int]
+    points: tuple[int, int, int]
 
     def holds(self, batch: int, points: int) -> bool:
-        """Whether the engine takes such a batch."""
-        return (
-            self.batch[0] <= batch <= self.batch[2] and self.points[0] <= points <= self.points[2]
+        """Whether the engine takes such a batch, or can be given it in parts."""
+        return self.points[0] <= points <= self.points[2] and batch >= self.batch[0]
+
+
+def _require_rising(name: str, numbers: tuple[int, int, int]) -> None:
+    low, best, high = numbers
+    if not 1 <= low <= best <= high:
+        raise InputError(
+            f"the profile's {name} is {low}, {best}, {high}; "
+            "give minimum, optimum and maximum in rising order, 1 or more"
         )
 
 
@@ -90,7 +115,7 @@ class Options:
         limit: most clouds of it to use.
         grid: the shapes on which logits are compared.
         limits: limits other than the defaults.
-        profile: shapes of a TensorRT engine; None derives them from the student.
+        profile: shapes of a TensorRT engine.
         timing_cache: file that keeps TensorRT's measurements between builds.
     """
 
@@ -101,5 +126,5 @@ class Options:
     limit: int | None = None
     grid: Grid = field(default_factory=Grid)
     limits: Limits = field(default_factory=Limits)
-    profile: Profile | None = None
-    timing_cache: str | None = None
+    profile: Profile = field(default_factory=Profile)
+    timing_cache: Path | None = None

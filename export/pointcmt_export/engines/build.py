@@ -10,7 +10,7 @@ import onnx
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
 from pointcmt_export.engines.vendor import Vendor, first_error
-from pointcmt_export.options import Profile
+from pointcmt_export.options import FittedProfile
 
 PRODUCTS = ("MATRIX_MULTIPLY", "CONVOLUTION")  # the layers that do the heavy work
 
@@ -29,7 +29,7 @@ class Built:
 
 
 def build(
-    vendor: Vendor, model: onnx.ModelProto, profile: Profile, cache: Path | None = None
+    vendor: Vendor, model: onnx.ModelProto, profile: FittedProfile, cache: Path | None = None
 ) -> Built:
     """Build an engine whose precision is that of the graph, with TF32 off.
 
@@ -68,7 +68,7 @@ def build(
     return Built(bytes(plan), _products(network))
 
 
-def _profile(builder: Any, network: Any, profile: Profile) -> Any:
+def _profile(builder: Any, network: Any, profile: FittedProfile) -> Any:
     """Make the profile: `points` is free in batch and points, host indices in batch alone."""
     made = builder.create_optimization_profile()
     for i in range(network.num_inputs):

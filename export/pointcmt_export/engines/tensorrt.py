@@ -13,7 +13,7 @@ from pointcmt_export.engines.execute import engine_runner, inspect, why_not_run
 from pointcmt_export.engines.job import Engine, Job
 from pointcmt_export.engines.precision import precision_check, size_check, stored_weights_check
 from pointcmt_export.engines.vendor import Kind, Vendor, load_vendor
-from pointcmt_export.options import Profile
+from pointcmt_export.options import FittedProfile
 from pointcmt_export.report import gpu_name, sha256
 from pointcmt_export.verification import Check
 from pointcmt_export.verification.check import decide
@@ -39,9 +39,9 @@ def write(vendor: Vendor, job: Job) -> list[Check]:
     Raises:
         InputError: the library cannot build it.
     """
-    profile = profile_of(job)
-    cache = job.options.timing_cache
-    built = build(vendor, job.model, profile, None if cache is None else Path(cache))
+    student, config = job.expected.student, job.expected.config
+    profile = job.options.profile.fitted(student.min_points, config.points)
+    built = build(vendor, job.model, profile, job.options.timing_cache)
     file = job.folder / FILES[vendor.kind]
     file.write_bytes(built.plan)
     text = json.dumps(side_car(vendor, job, profile, file), indent=2)
@@ -54,15 +54,7 @@ def write(vendor: Vendor, job: Job) -> list[Check]:
     return [Check(f"{vendor.kind} {c.name}", c.status, c.detail, c.figures) for c in checks]
 
 
-def profile_of(job: Job) -> Profile:
-    """The profile asked for, or one around the student's own number of points."""
-    if job.options.profile is not None:
-        return job.options.profile
-    least, own = job.expected.student.min_points, job.expected.config.points
-    return Profile(points=(min(least, own), own, max(own, 2048)))
-
-
-def side_car(vendor: Vendor, job: Job, profile: Profile, file: Path) -> dict[str, Any]:
+def side_car(vendor: Vendor, job: Job, profile: FittedProfile, file: Path) -> dict[str, Any]:
     """What must be known to load an engine, whose file has no room for it."""
     return {
         "format": "pointcmt-engine-1",
@@ -77,7 +69,7 @@ def side_car(vendor: Vendor, job: Job, profile: Profile, file: Path) -> dict[str
     }
 
 
-def _precision(vendor: Vendor, job: Job, built: Built, profile: Profile) -> list[Check]:
+def _precision(vendor: Vendor, job: Job, built: Built, profile: FittedProfile) -> list[Check]:
     precision = job.options.precision
     searches = len(set(index_names(job.model)) - job.expected.exact)
     inspected = inspect(vendor, built.plan)
@@ -90,7 +82,7 @@ def _precision(vendor: Vendor, job: Job, built: Built, profile: Profile) -> list
     return checks
 
 
-def _execution(vendor: Vendor, job: Job, built: Built, profile: Profile) -> list[Check]:
+def _execution(vendor: Vendor, job: Job, built: Built, profile: FittedProfile) -> list[Check]:
     """Compare the engine with the checkpoint; indices come from a twin that puts them out."""
     reason = why_not_run()
     if reason is not None:
@@ -108,7 +100,7 @@ def _execution(vendor: Vendor, job: Job, built: Built, profile: Profile) -> list
     return verify_runner(both, replace(job.expected, shapes=shapes), job.clouds)
 
 
-def _runner(vendor: Vendor, model: onnx.ModelProto, profile: Profile) -> Callable[..., Any]:
+def _runner(vendor: Vendor, model: onnx.ModelProto, profile: FittedProfile) -> Callable[..., Any]:
     largest = profile.batch[2]
     return lambda plan, outputs: engine_runner(vendor, plan, model, largest, outputs)
 

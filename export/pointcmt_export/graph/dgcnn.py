@@ -33,7 +33,7 @@ class DeployedEdgeConv(nn.Module):
         """Map features (B, N, C) with neighbours (B, N, k) to (B, N, C_out)."""
         rows = x.flatten(0, 1).to(self.edge.dtype)  # (B * N, C)
         share = (rows @ self.edge).view(*x.shape[:2], -1)  # (B, N, C_out)
-        best = gather_rows(share, index).view(len(rows), index.shape[2], -1).amax(dim=1)
+        best = gather_rows(share, index).view(rows.shape[0], index.shape[2], -1).amax(dim=1)
         return activate(best + self.own(rows), self.slope).view(*x.shape[:2], -1)
 
 

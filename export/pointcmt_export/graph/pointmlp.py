@@ -74,7 +74,7 @@ class DeployedStage(nn.Module):
         """Differences to the centres, scaled to unit deviation in each cloud: rows of C."""
         near = gather_rows(features, index).view(-1, self.k, features.shape[2])  # (B * M, k, C)
         difference = near - centre.flatten(0, 1)[:, None]
-        clouds = difference.view(len(features), -1)  # (B, M * k * C)
+        clouds = difference.view(features.shape[0], -1)  # (B, M * k * C)
         deviation = clouds.float().std(dim=1, keepdim=True) + 1e-5  # (B, 1)
         return (clouds / deviation.to(clouds.dtype)).view(-1, features.shape[2])
 

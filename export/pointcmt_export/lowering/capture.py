@@ -105,4 +105,5 @@ def _index_ops(graph: fx.Graph) -> tuple[IndexOp, ...]:
 
 def _first(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    told = [line[1:].strip() for line in lines if line.startswith("-")] or lines
+    return f"{type(error).__name__}: {told[0]}" if told else type(error).__name__

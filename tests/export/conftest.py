@@ -1,0 +1,23 @@
+"""One export that many tests share."""
+
+from pathlib import Path
+
+import pytest
+
+from pointcmt_export.exporter import export
+from pointcmt_export.options import Options
+from pointcmt_export.report import Report
+from tests.reference.small_students import GRID, small_model
+
+
+@pytest.fixture(scope="session")
+def ssg_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model folder of a small PointNet++."""
+    return small_model(tmp_path_factory.mktemp("ssg") / "model", "pointnet2-ssg")
+
+
+@pytest.fixture(scope="session")
+def ssg_export(ssg_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Report]:
+    """Its export, with the report that came back."""
+    out = tmp_path_factory.mktemp("ssg-export") / "out"
+    return out, export(ssg_folder, out, Options(grid=GRID))

@@ -1,0 +1,224 @@
+"""Each way of being the wrong artefact is caught by the gate."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from pointcmt.data import Shapes
+from pointcmt_export.exporter import convert, metadata
+from pointcmt_export.graph import deployable
+from pointcmt_export.onnx import Graph, describe
+from pointcmt_export.options import Options
+from pointcmt_export.source import Source, open_source
+from pointcmt_export.verification import Check, Clouds, failed, open_data
+from pointcmt_export.verification.check import EXACT
+from pointcmt_export.verification.gate import Expectation, verify_onnx, verify_runner
+from pointcmt_export.verification.parity import accuracy_check
+from pointcmt_export.verification.run import Outputs, Runner, checkpoint_runner
+from tests.reference.small_students import GRID, small_model
+
+Change = Callable[[onnx.ModelProto], None]
+
+
+@pytest.fixture(scope="module")
+def source(ssg_folder: Path) -> Source:
+    return open_source(ssg_folder)
+
+
+@pytest.fixture(scope="module")
+def converted(source: Source) -> tuple[Graph, Expectation]:
+    graph, expected = convert(source, Options(grid=GRID))
+    describe(graph.model, metadata(source, graph, Options()))
+    return graph, expected
+
+
+@pytest.fixture(scope="module")
+def clouds(source: Source) -> Clouds:
+    return open_data(None, source.config, 3)
+
+
+def verdict(model: onnx.ModelProto, expected: Expectation, clouds: Clouds, room: Path) -> set[str]:
+    onnx.save(model, room / "model.onnx")
+    return {check.name for check in failed(verify_onnx(room / "model.onnx", expected, clouds))}
+
+
+def weight(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
+    return next(tensor for tensor in model.graph.initializer if tensor.name == name)
+
+
+def mutate_a_weight(model: onnx.ModelProto) -> None:
+    tensor = weight(model, "levels.1.scales.0.middle.0.weight")
+    values = numpy_helper.to_array(tensor).copy()
+    values[3, 2] += 1e-3
+    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+
+
+def swap_two_classes(model: onnx.ModelProto) -> None:
+    tensor = weight(model, "head.classifier.weight")
+    values = numpy_helper.to_array(tensor)[[1, 0, 2, 3, 4]]
+    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+
+
+def swap_two_class_names(model: onnx.ModelProto) -> None:
+    entry = next(p for p in model.metadata_props if p.key == "pointcmt.classes")
+    entry.value = (
+        entry.value.replace("cone", "CUBE").replace("cube", "cone").replace("CUBE", "cube")
+    )
+
+
+def make_points_static(model: onnx.ModelProto) -> None:
+    dimension = model.graph.input[0].type.tensor_type.shape.dim[1]
+    dimension.Clear()
+    dimension.dim_value = 48
+
+
+def perturb_an_index(model: onnx.ModelProto) -> None:
+    """Widen the radius of a ball, a constant of the graph that is no weight."""
+    limit = np.float32(0.2) * np.float32(0.2)
+    tensors = [
+        *model.graph.initializer,
+        *(a.t for n in model.graph.node for a in n.attribute if n.op_type == "Constant"),
+    ]
+    for tensor in tensors:
+        value = numpy_helper.to_array(tensor)
+        if value.size == 1 and value.dtype == np.float32 and np.isclose(value, limit):
+            tensor.CopyFrom(numpy_helper.from_array(value * np.float32(1.5), tensor.name))
+            return
+    raise AssertionError("no ball radius in the graph")
+
+
+def add_a_teacher_weight(model: onnx.ModelProto) -> None:
+    values = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(values, "teacher.conv1.weight"))
+
+
+def hide_a_teacher_weight_in_a_node(model: onnx.ModelProto) -> None:
+    values = np.random.default_rng(0).normal(size=40).astype(np.float32)
+    node = onnx.helper.make_node("Constant", [], ["hidden"], value=numpy_helper.from_array(values))
+    model.graph.node.insert(0, node)
+
+
+def use_an_operator_of_ones_own(model: onnx.ModelProto) -> None:
+    model.opset_import.append(onnx.helper.make_opsetid("com.example", 1))
+
+
+def change_the_normalisation(model: onnx.ModelProto) -> None:
+    next(p for p in model.metadata_props if p.key == "pointcmt.normalization").value = "none"
+
+
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [
+        (mutate_a_weight, "structure"),
+        (swap_two_classes, "structure"),
+        (swap_two_class_names, "interface"),
+        (make_points_static, "interface"),
+        (perturb_an_index, "indices"),
+        (add_a_teacher_weight, "structure"),
+        (hide_a_teacher_weight_in_a_node, "structure"),
+        (use_an_operator_of_ones_own, "interface"),
+        (change_the_normalisation, "interface"),
+    ],
+)
+def test_a_changed_artefact_is_caught(
+    converted: tuple[Graph, Expectation],
+    clouds: Clouds,
+    tmp_path: Path,
+    change: Change,
+    check: str,
+) -> None:
+    graph, expected = converted
+    model = onnx.ModelProto()
+    model.CopyFrom(graph.model)
+    change(model)
+    assert check in verdict(model, expected, clouds, tmp_path)
+
+
+def test_the_unchanged_artefact_passes(
+    converted: tuple[Graph, Expectation], clouds: Clouds, tmp_path: Path
+) -> None:
+    graph, expected = converted
+    assert verdict(graph.model, expected, clouds, tmp_path) == set()
+
+
+def test_another_students_artefact_is_caught(
+    converted: tuple[Graph, Expectation], clouds: Clouds, tmp_path: Path
+) -> None:
+    """The same network with other weights: by its weights, and by its logits alone."""
+    graph, expected = converted
+    student = open_source(small_model(tmp_path / "other", "pointnet2-ssg", seed=1)).student
+    other = replace(expected, student=student, weights=deployable(student).state_dict())
+    assert verdict(graph.model, other, clouds, tmp_path) == {"structure"}
+    careless = replace(other, weights=expected.weights)
+    assert "logits" in verdict(graph.model, careless, clouds, tmp_path)
+
+
+def outcome(checks: list[Check]) -> set[str]:
+    return {check.name for check in failed(checks)}
+
+
+def changed(runner: Runner, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Runner:
+    def run(points: NDArray[np.float32]) -> Outputs:
+        given = runner(points)
+        return Outputs(change(given.logits), given.indices)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("change", "caught"),
+    [
+        (lambda logits: logits, set()),
+        (lambda logits: logits + np.float32(2e-4), {"logits"}),
+        (lambda logits: logits[:, [1, 0, 2, 3, 4]], {"logits", "argmax"}),
+        (lambda logits: logits * np.float32(np.nan), {"logits", "argmax"}),
+        (lambda logits: logits[:, :-1], {"logits", "argmax"}),
+    ],
+    ids=["equal", "shifted", "two classes swapped", "not a number", "a class short"],
+)
+def test_wrong_logits_are_caught_without_a_look_at_the_weights(
+    converted: tuple[Graph, Expectation],
+    clouds: Clouds,
+    change: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    caught: set[str],
+) -> None:
+    _, expected = converted
+    runner = changed(checkpoint_runner(expected.student), change)
+    assert outcome(verify_runner(runner, expected, clouds)) == caught
+
+
+def test_one_wrong_index_is_caught(converted: tuple[Graph, Expectation], clouds: Clouds) -> None:
+    _, expected = converted
+    honest = checkpoint_runner(expected.student)
+
+    def runner(points: NDArray[np.float32]) -> Outputs:
+        given = honest(points)
+        wrong = given.indices["ball_query_1"].copy()
+        wrong[0, 0, 0] ^= 1
+        return Outputs(given.logits, {**given.indices, "ball_query_1": wrong})
+
+    assert outcome(verify_runner(runner, expected, clouds)) == {"indices"}
+
+
+def test_a_loss_of_accuracy_is_caught(source: Source) -> None:
+    """Equal logits on a few clouds, but a worse classifier on the data set."""
+    data = Shapes("test", per_class=2, points=48)
+    clouds = Clouds(data, data, 48, 3, "unit-sphere")
+
+    def right(points: NDArray[np.float32]) -> Outputs:
+        start = next(i for i in range(len(data)) if np.array_equal(data.points[i], points[0]))
+        return Outputs(np.eye(12, dtype=np.float32)[data.labels[start : start + len(points)]])
+
+    def wrong(points: NDArray[np.float32]) -> Outputs:
+        logits = right(points).logits.copy()
+        logits[0] = np.roll(logits[0], 1)
+        return Outputs(logits)
+
+    assert accuracy_check(right, right, clouds, EXACT).status == "passed"
+    assert accuracy_check(right, wrong, clouds, EXACT).status == "failed"

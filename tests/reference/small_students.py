@@ -1,0 +1,58 @@
+"""Small students that look trained, for tests that export them."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pointcmt.checkpoint import ModelConfig, save_student
+from pointcmt.models import Student, create_student
+from pointcmt_export.options import Grid
+
+CLASSES = ("cone", "cube", "tube", "vase", "bowl")
+POINTS = 48
+SMALL: dict[str, dict[str, Any]] = {
+    "pointnet": {},
+    "pointnet2-ssg": {"centres": (32, 12), "neighbours": ((8,), (16,))},
+    "pointnet2-msg": {"centres": (32, 12), "neighbours": ((4, 8, 40), (4, 8, 12))},
+    "dgcnn": {"k": 6},
+    "rscnn": {"centres": (32, 12)},
+    "pointmlp": {"centres": (32, 16, 12, 10), "k": 6},
+    "pointmlp-elite": {"centres": (32, 16, 12, 10), "k": 6},
+    "pointnext-s": {"centres": (32, 16, 12, 10)},
+}
+GRID = Grid(batches=(1, 3), points=(40, 64))
+
+
+def unsettle(module: nn.Module) -> None:
+    """Give batch norms statistics and weights as after training, some of them negative."""
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm1d):
+            part.running_mean = torch.randn_like(part.bias) / 4
+            part.running_var = torch.rand_like(part.bias) + 0.5
+            nn.init.uniform_(part.weight, -0.5, 1.5)
+            nn.init.normal_(part.bias, std=0.2)
+
+
+def small_options(name: str, **options: Any) -> dict[str, Any]:
+    return {"width": 0.125, "feature_dim": 32, **SMALL[name], **options}
+
+
+def small_student(name: str, seed: int = 0, **options: Any) -> Student:
+    torch.manual_seed(seed)
+    student = create_student(name, len(CLASSES), **small_options(name, **options))
+    assert isinstance(student, nn.Module)
+    unsettle(student)
+    student.eval()
+    return student
+
+
+def small_config(name: str, **options: Any) -> ModelConfig:
+    return ModelConfig(
+        name, small_options(name, **options), CLASSES, POINTS, provenance={"seed": 0}
+    )
+
+
+def small_model(folder: Path, name: str, seed: int = 0, **options: Any) -> Path:
+    return save_student(folder, small_student(name, seed, **options), small_config(name, **options))
