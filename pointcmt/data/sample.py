@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.data.dataset import XYZ_RGB, CloudDataset
+from pointcmt.data.shapes import Shapes
 from pointcmt.data.viewing import openers, vertical
 from pointcmt.errors import InputError
 from pointcmt.geometry import MESH_SUFFIXES, normalize, read_mesh, read_points
@@ -60,8 +61,16 @@ def _member(folder: str, which: str, variant: str | None) -> LoadedSample:
         if index is not None:
             channels = 6 if data.channels == XYZ_RGB else 3
             up = "z" if "-off-" in data.name else "y"
-            return LoadedSample(np.asarray(data.points[index, :, :channels]), None, up)
+            cloud = np.asarray(data.points[index, :, :channels])
+            return LoadedSample(cloud, _embedded_surfaces(data, index), up)
     raise InputError(f"{folder}: has no object {which!r}; give an index or an id")
+
+
+def _embedded_surfaces(data: CloudDataset, index: int) -> list[Surface] | None:
+    if not isinstance(data, Shapes) or not can_render():
+        return None
+    mesh = data.mesh(index)
+    return [Surface(mesh.vertices, mesh.faces)]
 
 
 def _index(data: CloudDataset, which: str) -> int | None:

@@ -54,11 +54,13 @@ def vertical(path: Path) -> str:
 
 
 def mesh_jobs(path: str) -> list[ViewJob]:
-    """Return the mesh files of a class tree, all splits.
+    """Return the mesh files of a class tree, all splits, or the meshes of the embedded set.
 
     Raises:
         InputError: the tree has no meshes.
     """
+    if path == EMBEDDED:
+        return [job for split in SPLIT_FOLDERS for job in _embedded_meshes(Shapes(split))]
     root = Path(path)
     divided = any(folder.name in SPLIT_FOLDERS for folder in root.glob("*/*") if folder.is_dir())
     jobs = []
@@ -85,6 +87,11 @@ def picture_name(one: str, class_name: str, split: str) -> str:
     while len(parts) > 1 and parts[0] in (class_name, split):
         parts.pop(0)
     return "-".join(parts)
+
+
+def _embedded_meshes(data: Shapes) -> Iterator[ViewJob]:
+    for index, job in enumerate(cloud_jobs(data)):
+        yield ViewJob(job.stem, data.mesh(index))
 
 
 def _by_class(root: Path, split: str) -> Iterator[tuple[tuple[Path, ...], str]]:

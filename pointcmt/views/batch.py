@@ -14,13 +14,11 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
-from pointcmt.views.pictures import ViewSettings, draw, picture_paths, save
+from pointcmt.views.pictures import Source, ViewSettings, draw, picture_paths, save
 from pointcmt.views.rendering import require_renderer
 
 SETTINGS_FILE = "views.json"
@@ -33,12 +31,12 @@ class ViewJob:
 
     Attributes:
         stem: path of its pictures without `_001.png`, e.g. `chair/train/chair_0001`.
-        source: a mesh file for `render`; a cloud (N, 3), or (N, 6) with colours from 0 to 1 in
-            the last three channels, for `project`.
+        source: a mesh or its file for `render`; a cloud (N, 3), or (N, 6) with colours from 0 to
+            1 in the last three channels, for `project`.
     """
 
     stem: str
-    source: Path | NDArray[np.float32]
+    source: Source
 
 
 @dataclass

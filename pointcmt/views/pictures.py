@@ -11,10 +11,13 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from pointcmt.errors import InputError
+from pointcmt.geometry import Mesh
 from pointcmt.views.cameras import Views, dodecahedron, ring, six
 from pointcmt.views.projection import project_color, project_depth
 from pointcmt.views.rendering import render_views
-from pointcmt.views.surfaces import read_surfaces
+from pointcmt.views.surfaces import Surface, read_surfaces
+
+Source = Path | Mesh | NDArray[np.float32]
 
 VIEW_SETS: dict[str, Callable[[ArrayLike], Views]] = {
     "six": six,
@@ -62,12 +65,12 @@ class ViewSettings:
         return VIEW_SETS[self.views](UP[self.up])
 
 
-def draw(source: Path | NDArray[np.float32], settings: ViewSettings) -> NDArray[np.uint8]:
-    """Render a mesh file, or project a cloud.
+def draw(source: Source, settings: ViewSettings) -> NDArray[np.uint8]:
+    """Render a mesh, or project a cloud.
 
     Args:
-        source: a mesh file; or a cloud (N, 3) in the unit sphere, or (N, 6) with red, green and
-            blue from 0 to 1 in the last three channels.
+        source: a mesh or its file; or a cloud (N, 3) in the unit sphere, or (N, 6) with red, green
+            and blue from 0 to 1 in the last three channels.
         settings: how.
 
     Returns:
@@ -79,6 +82,9 @@ def draw(source: Path | NDArray[np.float32], settings: ViewSettings) -> NDArray[
     """
     if isinstance(source, Path):
         return render_views(read_surfaces(source), settings.cameras, settings.size)
+    if isinstance(source, Mesh):
+        surface = Surface(source.vertices, source.faces)
+        return render_views([surface], settings.cameras, settings.size)
     points = torch.from_numpy(np.array(source, np.float32))[None]  # a copy: maps are read-only
     look: dict[str, Any] = {"splat": settings.splat, "views": settings.cameras}
     if points.shape[2] == 6:

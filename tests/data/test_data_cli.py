@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from pointcmt.data import sources
+from pointcmt.data import Shapes, sources, viewing
 from pointcmt.data.cli import main
 from pointcmt.data.rendered import RenderedViews
 from pointcmt.data.sources import DataArchive, Source
@@ -140,6 +141,23 @@ def test_meshes_can_be_projected_too(meshes, tmp_path):
     arguments = ("--kind", "project", "--out", out, "--size", 16, "--workers", 1)
     assert run("views", meshes, *arguments).stdout.splitlines()[-1] == str(out)
     assert len(list(out.rglob("*.png"))) == 12
+
+
+def test_the_meshes_of_the_embedded_set_can_be_rendered(tmp_path, monkeypatch):
+    pytest.importorskip("pyvista")
+    monkeypatch.setattr(viewing, "Shapes", partial(Shapes, per_class=1))
+    out = tmp_path / "out"
+    choice = ("--kind", "render", "--views", "six", "--size", 16, "--out", out, "--workers", 1)
+    assert "24 made" in run("views", "shapes", *choice).stdout
+    assert RenderedViews.of_all(out, "test", views=6)[0].any()
+
+
+def test_show_of_the_embedded_set_has_rendered_views(tmp_path, monkeypatch):
+    pytest.importorskip("pyvista")
+    monkeypatch.setattr(viewing, "Shapes", partial(Shapes, per_class=1))
+    run("show", "shapes#3", "--out", tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as picture:
+        assert picture.width > 3 * picture.height
 
 
 def test_views_of_other_settings_are_refused(clouds):

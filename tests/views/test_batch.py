@@ -8,6 +8,7 @@ from PIL import Image
 
 from pointcmt.data.rendered import RenderedViews
 from pointcmt.errors import InputError
+from pointcmt.geometry import read_mesh
 from pointcmt.views import batch, project_depth
 from pointcmt.views.batch import ViewJob, write_views
 from pointcmt.views.pictures import VIEW_SETS, ViewSettings
@@ -111,6 +112,19 @@ def test_meshes_are_rendered_and_a_broken_one_is_named(tmp_path):
     assert len(report.failed) == 1
     assert "broken.off" in report.failed[0]
     assert RenderedViews.of_all(tmp_path / "out", "test")[0].shape == (20, 32, 32, 3)
+
+
+def test_a_mesh_in_memory_is_rendered_like_its_file(tmp_path):
+    pytest.importorskip("pyvista")
+    trimesh = pytest.importorskip("trimesh")
+    trimesh.creation.box((1, 2, 3)).export(tmp_path / "box.off")
+    jobs = [
+        ViewJob("box/test/file", tmp_path / "box.off"),
+        ViewJob("box/test/mesh", read_mesh(tmp_path / "box.off")),
+    ]
+    write_views(jobs, tmp_path / "out", ViewSettings("render", "six", 32))
+    views = RenderedViews.of_all(tmp_path / "out", "test", views=6)
+    assert np.array_equal(views[0], views[1])
 
 
 def test_pictures_of_other_settings_are_not_mixed(tmp_path):
