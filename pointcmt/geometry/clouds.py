@@ -69,7 +69,7 @@ def _to_float32(xyz: NDArray[Any], where: str) -> NDArray[np.float32]:
         )
     if distance > FAR * size:
         xyz = xyz - xyz.mean(axis=0, dtype=np.float64)
-    cloud = np.ascontiguousarray(xyz, dtype=np.float32)
+    cloud = np.array(xyz, dtype=np.float32, order="C")  # a copy: the source may be mapped
     if not np.ptp(cloud, axis=0).any():
         raise InputError(f"{where}: the cloud is {size:.3g} wide, too small for float32; scale it")
     return cloud

@@ -58,7 +58,7 @@ def normalize(points: NDArray[np.floating], rule: str) -> NDArray[np.float32]:
 
     Raises:
         InputError: the rule is unknown, a cloud is empty, of the wrong shape or not finite, or
-            has no extent to scale.
+            its extent is zero or beyond float64.
     """
     if rule not in RULES:
         raise InputError(f"unknown normalisation {rule!r}: use one of {', '.join(RULES)}")
@@ -67,9 +67,13 @@ def normalize(points: NDArray[np.floating], rule: str) -> NDArray[np.float32]:
     xyz = points[..., :3].astype(np.float64)
     if not np.isfinite(xyz).all():
         raise InputError("the cloud has NaN or infinite coordinates; remove such points first")
-    center, scale = RULES[rule](xyz)
+    with np.errstate(over="ignore"):
+        center, scale = RULES[rule](xyz)
+    if not np.isfinite(scale).all():
+        raise InputError("the cloud is too large for its extent to be computed; scale it down")
     if not (scale > 0).all():
         raise InputError(f"all points of a cloud coincide; {rule} needs two different points")
-    result = points.astype(np.float32)
+    result = np.empty(points.shape, dtype=np.float32)
     result[..., :3] = (xyz - center) / scale[..., None, None]
+    result[..., 3:] = points[..., 3:]
     return result

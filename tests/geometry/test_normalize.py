@@ -80,6 +80,7 @@ def test_extreme_sizes_are_computed_in_float64(size):
         (np.ones((5, 3)), "coincide"),
         (np.array([[0, 0, 0], [np.nan, 0, 0]]), "NaN"),
         (np.array([[0, 0, 0], [np.inf, 0, 0]]), "infinite"),
+        (np.eye(3) * 1e200, "too large"),
     ],
 )
 def test_unusable_clouds_are_named(cloud, message):

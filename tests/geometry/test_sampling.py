@@ -57,12 +57,12 @@ def test_a_mesh_too_large_for_its_area_is_refused():
 
 
 def test_a_million_faces_are_sampled_in_seconds():
-    side = np.linspace(0, 1, 800)
+    side = np.linspace(0, 1, 720)
     x, y = np.meshgrid(side, side)
     vertices = np.stack([x, y, 0 * x], axis=-1).reshape(-1, 3)
-    corner = (np.arange(799)[:, None] * 800 + np.arange(799)).reshape(-1)
-    first = np.stack([corner, corner + 1, corner + 800], axis=1)
-    second = np.stack([corner + 1, corner + 801, corner + 800], axis=1)
+    corner = (np.arange(719)[:, None] * 720 + np.arange(719)).reshape(-1)
+    first = np.stack([corner, corner + 1, corner + 720], axis=1)
+    second = np.stack([corner + 1, corner + 721, corner + 720], axis=1)
     points, _ = sample_mesh(Mesh(vertices, np.concatenate([first, second])), 5000)
     assert np.allclose(points[:, :2].mean(axis=0), 0.5, atol=0.02)
 
