@@ -1,5 +1,6 @@
 """The physical limit of a graph on a processor: its matrix products and nothing else."""
 
+import time
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -7,37 +8,69 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pointcmt_export.bench_libraries import LIBRARIES, Call, Pair, Shape, result_shape
 from pointcmt_export.graph_file import read_graph
 from pointcmt_serve.sampling import host_inputs
 
-Shape = tuple[int, ...]
-Pair = tuple[Shape, Shape]
-
 
 class Products:
-    """Calls the matrix products of an exported graph, one after the other, by torch's BLAS.
+    """Calls the matrix products of an exported graph, one after the other, and nothing else.
 
     The operands are buffers of ones with the shapes that the graph's MatMul and Gemm nodes see for
-    the same clouds; nothing is gathered, added or compared. No engine that computes the same
-    products in float32 can be expected to be faster.
+    the same clouds; nothing is gathered, added or compared. At each shape of clouds the library
+    (torch, numpy, onnxruntime, or OpenVINO where installed) that is fastest at the whole sequence
+    is kept, so that no engine that computes the same products in float32 should be faster.
     """
 
     def __init__(self, file: Path, threads: int) -> None:
-        import torch
-
-        torch.set_num_threads(threads)
         self._file = file
-        self._operands: dict[Shape, list[tuple[Any, Any, Any]]] = {}
+        self._threads = threads
+        self._calls: dict[Shape, list[Call]] = {}
 
     def __call__(self, clouds: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the products for clouds (B, N, 3) and return an empty array of logits."""
-        import torch
-
-        if clouds.shape not in self._operands:
-            self._operands[clouds.shape] = _buffers(product_shapes(self._file, clouds))
-        for left, right, out in self._operands[clouds.shape]:
-            torch.matmul(left, right, out=out)
+        if clouds.shape not in self._calls:
+            self._calls[clouds.shape] = fastest(product_shapes(self._file, clouds), self._threads)
+        for call in self._calls[clouds.shape]:
+            call()
         return np.zeros((len(clouds), 0), dtype=np.float32)
+
+
+def fastest(pairs: list[Pair], threads: int) -> list[Call]:
+    """Return calls that compute products of these shapes, by the library that is fastest at all."""
+    flat = [_flat(left, right) for left, right in pairs]
+    largest = [max(prod(s) for s in shapes) for shapes in zip(*map(_operands, flat), strict=True)]
+    # Views of three buffers, so that memory stays that of the largest product.
+    buffers = [np.ones(size, np.float32) for size in largest]
+    best: tuple[float, list[Call]] = (np.inf, [])
+    for library in LIBRARIES:
+        try:
+            distinct = {
+                pair: library(*_views(buffers, _operands(pair)), threads)
+                for pair in dict.fromkeys(flat)
+            }
+        except ImportError:
+            continue
+        calls = [distinct[pair] for pair in flat]
+        best = min(best, (_seconds(calls), calls), key=lambda timed: timed[0])
+    return best[1]
+
+
+def _operands(pair: Pair) -> tuple[Shape, Shape, Shape]:
+    return (*pair, result_shape(*pair))
+
+
+def _views(buffers: list[NDArray[np.float32]], shapes: tuple[Shape, ...]) -> list[Any]:
+    return [b[: prod(s)].reshape(s) for b, s in zip(buffers, shapes, strict=True)]
+
+
+def _seconds(calls: list[Call]) -> float:
+    """Time the calls in their order, the second time they are made."""
+    for _ in range(2):
+        start = time.perf_counter()
+        for call in calls:
+            call()
+    return time.perf_counter() - start
 
 
 def product_shapes(file: Path, clouds: NDArray[np.float32]) -> list[Pair]:
@@ -74,29 +107,7 @@ def _turned(shape: Shape, node: Any, attribute: str) -> Shape:
 
 def flops(pairs: list[Pair]) -> int:
     """Return the floating point operations of the products: two a multiply-add."""
-    return sum(2 * prod(_result(left, right)) * left[-1] for left, right in pairs)
-
-
-def _result(left: Shape, right: Shape) -> Shape:
-    batch = np.broadcast_shapes(left[:-2], right[:-2])
-    return (*batch, left[-2], right[-1])
-
-
-def _buffers(pairs: list[Pair]) -> list[tuple[Any, Any, Any]]:
-    """Operands and results as views of two buffers, so that memory stays that of the largest."""
-    import torch
-
-    flat = [_flat(left, right) for left, right in pairs]
-    inputs = torch.ones(max(prod(left) for left, _ in flat))
-    outputs = torch.empty(max(prod(_result(*pair)) for pair in flat))
-    return [
-        (
-            inputs[: prod(left)].view(left),
-            torch.ones(right),
-            outputs[: prod(_result(left, right))].view(_result(left, right)),
-        )
-        for left, right in flat
-    ]
+    return sum(2 * prod(result_shape(left, right)) * left[-1] for left, right in pairs)
 
 
 def _flat(left: Shape, right: Shape) -> Pair:

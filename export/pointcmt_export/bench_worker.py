@@ -16,6 +16,7 @@ from pointcmt_export.bench_engines import ENGINES, CannotRunError, Clouds, Runne
 WARM_UP = 3  # calls before the clock starts, the first of which may compile
 FEWEST_CALLS = 5
 MIB = 2**20
+LONGEST_REASON = 600
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ def run(job: Job) -> Iterator[dict[str, Any]]:
     except CannotRunError as error:
         yield {"status": "not run", "reason": str(error)}
     except Exception as error:  # any engine may fail in its own way; the others go on
-        reason = str(error).strip().splitlines() or [""]
-        yield {"status": "failed", "reason": f"{type(error).__name__}: {reason[0]}"}
+        reason = " ".join(str(error).split())[:LONGEST_REASON]
+        yield {"status": "failed", "reason": f"{type(error).__name__}: {reason}"}
 
 
 def _measured(runner: Runner, clouds: Clouds, job: Job) -> dict[str, Any]:

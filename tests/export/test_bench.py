@@ -1,5 +1,6 @@
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from pointcmt.checkpoint import (
 from pointcmt.models import create_student
 from pointcmt_export.bench import bench
 from pointcmt_export.bench_engines import ENGINES, Setup, bound
-from pointcmt_export.bench_gemm import flops, product_shapes
+from pointcmt_export.bench_gemm import fastest, flops, product_shapes
+from pointcmt_export.bench_libraries import LIBRARIES
 from pointcmt_export.bench_report import markdown, plot
 from pointcmt_export.bench_run import Plan, benchmark
 from pointcmt_export.bench_targets import Target, find_targets
@@ -29,6 +31,8 @@ from pointcmt_export.bench_worker import run as run_job
 from pointcmt_export.options import Options
 from pointcmt_export.source import open_source
 from tests.reference.tiny_student import CLASSES, METADATA, POINTS, reference_logits, tiny_model
+
+Library = Callable[..., Callable[[], Any]]
 
 
 @pytest.fixture(scope="module")
@@ -273,3 +277,26 @@ def test_a_turned_operand_counts_as_it_is_multiplied(tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "model.onnx")
     pairs = product_shapes(tmp_path / "model.onnx", np.zeros((2, 5, 3), np.float32))
     assert pairs == [((10, 3), (3, 7))]
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize(("left", "right"), [((6, 4), (4, 5)), ((2, 6, 4), (2, 4, 5))])
+def test_every_library_computes_the_product(
+    library: Library, left: tuple[int, ...], right: tuple[int, ...]
+) -> None:
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=shape).astype(np.float32) for shape in (left, right))
+    out = np.zeros((*left[:-1], right[-1]), np.float32)
+    try:
+        call = library(a, b, out, 1)
+    except ImportError as error:
+        pytest.skip(str(error))
+    call()
+    np.testing.assert_allclose(out, a @ b, atol=1e-5)
+
+
+def test_the_limit_computes_every_product_once() -> None:
+    calls = fastest([((3, 8, 4), (4, 5)), ((3, 8, 4), (4, 5)), ((2, 6, 4), (2, 4, 5))], 1)
+    assert len(calls) == 3
+    for call in calls:
+        call()
