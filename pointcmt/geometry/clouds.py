@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pointcmt.errors import InputError
+from pointcmt.geometry.pcd import read_pcd
 from pointcmt.geometry.resample import MAX_POINTS
 from pointcmt.geometry.text import read_rows
 
@@ -88,7 +89,7 @@ def read_cloud(path: Path) -> NDArray[Any]:
         if suffix == ".npy":
             # A memory map checks the file's length against its header before any allocation.
             return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-        return _read_npz(path) if suffix == ".npz" else _read_pcd(path)
+        return _read_npz(path) if suffix == ".npz" else read_pcd(path)
     except InputError:
         raise
     except Exception as error:  # the parsers raise anything on hostile bytes
@@ -109,16 +110,3 @@ def _read_npz(path: Path) -> NDArray[Any]:
                 f"{path}: has the arrays {names}; name the cloud `points` or store it alone"
             )
         return np.asarray(arrays[found[0]])
-
-
-def _read_pcd(path: Path) -> NDArray[Any]:
-    from pypcd4.pypcd4 import PointCloud
-
-    cloud = PointCloud.from_path(path)
-    missing = [field for field in "xyz" if field not in cloud.fields]
-    if missing:
-        raise InputError(f"{path}: has no field {', '.join(missing)}; x, y and z are needed")
-    xyz = np.stack([np.asarray(cloud.pc_data[field]) for field in "xyz"], axis=-1)  # (N, 3)
-    # PCL marks the pixels without a return in an organised cloud by NaN in all three coordinates.
-    returned: NDArray[Any] = xyz[~np.isnan(xyz).all(axis=-1)]
-    return returned

@@ -19,6 +19,8 @@ MAX_FACES = 20_000_000
 # converted from PLY keep a line `end_header` after the counts, which it does not.
 LEFTOVER = re.compile(rb"\A(\s*C?OFF\s*\d+\s+\d+\s+\d+\s*\n)end_header[ \r]*\n")
 
+PLY_VERTICES = re.compile(rb"element vertex (\d{1,18})\s")
+
 
 @dataclass(frozen=True)
 class Mesh:
@@ -51,6 +53,12 @@ def read_mesh(path: Path | str) -> Mesh:
     if suffix == ".off":
         raw = LEFTOVER.sub(rb"\1", raw, count=1)
     vertices, faces = _parse(path, raw, suffix[1:])
+    announced = PLY_VERTICES.search(raw, 0, 4096) if suffix == ".ply" else None
+    if announced and int(announced[1]) != len(vertices):
+        raise InputError(
+            f"{path}: {len(vertices)} vertices, but the header announces {int(announced[1])}; "
+            "the file is truncated"
+        )
     return _checked(path, vertices, faces)
 
 

@@ -189,7 +189,8 @@ def test_broken_meshes_are_named(tmp_path, body, message):
         ("a.npy", npy_bytes(CLOUD)[:-40], r"not a readable \.npy"),
         ("a.npy", b"", r"not a readable \.npy"),
         ("a.npz", b"PK not a zip", r"not a readable \.npz"),
-        ("a.pcd", b"# .PCD v.7\nVERSION .7\n", r"not a readable \.pcd"),
+        ("a.pcd", b"# .PCD v.7\nVERSION .7\n", r"a\.pcd: no line DATA"),
+        ("a.pcd", b"DATA ascii\nVERSION .7\n", r"not a readable \.pcd"),
         ("a.txt", b"", "no rows"),
         ("a.txt", b"\xff\xfe\x00\x01 2 3\n", "line 1"),
         ("a.ply", b"ply\nformat ascii 1.0\n", r"not a readable \.ply"),
@@ -257,6 +258,36 @@ def test_damaged_files_give_a_sound_cloud_or_an_input_error(tmp_path):
                 assert np.isfinite(points).all()
     assert len(messages) > 50
     assert all(path in message for path, message in messages)
+
+
+def pcd(points, count="1 1 1", data="ascii", body="0 0 0\n1 1 1\n"):
+    return (
+        f"VERSION .7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT {count}\nWIDTH {points}\n"
+        f"HEIGHT 1\nVIEWPOINT 0 0 0 1 0 0 0\nPOINTS {points}\nDATA {data}\n{body}"
+    )
+
+
+PLY = "ply\nformat ascii 1.0\nelement vertex {}\nproperty float x\nproperty float y\n"
+PLY += "property float z\nend_header\n0 0 0\n1 1 1\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.pcd", pcd(3), "2 points, but the header announces 3"),
+        ("a.pcd", pcd(10**12), "announces 1000000000000 points"),
+        ("a.pcd", pcd(2, count="999999999 1 1"), "of 1000000001 values"),
+        ("a.pcd", pcd(2, data="binary"), "1 points, but the header announces 2"),
+        ("a.pcd", "# long\n" * 10_000 + pcd(2), "no line DATA"),
+        ("a.ply", PLY.format(3), "2 vertices, but the header announces 3"),
+        ("a.ply", PLY.format(10**12), "announces 1000000000000"),
+        ("a.off", "OFF\n1000000000000 1 0\n" + SQUARE, "not a readable"),
+        ("a.stl", bytes(80) + b"\xff" * 4 + bytes(50), r"a\.stl"),
+    ],
+)
+def test_a_header_that_announces_too_much_is_refused(tmp_path, name, content, message):
+    with pytest.raises(InputError, match=message):
+        read_points(write(tmp_path / name, content))
 
 
 def test_a_pickle_is_not_loaded(tmp_path):
