@@ -17,7 +17,8 @@ from pointcmt.views.cameras import SIX_VIEWS, Views
 FAR_SHADE = 0.2  # of the farthest visible point of the unit sphere: still apart from the background
 NEAREST = 0.05  # points closer to the camera plane than this are behind the lens
 LAST = 2**31 - 1  # the low half of a key holds LAST - index: the first point wins a tie
-BLOCK = 2**22  # bytes of canvas drawn at a time: more would leave the processor's cache
+BLOCK = 2**22  # bytes of image drawn at a time: more would leave a processor's cache
+CUDA_BLOCK = 2**28  # the same on a GPU: enough to keep it busy, little enough for any memory
 
 
 @torch.no_grad()
@@ -179,9 +180,9 @@ def _window(canvas: Tensor, dim: int, best: Tensor) -> Tensor:
 
 
 def _blocks(images: Tensor) -> list[slice]:
-    """Cut the batch so that the canvas of a block stays in a processor's cache."""
-    step = len(images) if images.is_cuda else BLOCK // max(images[:1].numel() * 4, 1)
-    step = max(step, 1)
+    """Cut the batch into parts of about BLOCK bytes of image."""
+    block = CUDA_BLOCK if images.is_cuda else BLOCK
+    step = max(1, block // max(1, images[:1].numel() * images.element_size()))
     return [slice(start, start + step) for start in range(0, len(images), step)]
 
 
