@@ -1,0 +1,27 @@
+"""The cuda face: CUDA C++ compiled for the GPU at hand by NVRTC when an op is first used.
+
+Indices equal those of the other faces. The matching is a bijection whose cost is proved to be at
+most a thousandth above the optimum; `certified_matching` reports the proof.
+"""
+
+import torch
+
+from pointcmt.ops.cuda import nvrtc
+from pointcmt.ops.cuda.matching import Certified, certified_matching, emd_matching
+from pointcmt.ops.cuda.neighbours import ball_query, knn
+from pointcmt.ops.cuda.sampling import farthest_point_sample
+
+__all__ = [
+    "Certified",
+    "available",
+    "ball_query",
+    "certified_matching",
+    "emd_matching",
+    "farthest_point_sample",
+    "knn",
+]
+
+
+def available() -> bool:
+    """Whether this machine has a GPU that torch can use, and NVRTC to compile for it."""
+    return torch.cuda.is_available() and nvrtc.available()

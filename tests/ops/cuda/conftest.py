@@ -1,0 +1,27 @@
+"""The emulated device in place of a GPU."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pointcmt.ops.cuda import driver
+from tests.ops.cuda.emulation import Emulator, require_compiler
+
+
+@pytest.fixture
+def emulator(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """An emulated device that serves the cuda face's launches for the time of a test."""
+    require_compiler()
+    assert pytestconfig.cache is not None
+    folder = Path(pytestconfig.cache.mkdir("emulator"))
+    device = Emulator(folder)
+    monkeypatch.setattr(driver, "launch", device.launch)
+    monkeypatch.setattr(driver, "shared_limit", lambda _: device.shared_bytes)
+    return device
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    """A source of random numbers with a fixed seed."""
+    return torch.Generator().manual_seed(7)

@@ -1,0 +1,143 @@
+"""Runs the kernels' own sources on the CPU: compiles them with g++ against emulator/device.cuh.
+
+`Emulator.launch` has the signature of `pointcmt.ops.cuda.driver.launch` and stands in for it, so
+that the Python face, the launch plans and the kernels run together, on tensors in main memory.
+"""
+
+import ctypes
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from torch import Tensor
+
+from pointcmt.ops.cuda.driver import Launch, Scalar
+from pointcmt.ops.cuda.nvrtc import KERNELS
+
+EMULATOR = Path(__file__).parent / "emulator"
+FORWARD, REVERSE, RANDOM = range(3)
+FLAGS = ("-std=c++17", "-O1", "-U_FORTIFY_SOURCE", "-ffp-contract=off", "-fPIC", "-shared", "-w")
+MAIN = """
+#include "{name}.cu"
+extern "C" const char* run(const Launch* how, void** arguments) {{
+  return emulator::launch(*how, [](void** a) {{ emulator::call({name}, a); }}, arguments);
+}}
+"""
+
+
+class KernelError(AssertionError):
+    """The emulated device caught a kernel doing what it must not."""
+
+
+class _How(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("blocks", "threads", "shared_bytes", "schedule")),
+        *((name, ctypes.c_int32) for name in ("races", "inputs", "outputs")),
+        *((name, ctypes.c_uint64) for name in ("seed", "switch_limit")),
+        *((name, ctypes.c_void_p) for name in ("base", "bytes")),
+    )
+
+
+@dataclass
+class Emulator:
+    """A device made of a g++ and some rules.
+
+    Attributes:
+        folder: where compiled kernels are kept.
+        schedule: FORWARD, REVERSE or RANDOM, the order in which runnable threads are picked.
+        seed: of the random schedule and of what shared memory holds at the start.
+        races: whether unordered accesses to one element are looked for.
+        shared_bytes: of shared memory a block may ask for.
+        architecture: 700 or 800, which `__CUDA_ARCH__` the sources see.
+        mutations: (file name, text, replacement) changes to the sources.
+        launches: what was launched so far.
+    """
+
+    folder: Path
+    schedule: int = FORWARD
+    seed: int = 0
+    races: bool = True
+    shared_bytes: int = 96 * 1024
+    architecture: int = 700
+    mutations: tuple[tuple[str, str, str], ...] = ()
+    switch_limit: int = 2**40
+    launches: list[Launch] = field(default_factory=list)
+
+    def launch(
+        self,
+        how: Launch,
+        reads: Sequence[Tensor],
+        writes: Sequence[Tensor],
+        scalars: Sequence[Scalar],
+    ) -> None:
+        """Run a kernel to its end; raises `KernelError` if it did wrong."""
+        bounds = re.findall(r"__launch_bounds__\((\d+)", self._texts()[f"{how.kernel}.cu"])
+        assert how.threads % 32 == 0
+        assert how.threads <= min(map(int, bounds))
+        assert how.shared_bytes <= self.shared_bytes
+        tensors = [*reads, *writes]
+        assert all(tensor.is_contiguous() for tensor in tensors)
+        self.launches.append(how)
+        values = [*(ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors), *scalars]
+        arguments = (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values))
+        base = (ctypes.c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
+        sizes = (ctypes.c_uint64 * len(tensors))(*(tensor.nbytes for tensor in tensors))
+        settings = _How(
+            *(how.blocks, how.threads, how.shared_bytes, self.schedule, int(self.races)),
+            *(len(reads), len(writes), self.seed, self.switch_limit),
+            *(ctypes.addressof(base), ctypes.addressof(sizes)),
+        )
+        fault = self._run(how)(ctypes.byref(settings), arguments)
+        if fault:
+            raise KernelError(fault.decode())
+
+    def _run(self, how: Launch) -> Callable[..., bytes]:
+        library = ctypes.CDLL(str(self._build(how)))
+        library.run.restype = ctypes.c_char_p
+        run: Callable[..., bytes] = library.run
+        return run
+
+    def _build(self, how: Launch) -> Path:
+        """Compile the kernel unless that very text was compiled before."""
+        texts = self._texts()
+        texts["main.cpp"] = MAIN.format(name=how.kernel)
+        defines = [f"-D__CUDA_ARCH__={self.architecture}"]
+        defines += [f"-D{name}={value}" for name, value in how.defines]
+        flags = [*FLAGS, *defines]
+        key = hashlib.sha256(repr((sorted(texts.items()), flags)).encode()).hexdigest()[:24]
+        library = self.folder / f"{how.kernel}-{key}.so"
+        if not library.exists():
+            _compile(self.folder / f"{key}-{os.getpid()}", texts, flags, library)
+        return library
+
+    def _texts(self) -> dict[str, str]:
+        """The kernels' sources, changed as asked, with the emulator's device.cuh for CUDA's."""
+        texts = {path.name: path.read_text() for path in KERNELS.iterdir()}
+        for name, text, replacement in self.mutations:
+            assert texts[name].count(text) == 1, f"{text!r} must occur once in {name}"
+            texts[name] = texts[name].replace(text, replacement)
+        return texts | {path.name: path.read_text() for path in EMULATOR.iterdir()}
+
+
+def _compile(scratch: Path, texts: dict[str, str], flags: list[str], library: Path) -> None:
+    scratch.mkdir()
+    for name, text in texts.items():
+        (scratch / name).write_text(text)
+    command = ["g++", *flags, str(scratch / "main.cpp"), "-o", str(scratch / "kernel.so")]
+    subprocess.run(command, check=True)
+    (scratch / "kernel.so").rename(library)
+    shutil.rmtree(scratch)
+
+
+def require_compiler() -> None:
+    """Skip where there is no g++, except in CI, where there must be one."""
+    if shutil.which("g++") is None:
+        if os.environ.get("CI"):
+            pytest.fail("g++ is missing: CI must run the emulated kernels")
+        pytest.skip("no g++ here to compile the emulated kernels with")
