@@ -40,11 +40,15 @@ def read_pcd(path: Path) -> NDArray[Any]:
 
 def _require_sane_header(path: Path) -> None:
     """Look at the sizes before the parser allocates what they say."""
+    header: dict[bytes, list[bytes]] = {}
     with path.open("rb") as file:
-        lines = file.read(HEADER_BYTES).split(b"\n")
-    header = {words[0]: words[1:] for line in lines if (words := line.split())}
-    if b"DATA" not in header:
-        raise InputError(f"{path}: no line DATA in its first {HEADER_BYTES} bytes; not a PCD file")
+        for line in file.read(HEADER_BYTES).split(b"\n"):
+            key, *words = line.split() or [b"#"]
+            header[key.upper()] = words
+            if key.upper() == b"DATA":
+                break
+        else:
+            raise InputError(f"{path}: no line DATA in its first {HEADER_BYTES} bytes")
     values = sum(int(count) for count in header.get(b"COUNT", []))
     points = int((header.get(b"POINTS") or [b"0"])[0])
     if values > MAX_VALUES or points > MAX_POINTS:

@@ -277,6 +277,8 @@ PLY += "property float z\nend_header\n0 0 0\n1 1 1\n"
         ("a.pcd", pcd(3), "2 points, but the header announces 3"),
         ("a.pcd", pcd(10**12), "announces 1000000000000 points"),
         ("a.pcd", pcd(2, count="999999999 1 1"), "of 1000000001 values"),
+        ("a.pcd", pcd(2, count="999999999 1 1").replace("COUNT", "count"), "of 1000000001 values"),
+        ("a.pcd", pcd(2, count="999999999 1 1", body="COUNT 1 1 1\n"), "of 1000000001 values"),
         ("a.pcd", pcd(2, data="binary"), "1 points, but the header announces 2"),
         ("a.pcd", "# long\n" * 10_000 + pcd(2), "no line DATA"),
         ("a.ply", PLY.format(3), "2 vertices, but the header announces 3"),
