@@ -90,7 +90,7 @@ def open_data(
 def _named(name: str | None, points: int) -> tuple[CloudDataset, CloudDataset | None]:
     kind, _, rest = (name or "").partition(":")
     if kind == "modelnet40" and rest:
-        data = ModelNet40(Path(rest), split="test", points=STORED_POINTS)
+        data = _modelnet40(Path(rest), points)
         return data, data
     parity = Shapes(split="test", per_class=SHAPES_PER_CLASS, points=STORED_POINTS)
     if name is None:
@@ -99,6 +99,14 @@ def _named(name: str | None, points: int) -> tuple[CloudDataset, CloudDataset | 
         per_class = int(rest) if rest else None
         return parity, Shapes(split="test", per_class=per_class, points=points)
     raise InputError(f"--data {name}: unknown; use shapes, shapes:PER_CLASS or modelnet40:FOLDER")
+
+
+def _modelnet40(folder: Path, points: int) -> CloudDataset:
+    """All stored points, so that large clouds are compared on distinct ones, else what suffices."""
+    try:
+        return ModelNet40(folder, split="test", points=STORED_POINTS)
+    except InputError:
+        return ModelNet40(folder, split="test", points=points)
 
 
 def _require_fit(name: str, data: CloudDataset, config: ModelConfig, channels: int) -> None:
