@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from pointcmt.commands import command_errors
-from pointcmt_export.bench import bench
+from pointcmt_export.benchmark import bench
 from pointcmt_export.options import (
     BATCH,
     Format,

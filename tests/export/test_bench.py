@@ -19,15 +19,18 @@ from pointcmt.checkpoint import (
     save_training_checkpoint,
 )
 from pointcmt.models import create_student
-from pointcmt_export.bench import bench
-from pointcmt_export.bench_engines import ENGINES, Setup, bound
-from pointcmt_export.bench_gemm import fastest, flops, product_shapes
-from pointcmt_export.bench_libraries import LIBRARIES
-from pointcmt_export.bench_report import markdown, plot
-from pointcmt_export.bench_run import Plan, benchmark
-from pointcmt_export.bench_targets import Target, find_targets
-from pointcmt_export.bench_worker import Job
-from pointcmt_export.bench_worker import run as run_job
+from pointcmt_export.benchmark import bench
+from pointcmt_export.benchmark import run as bench_run
+from pointcmt_export.benchmark.engines import ENGINES
+from pointcmt_export.benchmark.gemm import fastest, flops, product_shapes
+from pointcmt_export.benchmark.graphs import bound
+from pointcmt_export.benchmark.libraries import LIBRARIES
+from pointcmt_export.benchmark.report import markdown, plot
+from pointcmt_export.benchmark.run import Plan, benchmark
+from pointcmt_export.benchmark.runner import Setup
+from pointcmt_export.benchmark.targets import Target, find_targets
+from pointcmt_export.benchmark.worker import Job
+from pointcmt_export.benchmark.worker import run as run_job
 from pointcmt_export.options import Options
 from pointcmt_export.source import open_source
 from tests.reference.tiny_student import CLASSES, METADATA, POINTS, reference_logits, tiny_model
@@ -163,8 +166,6 @@ def test_a_process_that_dies_is_reported_and_the_others_go_on(
     artefact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
-    from pointcmt_export import bench_run
-
     honest = bench_run.arguments
     monkeypatch.setattr(
         bench_run, "arguments", lambda job: killed if job.engine == "openvino" else honest(job)
@@ -177,8 +178,6 @@ def test_a_process_that_dies_is_reported_and_the_others_go_on(
 def test_an_engine_that_takes_too_long_is_given_up(
     artefact: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pointcmt_export import bench_run
-
     sleeping = [sys.executable, "-c", "import time; time.sleep(60)"]
     monkeypatch.setattr(bench_run, "arguments", lambda job: sleeping)
     (record,) = benchmark(tiny_plan(artefact, "onnxruntime", timeout=0.2))["results"]

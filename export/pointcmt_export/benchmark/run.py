@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt_export.bench_engines import ENGINES
-from pointcmt_export.bench_machine import describe_machine
-from pointcmt_export.bench_targets import Target
-from pointcmt_export.bench_worker import FEWEST_CALLS, WARM_UP, Job, arguments
+from pointcmt_export.benchmark.engines import LIMIT, find_engine
+from pointcmt_export.benchmark.machine import describe_machine
+from pointcmt_export.benchmark.targets import Target
+from pointcmt_export.benchmark.worker import FEWEST_CALLS, WARM_UP, Job, arguments
 
 Record = dict[str, Any]
-LIMIT = "gemm-limit"
 BASES = ("torch-plain", "torch-eager", LIMIT)  # what the others' speed is compared with
 
 
@@ -28,7 +27,7 @@ class Plan:
 
     Attributes:
         targets: one student's weights and graphs.
-        engines: names in `ENGINES`.
+        engines: names that `find_engine` knows.
         batches: batch sizes, smallest first.
         points: N, points a cloud.
         seconds: how long each engine runs at each batch size.
@@ -71,12 +70,12 @@ def benchmark(plan: Plan, say: Callable[[str], None] = lambda _: None) -> dict[s
 
 def _opens(plan: Plan, engine: str) -> list[Target]:
     """Return the targets an engine is measured on; all graphs have one limit."""
-    found = [target for target in plan.targets if target.holds(ENGINES[engine].needs)]
+    found = [target for target in plan.targets if target.holds(find_engine(engine).needs)]
     return found[:1] if engine == LIMIT else found
 
 
 def _absent(engine: str) -> list[Record]:
-    reason = f"no target holds a {ENGINES[engine].needs}"
+    reason = f"no target holds a {find_engine(engine).needs}"
     return [{"engine": engine, "target": None, "status": "not run", "reason": reason}]
 
 

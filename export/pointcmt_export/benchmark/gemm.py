@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt_export.bench_libraries import LIBRARIES, Call, Pair, Shape, result_shape
+from pointcmt_export.benchmark.libraries import LIBRARIES, Call, Pair, Shape, result_shape
 from pointcmt_export.graph_file import read_graph
 from pointcmt_serve.sampling import host_inputs
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt_export.bench_engines import ENGINES, CannotRunError, Clouds, Runner, Setup
+from pointcmt_export.benchmark.engines import find_engine
+from pointcmt_export.benchmark.runner import CannotRunError, Clouds, Runner, Setup
 
 WARM_UP = 3  # calls before the clock starts, the first of which may compile
 FEWEST_CALLS = 5
@@ -24,7 +25,7 @@ class Job:
     """What one process measures.
 
     Attributes:
-        engine: a name in `ENGINES`.
+        engine: a name that `find_engine` knows.
         target: the folder it is opened on.
         name: how the report calls the target.
         clouds: a .npy file with clouds (B, N, 3), B at least the largest of `batches`.
@@ -50,7 +51,8 @@ def run(job: Job) -> Iterator[dict[str, Any]]:
     """Yield one record a batch size, or one that says why there is none."""
     clouds = np.load(job.clouds)
     try:
-        runner = ENGINES[job.engine].open(Setup(Path(job.target), job.threads, job.device))
+        setup = Setup(Path(job.target), job.threads, job.device)
+        runner = find_engine(job.engine).open(setup)
         for batch in job.batches:
             yield _measured(runner, clouds[:batch], job)
     except CannotRunError as error:
@@ -105,9 +107,9 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MIB
 
 
-def main() -> None:
-    """Run the job whose JSON is the only argument."""
-    fields = json.loads(sys.argv[1])
+def work(text: str) -> None:
+    """Run the job that `text` describes in JSON and write its records as they come."""
+    fields = json.loads(text)
     job = Job(**(fields | {"batches": tuple(fields["batches"])}))
     with Path(job.answers).open("w") as answers:
         for record in run(job):
@@ -117,8 +119,8 @@ def main() -> None:
 
 def arguments(job: Job) -> list[str]:
     """Return the command line that runs `job`."""
-    return [sys.executable, "-m", "pointcmt_export.bench_worker", json.dumps(asdict(job))]
+    return [sys.executable, "-m", "pointcmt_export.benchmark.worker", json.dumps(asdict(job))]
 
 
 if __name__ == "__main__":
-    main()
+    work(sys.argv[1])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pointcmt.errors import InputError
 
-WEIGHTS, GRAPH, ENGINE = "model.safetensors", "model.onnx", "model.engine"
+WEIGHTS, GRAPH = "model.safetensors", "model.onnx"
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Target:
 
     Attributes:
         name: how the report calls it.
-        folder: a model folder (with `WEIGHTS`) or an exported folder (with `GRAPH`, `ENGINE`).
+        folder: a model folder (with `WEIGHTS`) or an exported folder (with `GRAPH`).
         classes: names of the student's classes.
         points: points a cloud that the student wants.
         fingerprint: sha256 of the student's weights, "" where the artefact does not state it.

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from pointcmt_export.benchmark.engines import LIMIT
+
 Record = dict[str, Any]
-LIMIT = "gemm-limit"
 
 COLUMNS: tuple[tuple[str, Callable[[Record], str]], ...] = (
     ("batch", lambda r: str(r["batch"])),
@@ -27,7 +28,7 @@ COLUMNS: tuple[tuple[str, Callable[[Record], str]], ...] = (
 
 
 def markdown(report: dict[str, Any]) -> str:
-    """Return the report of `pointcmt_export.bench_run.benchmark` as Markdown."""
+    """Return the report of `pointcmt_export.benchmark.run.benchmark` as Markdown."""
     measured = [r for r in report["results"] if r["status"] == "measured"]
     others = [r for r in report["results"] if r["status"] != "measured"]
     parts = [_conditions(report)]

@@ -10,7 +10,7 @@ import click
 
 from pointcmt.commands import command_errors
 from pointcmt.files import write_beside
-from pointcmt_export.bench_engines import ENGINES
+from pointcmt_export.benchmark.engines import ENGINES
 
 BATCHES = (1, 8, 32, 128)
 
@@ -69,9 +69,9 @@ def bench(
     student; without any, the student is exported on the way. An engine that cannot run here is
     listed as `not run` with the reason.
     """
-    from pointcmt_export.bench_report import markdown
-    from pointcmt_export.bench_run import Plan, benchmark
-    from pointcmt_export.bench_targets import find_targets
+    from pointcmt_export.benchmark.report import markdown
+    from pointcmt_export.benchmark.run import Plan, benchmark
+    from pointcmt_export.benchmark.targets import find_targets
 
     with tempfile.TemporaryDirectory() as room:
         found = find_targets(targets, Path(room))
@@ -97,7 +97,7 @@ def bench(
 
 def write_report(report: dict[str, Any], out: Path, name: str = "bench") -> None:
     """Write `name`.json, `name`.md and `name`.png into the folder `out`."""
-    from pointcmt_export.bench_report import markdown, plot
+    from pointcmt_export.benchmark.report import markdown, plot
 
     with write_beside(out / f"{name}.json") as fresh:
         fresh.write_text(json.dumps(report, indent=2) + "\n")
