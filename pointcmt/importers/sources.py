@@ -24,6 +24,8 @@ KNOWN_CLASSES: dict[int, tuple[str, ...]] = {
     len(names): names for names in (MODELNET10_CLASSES, SCANOBJECTNN_CLASSES, MODELNET40_CLASSES)
 }
 
+MODEL_FILES = {"model.safetensors", "config.json", "README.md"}
+
 
 @dataclass(frozen=True)
 class Source:
@@ -69,7 +71,7 @@ def import_checkpoint(
     Args:
         file: what `torch.save` wrote, or a safetensors file with the same keys.
         source: a key of `SOURCES`.
-        folder: the folder to write; an existing one is replaced.
+        folder: the folder to write; an older model folder there is replaced.
         classes: names in the order of the logits; by default those of ModelNet40, ModelNet10 or
             ScanObjectNN where their number fits, else "class-0", "class-1" and so on.
         points: number of points a cloud is brought to before inference.
@@ -82,11 +84,12 @@ def import_checkpoint(
 
     Raises:
         InputError: unknown source, unreadable or refused file, a missing or left-over key, a
-            wrong shape, or class names of the wrong number.
+            wrong shape, class names of the wrong number, or something else in `folder`.
     """
     where = str(file)
     if source not in SOURCES:
         raise InputError(f"unknown source {source!r}: use one of {', '.join(SOURCES)}")
+    _require_free(Path(folder))
     state = read_state(file)
     found, tensors = _convert(state, source, where)
     names = _class_names(classes, found.classes, where)
@@ -103,6 +106,13 @@ def import_checkpoint(
     check_shapes(tensors, own, where)
     student = build_student(config, tensors, where)
     return save_student(folder, cast(nn.Module, student), config)
+
+
+def _require_free(folder: Path) -> None:
+    """Keep a mistyped output from replacing a folder of other things."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if folder.is_file() or names - MODEL_FILES:
+        raise InputError(f"{folder}: holds other things than a model; name a new folder")
 
 
 def _convert(state: State, source: str, where: str) -> tuple[Found, State]:

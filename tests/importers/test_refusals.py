@@ -146,6 +146,14 @@ def test_an_older_import_stays_when_the_new_one_is_refused(tmp_path: Path) -> No
     assert load_student(folder)[1].student == "pointmlp-elite"
 
 
+def test_a_folder_of_other_things_is_never_replaced(tmp_path: Path) -> None:
+    torch.save(STATE, tmp_path / "weights.pth")
+    for folder in (tmp_path, tmp_path / "weights.pth"):
+        with pytest.raises(InputError, match="name a new folder"):
+            import_checkpoint(tmp_path / "weights.pth", "pointmlp-maxu", folder)
+    assert (tmp_path / "weights.pth").is_file()
+
+
 def test_bookkeeping_beside_the_weights_is_looked_through(tmp_path: Path) -> None:
     saved = {
         "epoch": 3,
