@@ -10,7 +10,7 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kFirstEps = 0.015;  // of the diagonal
-constexpr double kNearEps = 0.15;    // of the mean distance to the nearest point
+constexpr double kNearEps = 0.2;     // of the mean distance to the nearest point
 constexpr double kLastEps = 1e-4;    // of the diagonal
 constexpr double kEpsRatio = 10;
 constexpr int kPassesWithoutEps = 8;
@@ -84,10 +84,11 @@ void Matcher::match() {
   reduce_columns();
 
   const double last = kLastEps * diagonal_;
-  double eps = std::clamp(kNearEps * near_, last, kFirstEps * diagonal_);
-  for (auction(eps); eps > last; auction(eps)) {
+  double eps = auction(std::clamp(kNearEps * near_, last, kFirstEps * diagonal_));
+  while (eps > last) {
     eps = std::max(eps / kEpsRatio, last);
     free_violators(eps);
+    auction(eps);
   }
   free_violators(0);
   for (int i = 0; i < kPassesWithoutEps; ++i) pass_without_eps();
@@ -100,9 +101,10 @@ void Matcher::reduce_columns() {
   double sum = 0;
   highest_ = 0;
   for (int32_t j = 0; j < n_; ++j) {
-    const float squared = kernels_->nearest({yf_[0][j], yf_[1][j], yf_[2][j]}, rows, padded(n_));
-    price32_[j] = -std::sqrt(squared);
-    price_[j] = price32_[j];
+    const Point point{yf_[0][j], yf_[1][j], yf_[2][j]};
+    const auto row = static_cast<int32_t>(kernels_->nearest(point, rows, padded(n_)));
+    price_[j] = -cost(row, j);
+    price32_[j] = static_cast<float>(price_[j]);
     sum -= price_[j];
     highest_ = std::max(highest_, -price_[j]);
   }

@@ -50,7 +50,7 @@ class Matcher {
   void reduce_columns();
 
   // emd_auction.cpp
-  void auction(double eps);
+  double auction(double eps);
   void free_violators(double eps);
   void pass_without_eps();
   Choice choose(int32_t row);
@@ -69,6 +69,8 @@ class Matcher {
 
   double cost(int32_t row, int32_t column) const;
   double slack() const;
+  // What sums of a cost and a price may be off by in float64, and equal all the same.
+  double rounding() const { return 2e-15 * (diagonal_ + highest_); }
   Point point(int32_t row) const { return {xf_[0][row], xf_[1][row], xf_[2][row]}; }
   Planes columns() const { return {yf_[0].data(), yf_[1].data(), yf_[2].data()}; }
 
@@ -106,7 +108,8 @@ class Matcher {
   std::vector<double> offset_;          // of rows: label = offset + cost + price
   std::vector<int64_t> renewed_;        // the search in which the row's list was rebuilt
   int64_t searches_ = 0;
-  double reach_ = 0;  // the least label of a free column
+  double reach_ = 0;    // the least label of a free column
+  int32_t target_ = 0;  // that column
 };
 
 }  // namespace pointcmt

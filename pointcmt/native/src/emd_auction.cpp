@@ -7,7 +7,7 @@ namespace pointcmt {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr int kBidsPerPoint = 64;  // a phase that needs more has too small an eps
+constexpr int kBidsPerPoint = 16;  // a phase that needs more has too small an eps
 constexpr double kEpsGrowth = 4;
 
 }  // namespace
@@ -82,7 +82,8 @@ int32_t Matcher::assign(int32_t row, const Choice& choice) {
 }
 
 // Gauss-Seidel bidding, first in, first out; ends with every row assigned within eps of its best.
-void Matcher::auction(double eps) {
+// When that takes too many bids, eps grows on the way. Returns the last eps.
+double Matcher::auction(double eps) {
   int64_t left = int64_t{kBidsPerPoint} * n_;
   int32_t head = 0, tail = waiting_ % n_;
   while (waiting_) {
@@ -90,7 +91,9 @@ void Matcher::auction(double eps) {
     head = head + 1 == n_ ? 0 : head + 1;
     --waiting_;
     const Choice best = choose(row);
-    raise(best.column, best.second - best.first + eps);
+    // A column nobody held need not rise by all it may; of equal ones each must rise by something.
+    const double margin = best.second - best.first;
+    raise(best.column, row_[best.column] == kNone ? std::max(margin, eps) : margin + eps);
     const int32_t loser = assign(row, best);
     if (loser != kNone) {
       queue_[tail] = loser;
@@ -99,12 +102,14 @@ void Matcher::auction(double eps) {
     }
     if (--left == 0) eps *= kEpsGrowth, left = int64_t{kBidsPerPoint} * n_;
   }
+  return eps;
 }
 
 // Queues the rows whose column costs them more than eps above their best.
 void Matcher::free_violators(double eps) {
+  const double most = eps + rounding();
   for (int32_t row = 0; row < n_; ++row) {
-    if (paid_[row] + price_[column_[row]] <= choose(row).first + eps) continue;
+    if (paid_[row] + price_[column_[row]] <= choose(row).first + most) continue;
     row_[column_[row]] = kNone;
     column_[row] = kNone;
     queue_[waiting_++] = row;
@@ -119,7 +124,7 @@ void Matcher::pass_without_eps() {
     const int32_t row = queue_[i];
     const Choice best = choose(row);
     int32_t loser = row;
-    if (best.second > best.first || row_[best.column] == kNone) {
+    if (best.second > best.first + rounding() || row_[best.column] == kNone) {
       raise(best.column, best.second - best.first);
       loser = assign(row, best);
     }

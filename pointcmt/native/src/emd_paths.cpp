@@ -56,14 +56,15 @@ int32_t Matcher::search(int32_t root) {
   for (;;) {
     while (!open_.empty() && open_.front().value > label_[open_.front().index]) pop(open_);
     const double least = open_.empty() ? kInfinity : open_.front().value;
-    if (!unseen_.empty() && unseen_.front().value < least) {
+    const double least_unseen = unseen_.empty() ? kInfinity : unseen_.front().value;
+    if (reach_ <= least && reach_ <= least_unseen) return target_;
+    if (least_unseen < least) {
       const int32_t row = pop(unseen_).index;
       widen(row, offset_[row]);
       continue;
     }
     const int32_t column = pop(open_).index;
     const int32_t row = row_[column];
-    if (row == kNone) return column;
     settled_.push_back(column);
     final_[column] = 1;  // rounding must not bring it back, the path would close on itself
     enter(row, least - paid_[row] - price_[column]);
@@ -102,7 +103,7 @@ void Matcher::relax(int32_t row, int32_t column, double label) {
   if (label_[column] == kInfinity) touched_.push_back(column);
   label_[column] = label;
   from_[column] = row;
-  if (row_[column] == kNone) reach_ = label;
+  if (row_[column] == kNone) reach_ = label, target_ = column;
   push(open_, Entry{label, column});
 }
 

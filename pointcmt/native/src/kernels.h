@@ -36,8 +36,8 @@ struct Least {
 struct Kernels {
   const char* name;
 
-  // The least squared distance from q to n points.
-  float (*nearest)(Point q, Planes to, int64_t n);
+  // The nearest to q of n points, the first of equals.
+  int64_t (*nearest)(Point q, Planes to, int64_t n);
 
   // value[j] = |q - to[j]| + price[j] for j < n; 1 <= rank <= 16.
   Scan (*scan)(Point q, Planes to, const float* price, int64_t n, int rank, float* value);

@@ -1,5 +1,5 @@
-// Sixteen float32 lanes: one AVX-512 register, two of AVX2, four of SSE2 or NEON.
-// GCC and Clang lower the operators to what the translation unit is compiled for.
+// One vector register of float32 (Lanes) and one of float64 (Wide), as wide as the translation unit
+// is compiled for. GCC and Clang give vectors the arithmetic operators; the rest is below.
 #pragma once
 
 #include <cstdint>
@@ -11,71 +11,163 @@
 namespace pointcmt {
 namespace {
 
+#if defined(__AVX512F__)
 constexpr int kLanes = 16;
+#elif defined(__AVX2__)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+constexpr int kWide = kLanes / 2;
 
-typedef float Lanes __attribute__((vector_size(64), aligned(4), may_alias));
-
-inline Lanes splat(float value) { return value - Lanes{}; }
+typedef float Lanes __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
+typedef int32_t Whole __attribute__((vector_size(kLanes * 4)));
+typedef double Wide __attribute__((vector_size(kWide * 8), aligned(8), may_alias));
 
 inline Lanes load(const float* from) { return *reinterpret_cast<const Lanes*>(from); }
-
+inline Wide load(const double* from) { return *reinterpret_cast<const Wide*>(from); }
 inline void store(float* to, Lanes value) { *reinterpret_cast<Lanes*>(to) = value; }
+inline void store(double* to, Wide value) { *reinterpret_cast<Wide*>(to) = value; }
+inline Lanes splat(float value) { return value - Lanes{}; }
+inline Wide splat(double value) { return value - Wide{}; }
+
+#if defined(__AVX512F__)
+
+inline Lanes smaller(Lanes a, Lanes b) { return (Lanes)_mm512_min_ps((__m512)a, (__m512)b); }
+inline Lanes larger(Lanes a, Lanes b) { return (Lanes)_mm512_max_ps((__m512)a, (__m512)b); }
+inline Wide smaller(Wide a, Wide b) { return (Wide)_mm512_min_pd((__m512d)a, (__m512d)b); }
+inline Wide larger(Wide a, Wide b) { return (Wide)_mm512_max_pd((__m512d)a, (__m512d)b); }
+inline Lanes square_root(Lanes a) { return (Lanes)_mm512_sqrt_ps((__m512)a); }
+
+// Bit i is set where a[i] < b[i], or where they are equal.
+inline uint32_t below(Lanes a, Lanes b) {
+  return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LT_OQ);
+}
+inline uint32_t equal(Lanes a, Lanes b) {
+  return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_EQ_OQ);
+}
+inline uint32_t equal(Wide a, Wide b) {
+  return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_EQ_OQ);
+}
+
+inline Wide gather(const double* from, const int32_t* index) {
+  const __m256i at = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(index));
+  return (Wide)_mm512_i32gather_pd(at, from, 8);
+}
+
+#elif defined(__AVX2__)
+
+inline Lanes smaller(Lanes a, Lanes b) { return (Lanes)_mm256_min_ps((__m256)a, (__m256)b); }
+inline Lanes larger(Lanes a, Lanes b) { return (Lanes)_mm256_max_ps((__m256)a, (__m256)b); }
+inline Wide smaller(Wide a, Wide b) { return (Wide)_mm256_min_pd((__m256d)a, (__m256d)b); }
+inline Wide larger(Wide a, Wide b) { return (Wide)_mm256_max_pd((__m256d)a, (__m256d)b); }
+inline Lanes square_root(Lanes a) { return (Lanes)_mm256_sqrt_ps((__m256)a); }
+
+inline uint32_t below(Lanes a, Lanes b) {
+  return _mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_LT_OQ));
+}
+inline uint32_t equal(Lanes a, Lanes b) {
+  return _mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_EQ_OQ));
+}
+inline uint32_t equal(Wide a, Wide b) {
+  return _mm256_movemask_pd(_mm256_cmp_pd((__m256d)a, (__m256d)b, _CMP_EQ_OQ));
+}
+
+inline Wide gather(const double* from, const int32_t* index) {
+  const __m128i at = _mm_loadu_si128(reinterpret_cast<const __m128i*>(index));
+  return (Wide)_mm256_i32gather_pd(from, at, 8);
+}
+
+#elif defined(__SSE2__)
+
+inline Lanes smaller(Lanes a, Lanes b) { return (Lanes)_mm_min_ps((__m128)a, (__m128)b); }
+inline Lanes larger(Lanes a, Lanes b) { return (Lanes)_mm_max_ps((__m128)a, (__m128)b); }
+inline Wide smaller(Wide a, Wide b) { return (Wide)_mm_min_pd((__m128d)a, (__m128d)b); }
+inline Wide larger(Wide a, Wide b) { return (Wide)_mm_max_pd((__m128d)a, (__m128d)b); }
+inline Lanes square_root(Lanes a) { return (Lanes)_mm_sqrt_ps((__m128)a); }
+
+inline uint32_t below(Lanes a, Lanes b) {
+  return _mm_movemask_ps(_mm_cmplt_ps((__m128)a, (__m128)b));
+}
+inline uint32_t equal(Lanes a, Lanes b) {
+  return _mm_movemask_ps(_mm_cmpeq_ps((__m128)a, (__m128)b));
+}
+inline uint32_t equal(Wide a, Wide b) {
+  return _mm_movemask_pd(_mm_cmpeq_pd((__m128d)a, (__m128d)b));
+}
+
+inline Wide gather(const double* from, const int32_t* index) {
+  return Wide{from[index[0]], from[index[1]]};
+}
+
+#else
 
 inline Lanes smaller(Lanes a, Lanes b) { return a < b ? a : b; }
-
 inline Lanes larger(Lanes a, Lanes b) { return a > b ? a : b; }
-
+inline Wide smaller(Wide a, Wide b) { return a < b ? a : b; }
+inline Wide larger(Wide a, Wide b) { return a > b ? a : b; }
 inline Lanes square_root(Lanes a) {
-#if defined(__AVX512F__)
-  return reinterpret_cast<Lanes>(_mm512_sqrt_ps(reinterpret_cast<__m512>(a)));
-#else
   for (int i = 0; i < kLanes; ++i) a[i] = __builtin_sqrtf(a[i]);
   return a;
-#endif
 }
+
+template <typename Vector>
+inline uint32_t bits(Vector mask) {
+  uint32_t all = 0;
+  for (uint32_t i = 0; i < sizeof mask / sizeof mask[0]; ++i) all |= uint32_t(mask[i] != 0) << i;
+  return all;
+}
+inline uint32_t below(Lanes a, Lanes b) { return bits(a < b); }
+inline uint32_t equal(Lanes a, Lanes b) { return bits(a == b); }
+inline uint32_t equal(Wide a, Wide b) { return bits(a == b); }
+
+inline Wide gather(const double* from, const int32_t* index) {
+  return Wide{from[index[0]], from[index[1]]};
+}
+
+#endif
 
 inline float smallest(Lanes a) {
 #if defined(__AVX512F__)
-  return _mm512_reduce_min_ps(reinterpret_cast<__m512>(a));
+  return _mm512_reduce_min_ps((__m512)a);
 #else
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) a[i] = a[i] < a[i + half] ? a[i] : a[i + half];
-  }
-  return a[0];
+  float best = a[0];
+  for (int i = 1; i < kLanes; ++i) best = a[i] < best ? a[i] : best;
+  return best;
 #endif
 }
 
 inline float largest(Lanes a) {
 #if defined(__AVX512F__)
-  return _mm512_reduce_max_ps(reinterpret_cast<__m512>(a));
+  return _mm512_reduce_max_ps((__m512)a);
 #else
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) a[i] = a[i] > a[i + half] ? a[i] : a[i + half];
-  }
-  return a[0];
+  float best = a[0];
+  for (int i = 1; i < kLanes; ++i) best = a[i] > best ? a[i] : best;
+  return best;
 #endif
 }
 
-// Bit i is set where value[i] < limit.
-inline uint32_t below(const float* value, float limit) {
+// The two least numbers, when `second` holds the second least that each lane of `first` has seen.
+inline void least_two(Wide first, Wide second, double* least, double* next) {
 #if defined(__AVX512F__)
-  return _mm512_cmp_ps_mask(_mm512_loadu_ps(value), _mm512_set1_ps(limit), _CMP_LT_OQ);
-#elif defined(__AVX2__)
-  const __m256 bar = _mm256_set1_ps(limit);
-  const int low = _mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(value), bar, _CMP_LT_OQ));
-  const int high = _mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(value + 8), bar, _CMP_LT_OQ));
-  return static_cast<uint32_t>(low | high << 8);
-#elif defined(__SSE2__)
-  uint32_t mask = 0;
-  for (int i = 0; i < kLanes; i += 4) {
-    const __m128 under = _mm_cmplt_ps(_mm_loadu_ps(value + i), _mm_set1_ps(limit));
-    mask |= static_cast<uint32_t>(_mm_movemask_ps(under)) << i;
-  }
-  return mask;
+  const auto fold = [&](Wide other_first, Wide other_second) {
+    second = smaller(smaller(second, other_second), larger(first, other_first));
+    first = smaller(first, other_first);
+  };
+  fold((Wide)_mm512_shuffle_f64x2((__m512d)first, (__m512d)first, 0x4e),
+       (Wide)_mm512_shuffle_f64x2((__m512d)second, (__m512d)second, 0x4e));
+  fold((Wide)_mm512_shuffle_f64x2((__m512d)first, (__m512d)first, 0xb1),
+       (Wide)_mm512_shuffle_f64x2((__m512d)second, (__m512d)second, 0xb1));
+  fold((Wide)_mm512_permute_pd((__m512d)first, 0x55), (Wide)_mm512_permute_pd((__m512d)second, 0x55));
+  *least = first[0], *next = second[0];
 #else
-  uint32_t mask = 0;
-  for (int i = 0; i < kLanes; ++i) mask |= static_cast<uint32_t>(value[i] < limit) << i;
-  return mask;
+  *least = first[0], *next = second[0];
+  for (int i = 1; i < kWide; ++i) {
+    const double loser = first[i] > *least ? first[i] : *least;
+    const double lower = second[i] < *next ? second[i] : *next;
+    *least = first[i] < *least ? first[i] : *least;
+    *next = loser < lower ? loser : lower;
+  }
 #endif
 }
 
@@ -90,62 +182,6 @@ inline int32_t* append(uint32_t mask, int32_t first, int32_t* to) {
 #else
   for (; mask; mask &= mask - 1) *to++ = first + __builtin_ctz(mask);
   return to;
-#endif
-}
-
-// Eight float64 lanes.
-constexpr int kWide = 8;
-
-typedef double Wide __attribute__((vector_size(64), aligned(8), may_alias));
-
-inline Wide load(const double* from) { return *reinterpret_cast<const Wide*>(from); }
-
-inline Wide gather(const double* from, const int32_t* index) {
-#if defined(__AVX512F__)
-  const __m256i at = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(index));
-  return reinterpret_cast<Wide>(_mm512_i32gather_pd(at, from, sizeof(double)));
-#else
-  Wide values;
-  for (int i = 0; i < kWide; ++i) values[i] = from[index[i]];
-  return values;
-#endif
-}
-
-inline Wide smaller(Wide a, Wide b) { return a < b ? a : b; }
-
-inline Wide larger(Wide a, Wide b) { return a > b ? a : b; }
-
-// Lane i exchanged with lane i ^ kDistance.
-template <int kDistance>
-inline Wide exchange(Wide a) {
-#if defined(__AVX512F__)
-  const __m512d from = reinterpret_cast<__m512d>(a);
-  if constexpr (kDistance == 4) return reinterpret_cast<Wide>(_mm512_shuffle_f64x2(from, from, 0x4e));
-  if constexpr (kDistance == 2) return reinterpret_cast<Wide>(_mm512_shuffle_f64x2(from, from, 0xb1));
-  return reinterpret_cast<Wide>(_mm512_permute_pd(from, 0x55));
-#else
-  Wide to;
-  for (int i = 0; i < kWide; ++i) to[i] = a[i ^ kDistance];
-  return to;
-#endif
-}
-
-// Folds the least and second least of every pair of lanes into both.
-template <int kDistance>
-inline void fold(Wide& first, Wide& second) {
-  const Wide other = exchange<kDistance>(first);
-  second = smaller(smaller(second, exchange<kDistance>(second)), larger(first, other));
-  first = smaller(first, other);
-}
-
-// Bit i is set where a[i] == value.
-inline uint32_t equal(Wide a, double value) {
-#if defined(__AVX512F__)
-  return _mm512_cmpeq_pd_mask(reinterpret_cast<__m512d>(a), _mm512_set1_pd(value));
-#else
-  uint32_t mask = 0;
-  for (int i = 0; i < kWide; ++i) mask |= static_cast<uint32_t>(a[i] == value) << i;
-  return mask;
 #endif
 }
 
