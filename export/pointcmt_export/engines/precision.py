@@ -1,7 +1,9 @@
 """The proof that an engine computes in the precision it was asked for."""
 
 from collections.abc import Mapping
+from typing import Any
 
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pointcmt_export.options import Precision
@@ -63,12 +65,13 @@ def size_check(plan: int, twin: int) -> Check:
 def stored_weights_check(plan: bytes, weights: Mapping[str, Tensor]) -> Check:
     """Check that the plan holds every weight byte for byte, in its precision.
 
-    TensorRT-RTX keeps weights as they are until the engine meets its GPU, so that its plan proves
-    both whose weights these are and of what type.
+    TensorRT-RTX keeps the numbers as they are until the engine meets its GPU, so that its plan
+    proves both whose weights these are and of what type. It may pad rows, or join matrices that
+    read one input; then each row or each column is there.
     """
     arrays = {name: tensor.detach().numpy() for name, tensor in weights.items()}
     large = {name: array for name, array in arrays.items() if array.nbytes >= SMALL}
-    absent = [name for name, array in large.items() if array.tobytes() not in plan]
+    absent = [name for name, array in large.items() if not _is_stored(array, plan)]
     kinds = sorted({str(array.dtype) for array in large.values()})
     detail = (
         f"{len(absent)} of {len(large)} weights are not in the plan ({absent[0]})"
@@ -76,3 +79,8 @@ def stored_weights_check(plan: bytes, weights: Mapping[str, Tensor]) -> Check:
         else f"{len(large)} weights lie in the plan byte for byte as {', '.join(kinds)}"
     )
     return decide("weights", not absent, detail, {"checked": len(large), "absent": absent})
+
+
+def _is_stored(array: NDArray[Any], plan: bytes) -> bool:
+    layouts = ([array], array, array.T) if array.ndim == 2 else ([array],)
+    return any(all(part.tobytes() in plan for part in layout) for layout in layouts)

@@ -1,17 +1,13 @@
 """A TensorRT engine, its side-car, and the proof of what it computes."""
 
-import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import onnx
 
 from pointcmt_export.engines.build import Built, build
 from pointcmt_export.engines.execute import engine_runner, inspect, why_not_run
 from pointcmt_export.engines.job import Engine, Job
 from pointcmt_export.engines.precision import precision_check, size_check, stored_weights_check
+from pointcmt_export.engines.side_car import SideCar, require_fitting
 from pointcmt_export.engines.vendor import Kind, Vendor, load_vendor
 from pointcmt_export.options import FittedProfile
 from pointcmt_export.report import gpu_name, sha256
@@ -44,29 +40,21 @@ def write(vendor: Vendor, job: Job) -> list[Check]:
     built = build(vendor, job.model, profile, job.options.timing_cache)
     file = job.folder / FILES[vendor.kind]
     file.write_bytes(built.plan)
-    text = json.dumps(side_car(vendor, job, profile, file), indent=2)
-    file.with_name(f"{file.name}.json").write_text(f"{text}\n")
+    SideCar(
+        engine_sha256=sha256(file),
+        onnx_sha256=sha256(job.folder / "model.onnx"),
+        library=vendor.kind,
+        library_version=str(vendor.api.__version__),
+        gpu=gpu_name(),
+        precision=job.options.precision,
+        profile=profile,
+    ).write(file)
     checks = [
         decide("build", True, f"{vendor.title} made an engine of {len(built.plan):,} bytes"),
         *_precision(vendor, job, built, profile),
-        *_execution(vendor, job, built, profile),
+        *_execution(vendor, job, file, profile),
     ]
     return [Check(f"{vendor.kind} {c.name}", c.status, c.detail, c.figures) for c in checks]
-
-
-def side_car(vendor: Vendor, job: Job, profile: FittedProfile, file: Path) -> dict[str, Any]:
-    """What must be known to load an engine, whose file has no room for it."""
-    return {
-        "format": "pointcmt-engine-1",
-        "engine": file.name,
-        "engine_sha256": sha256(file),
-        "onnx_sha256": sha256(job.folder / "model.onnx"),
-        "library": vendor.kind,
-        "library_version": str(vendor.api.__version__),
-        "gpu": gpu_name(),
-        "precision": job.options.precision,
-        "profile": {"batch": list(profile.batch), "points": list(profile.points)},
-    }
 
 
 def _precision(vendor: Vendor, job: Job, built: Built, profile: FittedProfile) -> list[Check]:
@@ -82,28 +70,25 @@ def _precision(vendor: Vendor, job: Job, built: Built, profile: FittedProfile) -
     return checks
 
 
-def _execution(vendor: Vendor, job: Job, built: Built, profile: FittedProfile) -> list[Check]:
-    """Compare the engine with the checkpoint; indices come from a twin that puts them out."""
+def _execution(vendor: Vendor, job: Job, file: Path, profile: FittedProfile) -> list[Check]:
+    """Compare the written engine with the checkpoint, where a GPU is at hand.
+
+    Indices come from a twin that puts them out; the engine itself gives logits alone.
+    """
     reason = why_not_run()
     if reason is not None:
         names = ("indices", "logits", "argmax", "accuracy")
         return [Check(name, "not run", reason) for name in names]
-    runner = _runner(vendor, job.model, profile)
-    shapes = tuple(shape for shape in job.expected.shapes if profile.holds(*shape))
+    require_fitting(file, vendor.kind, str(vendor.api.__version__), gpu_name())
     shown = with_index_outputs(job.model)
-    twin = build(vendor, shown, profile)
-    shipped, telling = runner(built.plan, ["logits"]), runner(twin.plan, _outputs(shown))
+    outputs = [output.name for output in shown.graph.output]
+    twin = build(vendor, shown, profile).plan
+    largest = profile.batch[2]
+    shipped = engine_runner(vendor, file.read_bytes(), job.model, largest, ["logits"])
+    telling = engine_runner(vendor, twin, job.model, largest, outputs)
 
     def both(points: Floats) -> Outputs:
         return Outputs(shipped(points).logits, telling(points).indices)
 
+    shapes = tuple(shape for shape in job.expected.shapes if profile.holds(*shape))
     return verify_runner(both, replace(job.expected, shapes=shapes), job.clouds)
-
-
-def _runner(vendor: Vendor, model: onnx.ModelProto, profile: FittedProfile) -> Callable[..., Any]:
-    largest = profile.batch[2]
-    return lambda plan, outputs: engine_runner(vendor, plan, model, largest, outputs)
-
-
-def _outputs(model: onnx.ModelProto) -> list[str]:
-    return [output.name for output in model.graph.output]

@@ -1,0 +1,168 @@
+"""Engines of other libraries: built for real where no GPU is needed, "not run" otherwise."""
+
+import hashlib
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from pointcmt.errors import InputError
+from pointcmt.models import STUDENTS
+from pointcmt_export.engines.precision import precision_check, size_check, stored_weights_check
+from pointcmt_export.engines.side_car import SideCar, require_fitting
+from pointcmt_export.engines.vendor import load_vendor
+from pointcmt_export.exporter import export
+from pointcmt_export.graph import deployable
+from pointcmt_export.options import FittedProfile, Grid, Options, Profile
+from tests.reference.small_students import small_model, small_student
+
+QUICK = Grid(batches=(2,), points=(48,))
+PROFILE = Profile(batch=(1, 2, 4), points=(40, 48, 64))
+
+
+def statuses(report: Any) -> dict[str, str]:
+    return {check.name: check.status for check in report.checks}
+
+
+@pytest.mark.parametrize("name", sorted(STUDENTS))
+def test_tensorrt_rtx_builds_every_student(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx_bindings")
+    model = small_model(tmp_path / "model", name)
+    out = tmp_path / "out"
+    report = export(model, out, Options(format="trt-rtx", grid=QUICK, profile=PROFILE))
+    found = statuses(report)
+    assert {found[k] for k in ("trt-rtx build", "trt-rtx precision", "trt-rtx weights")} == {
+        "passed"
+    }
+    if not torch.cuda.is_available():
+        assert found["trt-rtx logits"] == found["trt-rtx indices"] == "not run"
+    car = json.loads((out / "model.rtx.engine.json").read_text())
+    for key, file in (("onnx_sha256", "model.onnx"), ("engine_sha256", "model.rtx.engine")):
+        assert car[key] == hashlib.sha256((out / file).read_bytes()).hexdigest()
+    assert car["profile"] == {"batch": [1, 2, 4], "points": [40, 48, 64]}
+
+
+@pytest.mark.parametrize("name", ["pointnet2-ssg", "dgcnn"])
+def test_half_precision_is_half_in_the_engine(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx_bindings")
+    model = small_model(tmp_path / "model", name)
+    options = Options(format="trt-rtx", precision="fp16", grid=QUICK, profile=PROFILE)
+    report = export(model, tmp_path / "out", options)
+    precision = next(c for c in report.checks if c.name == "trt-rtx precision")
+    assert precision.status == "passed"
+    assert precision.figures["products"]["HALF"] > 0
+    weights = next(c for c in report.checks if c.name == "trt-rtx weights")
+    assert "float16" in weights.detail
+
+
+@pytest.mark.parametrize("sampling", ["graph", "host"])
+def test_openvino_gives_the_students_answer(
+    sampling: Any, ssg_folder: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("openvino")
+    options = Options(format="openvino", sampling=sampling, grid=QUICK)
+    found = statuses(export(ssg_folder, tmp_path / "out", options))
+    assert {found[f"openvino {k}"] for k in ("indices", "logits", "argmax")} == {"passed"}
+    assert (tmp_path / "out" / "model.bin").is_file()
+
+
+def test_a_profile_below_the_students_least_points_is_refused(
+    ssg_folder: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("tensorrt_rtx_bindings")
+    options = Options(format="trt-rtx", grid=QUICK, profile=Profile(points=(8, 48, 64)))
+    with pytest.raises(InputError, match="student needs 32"):
+        export(ssg_folder, tmp_path / "out", options)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("precision", "products", "searches", "inspected", "status"),
+    [
+        ("fp32", {"FLOAT": 12}, 0, None, "passed"),
+        ("fp32", {"FLOAT": 12}, 0, "layers of Float", "passed"),
+        ("fp32", {"FLOAT": 12}, 0, "sm80_xmma_gemm_tf32f32", "failed"),
+        ("fp32", {"FLOAT": 11, "HALF": 1}, 0, None, "failed"),
+        ("fp32", {}, 0, None, "failed"),
+        ("fp16", {"HALF": 12}, 0, None, "passed"),
+        ("fp16", {"HALF": 12, "FLOAT": 3}, 3, None, "passed"),
+        ("fp16", {"HALF": 12, "FLOAT": 4}, 3, None, "failed"),
+        ("fp16", {"FLOAT": 12}, 0, None, "failed"),
+        ("fp16", {"HALF": 12}, 0, "only Float layers", "failed"),
+    ],
+)
+def test_the_precision_check_believes_nothing_but_the_engine(
+    precision: Any, products: dict[str, int], searches: int, inspected: str | None, status: str
+) -> None:
+    assert precision_check(precision, products, searches, inspected).status == status
+
+
+def test_a_half_engine_must_be_smaller() -> None:
+    assert size_check(600, 1000).status == "passed"
+    assert size_check(990, 1000).status == "failed"
+
+
+def test_a_plan_with_one_other_weight_is_caught() -> None:
+    weights = deployable(small_student("pointnet2-ssg")).state_dict()
+    plan = b"head" + b"-".join(t.numpy().tobytes() for t in weights.values())
+    assert stored_weights_check(plan, weights).status == "passed"
+    spoilt = dict(weights)
+    name = max(weights, key=lambda key: weights[key].numel())
+    spoilt[name] = weights[name] + 1
+    assert stored_weights_check(plan, spoilt).status == "failed"
+
+
+def test_an_old_tensorrt_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "tensorrt", SimpleNamespace(__version__="8.6.1"))
+    with pytest.raises(InputError, match=r"8\.6\.1 is too old; version 10\.4"):
+        load_vendor("trt")
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Path:
+    file = tmp_path / "model.engine"
+    file.write_bytes(b"an engine")
+    SideCar(
+        engine_sha256=hashlib.sha256(b"an engine").hexdigest(),
+        onnx_sha256="0" * 64,
+        library="trt",
+        library_version="10.4.0",
+        gpu="Tesla V100",
+        precision="fp32",
+        profile=FittedProfile((1, 8, 64), (512, 1024, 2048)),
+    ).write(file)
+    return file
+
+
+def test_an_engine_is_loaded_where_it_belongs(engine: Path) -> None:
+    require_fitting(engine, "trt", "10.4.0", "Tesla V100")
+
+
+@pytest.mark.parametrize(
+    ("library", "version", "gpu", "sentence"),
+    [
+        ("trt", "10.4.0", "NVIDIA H200", "was built on a Tesla V100, but this machine has NVIDIA"),
+        ("trt", "10.4.0", None, "this machine has no GPU"),
+        ("trt", "11.4.0", "Tesla V100", r"built by TensorRT 10\.4\.0, but TensorRT 11\.4\.0"),
+        ("trt-rtx", "10.4.0", "Tesla V100", r"but TensorRT-RTX 10\.4\.0 is installed"),
+    ],
+)
+def test_an_engine_of_elsewhere_is_refused(
+    engine: Path, library: Any, version: str, gpu: str | None, sentence: str
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        require_fitting(engine, library, version, gpu)
+
+
+def test_an_exchanged_engine_or_a_lost_side_car_is_refused(engine: Path) -> None:
+    engine.write_bytes(b"another engine")
+    with pytest.raises(InputError, match="not the engine its side-car was written for"):
+        require_fitting(engine, "trt", "10.4.0", "Tesla V100")
+    (engine.parent / "model.engine.json").unlink()
+    with pytest.raises(InputError, match="no readable side-car"):
+        require_fitting(engine, "trt", "10.4.0", "Tesla V100")
