@@ -6,6 +6,7 @@ that the Python face, the launch plans and the kernels run together, on tensors 
 
 import ctypes
 import hashlib
+import itertools
 import os
 import re
 import shutil
@@ -23,6 +24,7 @@ from pointcmt.ops.cuda.nvrtc import KERNELS
 EMULATOR = Path(__file__).parent / "emulator"
 FORWARD, REVERSE, RANDOM = range(3)
 FLAGS = ("-std=c++17", "-O1", "-U_FORTIFY_SOURCE", "-ffp-contract=off", "-fPIC", "-shared", "-w")
+BARRIER = re.compile(r"__sync(?:threads|warp)\(\);")
 MAIN = """
 #include "{name}.cu"
 extern "C" const char* run(const Launch* how, void** arguments) {{
@@ -38,7 +40,7 @@ class KernelError(AssertionError):
 class _How(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("blocks", "threads", "shared_bytes", "schedule")),
-        *((name, ctypes.c_int32) for name in ("races", "inputs", "outputs")),
+        *((name, ctypes.c_int32) for name in ("races", "inputs", "outputs", "skipped_barrier")),
         *((name, ctypes.c_uint64) for name in ("seed", "switch_limit")),
         *((name, ctypes.c_void_p) for name in ("base", "bytes")),
     )
@@ -55,6 +57,7 @@ class Emulator:
         races: whether unordered accesses to one element are looked for.
         shared_bytes: of shared memory a block may ask for.
         architecture: 700 or 800, which `__CUDA_ARCH__` the sources see.
+        skipped: the number of a barrier to leave out, see `barriers`.
         mutations: (file name, text, replacement) changes to the sources.
         launches: what was launched so far.
     """
@@ -65,6 +68,7 @@ class Emulator:
     races: bool = True
     shared_bytes: int = 96 * 1024
     architecture: int = 700
+    skipped: int | None = None
     mutations: tuple[tuple[str, str, str], ...] = ()
     switch_limit: int = 2**40
     launches: list[Launch] = field(default_factory=list)
@@ -90,7 +94,8 @@ class Emulator:
         sizes = (ctypes.c_uint64 * len(tensors))(*(tensor.nbytes for tensor in tensors))
         settings = _How(
             *(how.blocks, how.threads, how.shared_bytes, self.schedule, int(self.races)),
-            *(len(reads), len(writes), self.seed, self.switch_limit),
+            *(len(reads), len(writes), -1 if self.skipped is None else self.skipped),
+            *(self.seed, self.switch_limit),
             *(ctypes.addressof(base), ctypes.addressof(sizes)),
         )
         fault = self._run(how)(ctypes.byref(settings), arguments)
@@ -122,7 +127,35 @@ class Emulator:
         for name, text, replacement in self.mutations:
             assert texts[name].count(text) == 1, f"{text!r} must occur once in {name}"
             texts[name] = texts[name].replace(text, replacement)
+        if self.skipped is not None:
+            texts = _number_barriers(texts)
         return texts | {path.name: path.read_text() for path in EMULATOR.iterdir()}
+
+
+def barriers() -> list[str]:
+    """Where each barrier stands in the kernels' sources; its place in the list is its number."""
+    return [
+        f"{path.name}:{line}"
+        for path in _sources()
+        for line, text in enumerate(path.read_text().splitlines(), 1)
+        if BARRIER.search(text)
+    ]
+
+
+def _sources() -> list[Path]:
+    return sorted(path for path in KERNELS.iterdir() if path.name != "device.cuh")
+
+
+def _number_barriers(texts: dict[str, str]) -> dict[str, str]:
+    number = itertools.count()
+    numbered = {
+        path.name: BARRIER.sub(
+            lambda found: f"if (emulator::keeps_barrier({next(number)})) {found[0]}",
+            texts[path.name],
+        )
+        for path in _sources()
+    }
+    return texts | numbered
 
 
 def _compile(scratch: Path, texts: dict[str, str], flags: list[str], library: Path) -> None:

@@ -305,7 +305,6 @@ extern "C" __global__ void __launch_bounds__(512, 1)
     const u64 least = board.total[0] - board.total[1];
     bound = true_bound(static_cast<i64>(least), n, exponent);
   }
-  __syncthreads();
   for (int i = threadIdx.x; i < n; i += blockDim.x) matched[i] = finite ? at.assigned[i] : i;
   if (threadIdx.x == 0) {
     proof[0] = cost;

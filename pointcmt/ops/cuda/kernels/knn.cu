@@ -23,7 +23,7 @@ __device__ inline void put(Span<u64> list, int k, u64 key) {
   }
 }
 
-// Puts the key of each lane into the list if it belongs there. Leaves the list ordered in memory.
+// Puts the key of each lane into the list if it belongs there.
 __device__ inline void put_all(Span<u64> list, int k, u64 key) {
   u32 waiting = __ballot_sync(kAllLanes, key < list[k - 1]);
   while (waiting != 0) {
@@ -31,7 +31,6 @@ __device__ inline void put_all(Span<u64> list, int k, u64 key) {
     waiting &= waiting - 1;
     waiting &= __ballot_sync(kAllLanes, key < list[k - 1]);
   }
-  __syncwarp();
 }
 
 struct Tile {
@@ -89,7 +88,6 @@ extern "C" __global__ void __launch_bounds__(256, 2)
   for (int q = 0; q < kQueries; ++q) {
     for (int slot = lane; slot < k; slot += kWarp) list[q][slot] = kNever;
   }
-  __syncwarp();
 
   for (int base = 0; base < n; base += kWarp) {
     float sum[kQueries] = {};

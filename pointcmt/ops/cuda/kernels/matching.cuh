@@ -120,7 +120,6 @@ __device__ inline int relist(const Problem& at, int i, u64 eps) {
     if (seen.count > kListed) width /= 4;
     floor = seen.least;
   }
-  __syncwarp();
   if (lane >= seen.count) at.list[static_cast<i64>(i) * kListed + lane] = -1;
   if (lane == 0) {
     at.bound[i] = seen.count >= at.n ? kNever : floor + width;

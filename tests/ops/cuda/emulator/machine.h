@@ -95,7 +95,7 @@ struct Machine {
   jmp_buf scheduler;
   void (*body)(void**) = nullptr;
   void** arguments = nullptr;
-  int arrived = 0, barrier_line = 0, finished = 0;
+  int arrived = 0, barrier_line = 0, finished = 0, skipped_barrier = -1;
   std::string fault;
 };
 
@@ -158,6 +158,9 @@ inline const uint64_t* sync_warp(int operation, int line, uint32_t mask, uint64_
   to_scheduler();
   return values;
 }
+
+// For sources whose barriers were numbered, so that a test may leave one out.
+inline bool keeps_barrier(int number) { return number != machine.skipped_barrier; }
 
 inline Memory* memory_of(const void* from, size_t size) {
   for (Memory& memory : machine.memories) {
@@ -286,6 +289,7 @@ extern "C" {
 // How to run a kernel; mirrored by tests/ops/cuda/emulation.py.
 struct Launch {
   int32_t blocks, threads, shared_bytes, schedule, races, inputs, outputs;
+  int32_t skipped_barrier;  // its number in the sources, or -1
   uint64_t seed, switch_limit;
   void** base;      // [inputs + outputs] where each tensor starts
   uint64_t* bytes;  // [inputs + outputs] how long it is
@@ -300,6 +304,7 @@ inline const char* launch(const Launch& how, void (*body)(void**), void** argume
   machine.schedule = how.schedule;
   machine.races = how.races != 0;
   machine.random_state = how.seed * 2 + 1;
+  machine.skipped_barrier = how.skipped_barrier;
   machine.switches = 0;
   machine.switch_limit = how.switch_limit;
   machine.body = body;
