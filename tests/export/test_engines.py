@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -58,15 +59,27 @@ def test_half_precision_is_half_in_the_engine(name: str, tmp_path: Path) -> None
     assert "float16" in weights.detail
 
 
-@pytest.mark.parametrize("sampling", ["graph", "host"])
-def test_openvino_gives_the_students_answer(
-    sampling: Any, ssg_folder: Path, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("name", "sampling"), [("pointnet2-ssg", "host"), ("dgcnn", "graph")])
+def test_openvino_gives_the_students_answer(name: str, sampling: Any, tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     options = Options(format="openvino", sampling=sampling, grid=QUICK)
-    found = statuses(export(ssg_folder, tmp_path / "out", options))
+    model = small_model(tmp_path / "model", name)
+    found = statuses(export(model, tmp_path / "out", options))
     assert {found[f"openvino {k}"] for k in ("indices", "logits", "argmax")} == {"passed"}
     assert (tmp_path / "out" / "model.bin").is_file()
+
+
+def test_all_formats_are_written_or_named_with_the_reason(
+    ssg_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"):
+        monkeypatch.setitem(sys.modules, name, None)
+    report = export(ssg_folder, tmp_path / "out", Options(format="all", grid=QUICK))
+    found = {check.name: check for check in report.checks}
+    assert found["triton"].status == "passed"
+    assert {found[name].status for name in ("openvino", "trt", "trt-rtx")} == {"not run"}
+    assert "--sampling host" in found["openvino"].detail
+    assert "pointcmt[trt]" in found["trt"].detail
 
 
 def test_a_profile_below_the_students_least_points_is_refused(
@@ -116,8 +129,6 @@ def test_a_plan_with_one_other_weight_is_caught() -> None:
 
 
 def test_an_old_tensorrt_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "tensorrt", SimpleNamespace(__version__="8.6.1"))
     with pytest.raises(InputError, match=r"8\.6\.1 is too old; version 10\.4"):
         load_vendor("trt")

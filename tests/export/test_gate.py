@@ -83,7 +83,7 @@ def perturb_an_index(model: onnx.ModelProto) -> None:
     limit = np.float32(0.2) * np.float32(0.2)
     tensors = [
         *model.graph.initializer,
-        *(a.t for n in model.graph.node for a in n.attribute if n.op_type == "Constant"),
+        *(a.t for n in model.graph.node for a in n.attribute if a.HasField("t")),
     ]
     for tensor in tensors:
         value = numpy_helper.to_array(tensor)
@@ -176,11 +176,11 @@ def changed(runner: Runner, change: Callable[[NDArray[np.float32]], NDArray[np.f
     [
         (lambda logits: logits, set()),
         (lambda logits: logits + np.float32(2e-4), {"logits"}),
-        (lambda logits: logits[:, [1, 0, 2, 3, 4]], {"logits", "argmax"}),
+        (lambda logits: np.roll(logits, 1, axis=1), {"logits", "argmax"}),
         (lambda logits: logits * np.float32(np.nan), {"logits", "argmax"}),
         (lambda logits: logits[:, :-1], {"logits", "argmax"}),
     ],
-    ids=["equal", "shifted", "two classes swapped", "not a number", "a class short"],
+    ids=["equal", "shifted", "classes turned", "not a number", "a class short"],
 )
 def test_wrong_logits_are_caught_without_a_look_at_the_weights(
     converted: tuple[Graph, Expectation],
