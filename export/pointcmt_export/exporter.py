@@ -10,10 +10,10 @@ from torch import nn
 from pointcmt import __version__
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
-from pointcmt_export.card import model_card
 from pointcmt_export.engines import Engine, Job, engines
 from pointcmt_export.graph import deployable, has_own_graph
 from pointcmt_export.lowering import Captured, capture, host_plan
+from pointcmt_export.model_card import model_card
 from pointcmt_export.onnx import Graph, describe, to_onnx
 from pointcmt_export.options import Options
 from pointcmt_export.report import REPORT_FILE, Report, hashes

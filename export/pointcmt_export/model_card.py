@@ -1,0 +1,105 @@
+"""The model card of an exported folder, which makes it a Hugging Face style folder."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pointcmt_export.report import Report, machine, versions
+from pointcmt_export.source import Source
+
+
+def model_card(source: Source, report: Report) -> str:
+    """Return the card in Markdown: use, figures of the checks, conditions, provenance.
+
+    Its YAML header carries the measured accuracy as Hugging Face's `model-index`, where a data set
+    was named; a check that was not run gives no figure.
+    """
+    parts = [
+        f"---\n{_header(source, report)}---",
+        f"# {source.config.student}, {len(source.config.classes)} classes, for inference",
+        _summary(source),
+        f"Classes: {', '.join(source.config.classes)}.",
+        f"## Use\n\n{_use(source)}",
+        f"## Measured\n\n{_measured(report)}",
+        f"## Provenance\n\n{_facts(source.config.provenance)}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _header(source: Source, report: Report) -> str:
+    """YAML, each value as JSON, which is YAML whatever the names hold."""
+    header: dict[str, Any] = {
+        "library_name": "pointcmt",
+        "tags": ["point-cloud", "classification", "onnx", source.config.student],
+    }
+    accuracy = _accuracy(report)
+    if accuracy is not None:
+        header["metrics"] = ["accuracy"]
+        header["model-index"] = [{"name": source.config.student, "results": [_result(accuracy)]}]
+    return "".join(f"{key}: {json.dumps(value)}\n" for key, value in header.items())
+
+
+def _accuracy(report: Report) -> Mapping[str, Any] | None:
+    figures = [c.figures for c in report.checks if c.name == "accuracy" and c.status == "passed"]
+    return figures[0] if figures else None
+
+
+def _result(figures: Mapping[str, Any]) -> dict[str, Any]:
+    found = figures["artefact"]
+    return {
+        "task": {"type": "point-cloud-classification", "name": "Point cloud classification"},
+        "dataset": {"type": figures["data"], "name": figures["data"]},
+        "metrics": [
+            {"type": "accuracy", "name": "Overall accuracy (%)", "value": round(found["oa"], 2)},
+            {
+                "type": "accuracy",
+                "name": "Mean class accuracy (%)",
+                "value": round(found["macc"], 2),
+            },
+        ],
+    }
+
+
+def _summary(source: Source) -> str:
+    config = source.config
+    numbers = sum(p.numel() for p in source.student.parameters())
+    return (
+        f"A classifier of single objects from {config.points} points each, with {numbers:,} "
+        "parameters. Trained with PointCMT, it needs no images. `pointcmt_serve` brings clouds of "
+        f"any size to what the network wants: the normalisation `{config.normalization}`, then "
+        f"{config.points} points of the cloud. The ONNX file takes prepared `points` (B, N, "
+        f"{source.channels}) float32 and gives `logits` (B, {len(config.classes)})."
+    )
+
+
+def _use(source: Source) -> str:
+    return (
+        "```\npip install 'pointcmt[serve]'\npointcmt-classify FOLDER chair.off scan.ply\n"
+        "pointcmt-serve FOLDER\n```\n\n"
+        "```python\nfrom pointcmt_serve import Classifier\n\n"
+        "classifier = Classifier(FOLDER)\n"
+        "[prediction] = classifier(points)  # (N, 3), or (B, N, 3), or a list of clouds\n"
+        "print(prediction.label, prediction.probability)\n```"
+    )
+
+
+def _measured(report: Report) -> str:
+    rows = "".join(f"| {c.name} | {c.status} | {_cell(c.detail)} |\n" for c in report.checks)
+    place, packages = machine(), versions()
+    where = ", ".join([place["processor"], *([place["gpu"]] if place["gpu"] else [])])
+    told = ", ".join(f"{key} {value}" for key, value in report.options.items())
+    return (
+        f"The exported files beside the checkpoint they were made of ({told}); a check that the "
+        f"machine could not run says so.\n\n| check | status | figures |\n|---|---|---|\n{rows}\n"
+        f"On {where}; {', '.join(f'{name} {version}' for name, version in packages.items())}. "
+        "Every figure, limit and hash is in `export_report.json`."
+    )
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _facts(provenance: Mapping[str, Any]) -> str:
+    lines = (f"- {key}: {_cell(str(value))}" for key, value in provenance.items())
+    return "\n".join(lines) or "Not stated."
