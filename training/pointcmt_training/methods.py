@@ -129,17 +129,17 @@ class InheritanceExploration(Method):
     def __init__(self, config: DistillationConfig, images: Images) -> None:
         super().__init__(config, images)
         dim = images.features.shape[1]
-        self.half = dim // 2
-        self.encoder, self.decoder = nn.Linear(dim, self.half), nn.Linear(self.half, dim)
-        self.inherit = nn.Linear(self.half, self.half)
-        self.explore = nn.Linear(dim - self.half, self.half)
+        self.inherited = dim // 2
+        self.encoder, self.decoder = nn.Linear(dim, self.inherited), nn.Linear(self.inherited, dim)
+        self.inherit = nn.Linear(self.inherited, self.inherited)
+        self.explore = nn.Linear(dim - self.inherited, self.inherited)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Return "reconstruction", "inheritance" and "exploration" (at most 0)."""
         code = self.encoder(batch.image_features)  # (B, D / 2)
         factor = code.detach()
-        inherited = self.inherit(batch.features[:, : self.half])
-        explored = self.explore(batch.features[:, self.half :])
+        inherited = self.inherit(batch.features[:, : self.inherited])
+        explored = self.explore(batch.features[:, self.inherited :])
         weight = self.config.weight
         return {
             "reconstruction": F.mse_loss(self.decoder(code), batch.image_features),
