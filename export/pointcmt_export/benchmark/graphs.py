@@ -44,7 +44,11 @@ def openvino(setup: Setup) -> Runner:
     if setup.device != "cpu":
         raise CannotRunError("OpenVINO is measured on the CPU only")
     core = module("openvino", "openvino").Core()
-    model = core.read_model(setup.target / GRAPH)
+    try:
+        model = core.read_model(setup.target / GRAPH)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise CannotRunError(f"OpenVINO cannot read the graph: {reason[-300:]}") from error
     steps = OnnxSession(setup.target / GRAPH, "cpu").artefact.steps
     properties = {
         "INFERENCE_NUM_THREADS": setup.threads,
@@ -59,6 +63,7 @@ def openvino(setup: Setup) -> Runner:
             **host_inputs(steps, clouds, setup.threads),
         }
         if clouds.shape not in compiled:
+            compiled.clear()  # so that memory is that of one batch size
             model.reshape({name: list(value.shape) for name, value in feeds.items()})
             compiled[clouds.shape] = core.compile_model(model, "CPU", properties)
         return np.asarray(compiled[clouds.shape](feeds)["logits"])
