@@ -21,7 +21,8 @@ import torch
 
 from pointcmt.views import DODECAHEDRON_VIEWS, SIX_VIEWS, project_color, project_depth
 
-POINTS, SIZE, SPLAT, BATCH = 1024, 128, 3, 64
+POINTS, SIZE, SPLAT = 1024, 128, 3
+BATCH = 16  # pictures of larger batches cost as much to allocate afresh as to draw
 GOAL = 1000
 
 
