@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pointcmt.models.grouped.network import Network
+from pointcmt.models.grouped.network import Network, through_activation
 
 
 class Backward:
@@ -73,8 +73,8 @@ class Backward:
             z = network.before(layer, first, last) if kept else network.map(layer, x)
             rows = self._rows(layer, first, last, z)
             gradient.addmm_(rows.t(), x)
-            raw = through_activation(rows @ weight, x, network.layers[below].slope)
-            self._place(below, first, last).copy_(raw)
+            place = self._place(below, first, last)
+            raw = through_activation(rows @ weight, x, network.layers[below].slope, out=place)
             moments[0] += raw.sum(0)
             moments[1] += (raw * z_below).sum(0)
         self.parameters[layer] = (gradient, *self.parameters[layer][1:])
@@ -89,7 +89,7 @@ class Backward:
             rows = self._rows(0, first, last, groups.rows(first, last))
             here = slice(first * groups.k, last * groups.k)
             if weight is not None and groups.local is not None:
-                weight.addmm_(rows.t(), groups.local[here])
+                weight += (groups.local[here].t() @ rows).t()  # this way round for a few columns
             if local is not None and groups.weight is not None:
                 local[here] = rows @ groups.weight
             if table is not None and groups.index is not None:
@@ -113,12 +113,3 @@ class Backward:
         k, width = self.network.groups.k, self.network.layers[layer].gamma.shape[0]
         start = first * k * self.width
         return self.above[start : start + (last - first) * k * width].view(-1, width)
-
-
-def through_activation(grad: Tensor, result: Tensor, slope: float) -> Tensor:
-    """Return the gradient of an activation's input, given that of its result."""
-    if slope == 1.0:
-        return grad
-    if slope == 0.0:
-        return torch.ops.aten.threshold_backward(grad, result, 0)  # type: ignore[no-any-return]
-    return torch.ops.aten.leaky_relu_backward(grad, result, slope, True)  # type: ignore[no-any-return]

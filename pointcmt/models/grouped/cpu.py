@@ -64,6 +64,7 @@ class _MaxOverGroups(torch.autograd.Function):
         top, k = len(network.layers) - 1, network.groups.k
         gamma = network.layers[top].gamma
         sign = torch.where(gamma < 0, -1, 1).to(gamma.dtype)  # (C,)
+        falls = bool((gamma < 0).any())
         best = gamma.new_empty(network.groups.count, gamma.shape[0])  # (G, C)
         chosen = torch.empty_like(best, dtype=torch.int64)
         moments = []
@@ -73,8 +74,8 @@ class _MaxOverGroups(torch.autograd.Function):
                 sums[0] += z.sum(0)
                 sums[1] += (z * z).sum(0)
                 if i == top:
-                    rows = (z * sign).view(-1, k, z.shape[1])
-                    torch.max(rows, dim=1, out=(best[first:last], chosen[first:last]))
+                    rows = (z * sign if falls else z).view(-1, k, z.shape[1])
+                    best[first:last], chosen[first:last] = _maximum(rows)
             mean, square = (sums / network.size).unbind()
             var = (square - mean * mean).clamp_min_(0)
             network.affines.append(Affine.of(mean, var, layer))
@@ -99,6 +100,14 @@ class _MaxOverGroups(torch.autograd.Function):
         layers = [g for layer in sorted(backward.parameters) for g in backward.parameters[layer]]
         biases = saved[-len(network.layers) :]
         return None, *terms, *layers, *(None if b is None else torch.zeros_like(b) for b in biases)
+
+
+def _maximum(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the maximum of (n, k, C) over k and a place of it; `torch.max` takes much longer."""
+    best = rows.amax(dim=1)  # (n, C)
+    places = torch.arange(rows.shape[1], dtype=rows.dtype).unsqueeze(1)  # (k, 1)
+    hits = torch.eq(rows, best.unsqueeze(1), out=torch.empty_like(rows))  # (n, k, C), 0 or 1
+    return best, hits.mul_(places).amax(dim=1)
 
 
 @torch.no_grad()

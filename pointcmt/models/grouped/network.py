@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from pointcmt.models.grouped.groups import Groups
-from pointcmt.models.layers import MLPLayer, activate
+from pointcmt.models.layers import MLPLayer
 
-CHUNK_BYTES = 512 * 1024  # of the widest layer; with its inputs and gradients it fits a core's L2
+CHUNK_BYTES = 1024 * 1024  # of the widest layer; with its inputs and gradients it fits a core's L2
 
 
 class Layer(NamedTuple):
@@ -78,30 +78,51 @@ class Network:
             return self.kept[layer][first * self.groups.k : last * self.groups.k]
         return self.map(layer, self.after(layer - 1, self.before(layer - 1, first, last)))
 
-    def map(self, layer: int, x: Tensor) -> Tensor:
+    def map(self, layer: int, x: Tensor, out: Tensor | None = None) -> Tensor:
         """Apply the linear map of a layer behind the first to rows (R, C_in)."""
         weight = self.layers[layer].weight
         assert weight is not None  # noqa: S101
-        return x @ weight.t()
+        return torch.mm(x, weight.t(), out=out)
 
     def after(self, layer: int, z: Tensor) -> Tensor:
         """Apply a layer's batch norm and activation to rows (R, C)."""
         affine = self.affines[layer]
-        return activate(torch.addcmul(affine.shift, z, affine.scale), self.layers[layer].slope)
+        return activate_(torch.addcmul(affine.shift, z, affine.scale), self.layers[layer].slope)
 
     def sweep(self, layer: int) -> Iterator[tuple[int, int, Tensor]]:
         """Yield all chunks before a layer's batch norm; those of a middle layer are kept.
 
-        The first layer is cheap to compute again, and the last is needed for one more chunk-wise
-        pass only, for which the product is faster than memory.
+        The first layer is cheap to compute again, and the last is needed in one more pass only, for
+        which its product is no slower than memory.
         """
-        gamma = self.layers[layer].gamma
-        middle = 0 < layer < len(self.layers) - 1
-        kept = gamma.new_empty(self.size if middle else 0, gamma.shape[0])
+        if not 0 < layer < len(self.layers) - 1:
+            for first, last in self.chunks():
+                yield first, last, self.before(layer, first, last)
+            return
+        gamma, k = self.layers[layer].gamma, self.groups.k
+        kept = gamma.new_empty(self.size, gamma.shape[0])
         for first, last in self.chunks():
-            z = self.before(layer, first, last)
-            if middle:
-                kept[first * self.groups.k : last * self.groups.k] = z
-            yield first, last, z
-        if middle:
-            self.kept[layer] = kept
+            x = self.after(layer - 1, self.before(layer - 1, first, last))
+            yield first, last, self.map(layer, x, out=kept[first * k : last * k])
+        self.kept[layer] = kept
+
+
+def activate_(x: Tensor, slope: float) -> Tensor:
+    """`layers.activate`, in place."""
+    if slope == 1.0:
+        return x
+    return x.relu_() if slope == 0.0 else torch.nn.functional.leaky_relu_(x, slope)
+
+
+def through_activation(
+    grad: Tensor, result: Tensor, slope: float, out: Tensor | None = None
+) -> Tensor:
+    """Return the gradient of an activation's input, from that of its result (R, C)."""
+    out = torch.empty_like(grad) if out is None else out
+    if slope == 1.0:
+        return out.copy_(grad)
+    if slope == 0.0:
+        torch.ops.aten.threshold_backward.grad_input(grad, result, 0, grad_input=out)
+    else:
+        torch.ops.aten.leaky_relu_backward.grad_input(grad, result, slope, True, grad_input=out)
+    return out
