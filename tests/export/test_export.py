@@ -1,5 +1,6 @@
 """An export from end to end: what lies in the folder, and what happens when it cannot be made."""
 
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -20,15 +21,29 @@ from pointcmt.data import SHAPES_CLASSES
 from pointcmt.errors import InputError
 from pointcmt.models import create_student
 from pointcmt_export import exporter
-from pointcmt_export.exporter import GateError, export
+from pointcmt_export.exporter import GateError, convert, export
 from pointcmt_export.graph import deployable
+from pointcmt_export.onnx import Graph
 from pointcmt_export.options import Grid, Limits, Options
 from pointcmt_export.report import Report, hashes, sha256
+from pointcmt_export.source import open_source
+from pointcmt_export.verification.gate import Expectation
 from pointcmt_serve import Classifier
 from tests.reference.small_students import CLASSES, GRID, POINTS, small_model
 
 Export = tuple[Path, Report]
 QUICK = Options(grid=Grid((1,), (40,)))
+
+
+@pytest.fixture
+def converted_once(plain_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare tests that fail after the conversion the conversion."""
+    monkeypatch.setattr(exporter, "convert", lambda *_: plain_conversion(plain_folder))
+
+
+@functools.cache
+def plain_conversion(folder: Path) -> tuple[Graph, Expectation]:
+    return convert(open_source(folder), QUICK)
 
 
 @pytest.fixture(scope="module")
@@ -98,14 +113,16 @@ def test_run_folder_and_checkpoint_are_stripped(plain_folder: Path, tmp_path: Pa
     save_student(run / "student", student, config)
     others = {"teacher": nn.Linear(6, 3), "generator": nn.Linear(2, 5)}
     save_training_checkpoint(run / "checkpoint.safetensors", config, student, **others)
-    for source in (run, run / "checkpoint.safetensors"):
-        report = export(source, tmp_path / f"from-{source.name}", QUICK)
-        structure = next(check for check in report.checks if check.name == "structure")
-        assert set(structure.figures["sha256"]) == set(deployable(student).state_dict())
-        stripped = {part["part"].split(": ")[-1]: part for part in report.source["stripped"]}
-        assert stripped["teacher"]["numbers"] == 6 * 3 + 3
-        assert stripped["generator"]["tensors"] == 2
-        assert "teacher" in report.table()
+    for path in (run, run / "checkpoint.safetensors"):
+        source = open_source(path)
+        stripped = {part.part.split(": ")[-1]: part for part in source.stripped}
+        assert stripped["teacher"].numbers == 6 * 3 + 3
+        assert stripped["generator"].tensors == 2
+        assert source.fingerprint() == open_source(plain_folder).fingerprint()
+    report = export(run / "checkpoint.safetensors", tmp_path / "out", QUICK)
+    structure = next(check for check in report.checks if check.name == "structure")
+    assert set(structure.figures["sha256"]) == set(deployable(student).state_dict())
+    assert "left behind: teacher (2 tensors, 21 numbers)" in report.table()
 
 
 def test_host_sampling_asks_the_host_for_every_index(
@@ -154,6 +171,7 @@ def test_a_failed_gate_leaves_the_earlier_export(
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.usefixtures("converted_once")
 def test_an_interrupted_export_leaves_the_earlier_one(
     plain_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +202,7 @@ def test_the_source_folder_is_not_replaced(plain_folder: Path) -> None:
         export(plain_folder, plain_folder, QUICK)
 
 
+@pytest.mark.usefixtures("converted_once")
 def test_a_full_disk_is_one_sentence(
     plain_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
