@@ -5,12 +5,15 @@ distances in float32; the matching is computed in float64. NaN, infinity, intege
 tensors on two devices raise a `ValueError` or a `TypeError` that names the argument.
 """
 
+from pointcmt.ops.certificate import Certificate, emd_certificate
 from pointcmt.ops.distance import earth_movers_distance
 from pointcmt.ops.registered import ball_query, emd_matching, farthest_point_sample, knn
 
 __all__ = [
+    "Certificate",
     "ball_query",
     "earth_movers_distance",
+    "emd_certificate",
     "emd_matching",
     "farthest_point_sample",
     "knn",

@@ -1,7 +1,6 @@
 """Which of the three faces serves a device: native, cuda, or the reference in plain torch."""
 
 import functools
-import importlib
 import warnings
 from types import ModuleType
 
@@ -24,22 +23,28 @@ def serving(device: torch.device) -> ModuleType:
     return reference
 
 
+def missing(device: str) -> str:
+    """What is not installed for a device type, and how to install it; empty for other devices."""
+    return {
+        "cpu": "the compiled library: install a C++17 compiler (g++ or clang++) and reinstall "
+        "pointcmt to build it",
+        "cuda": "NVRTC, which compiles the kernels for this GPU: pip install 'pointcmt[cuda]'",
+    }.get(device, "")
+
+
 @functools.cache
 def _cuda() -> ModuleType | None:
-    cuda = importlib.import_module("pointcmt.ops.cuda")
+    from pointcmt.ops import cuda
+
     return cuda if cuda.available() else None
 
 
 @functools.cache
 def _warn_missing(device: str) -> None:
-    remedies = {
-        "cpu": "install a C++17 compiler (g++ or clang++) and reinstall pointcmt to build it",
-        "cuda": "pip install nvidia-cuda-nvrtc-cu12 to compile it for this GPU at run time",
-    }
-    if device in remedies:
+    if needed := missing(device):
         warnings.warn(
-            f"pointcmt's fast ops for {device} are missing, so sampling, neighbours and matching "
-            f"run in plain torch and scipy; {remedies[device]}",
+            f"sampling, neighbours and matching on {device} run in slow plain torch and scipy, "
+            f"because {needed.replace(': ', ' is missing; ', 1)}",
             MissingFaceWarning,
             stacklevel=3,
         )

@@ -40,6 +40,13 @@ def emd_matching(x: Tensor, y: Tensor) -> Tensor:
     return _tensor(native.emd_matching(_array(x), _array(y), torch.get_num_threads()))
 
 
+def emd_prices(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """The optimal bijection and prices (B, N) float64 that prove it; see `emd_certificate`."""
+    tensors.floating(x=x, y=y)
+    matching, prices = native.emd_prices(_array(x), _array(y), torch.get_num_threads())
+    return _tensor(matching), _tensor(prices)
+
+
 def _array(tensor: Tensor) -> NDArray[Any]:
     wide = tensor.dtype in (torch.float32, torch.float64)
     return (tensor if wide else tensor.float()).detach().numpy()

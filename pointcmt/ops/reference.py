@@ -62,13 +62,35 @@ def emd_matching(x: Tensor, y: Tensor) -> Tensor:
     tensors.finite(x=x, y=y)
     matching = torch.empty(x.shape[:2], dtype=torch.int64)
     for b in range(x.shape[0]):
-        cost = torch.cdist(
-            x[b].detach().cpu().double(),
-            y[b].detach().cpu().double(),
-            compute_mode="donot_use_mm_for_euclid_dist",
-        )
+        cost = distances(x[b : b + 1], y[b : b + 1])[0].cpu()
         matching[b] = torch.from_numpy(linear_sum_assignment(cost.numpy())[1])
     return matching.to(x.device)
+
+
+def emd_prices(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """The optimal bijection and prices (B, N) float64 that prove it; see `emd_certificate`.
+
+    The prices are shortest distances (Bellman and Ford) in the graph whose edge from column k to
+    column j is what the row matched to k would pay more for j; an optimum has no negative cycle.
+    """
+    matching = emd_matching(x, y)
+    prices = torch.zeros(x.shape[:2], dtype=torch.float64)
+    for b in range(x.shape[0]):
+        row = matching[b].argsort()  # of each column
+        cost = distances(x[b : b + 1], y[b : b + 1])[0].cpu()[row]  # (N, N) by column
+        extra = cost - cost.diagonal()[:, None]
+        for _ in range(x.shape[1]):
+            shorter = torch.minimum(prices[b], (extra + prices[b]).amin(1))
+            if torch.equal(shorter, prices[b]):
+                break
+            prices[b] = shorter
+    return matching, prices
+
+
+def distances(x: Tensor, y: Tensor) -> Tensor:
+    """Euclidean distances (B, M, N) in float64."""
+    x, y = x.detach().double(), y.detach().double()
+    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def squared_distances(query: Tensor, points: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ The faces check what comes in. What cannot wait until they run, because torch's 
 would fail first with a message of its own, is checked before.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -27,7 +29,7 @@ def farthest_point_sample(xyz: Tensor, m: int) -> Tensor:
         TypeError: xyz is not a floating-point tensor, or m is not a whole number.
     """
     tensors.floating(xyz=xyz)
-    indices: Tensor = _farthest_point_sample(xyz.detach(), _whole("m", m))
+    indices: Tensor = torch.ops.pointcmt.farthest_point_sample(xyz.detach(), _whole("m", m))
     return indices
 
 
@@ -51,7 +53,9 @@ def ball_query(xyz: Tensor, centers: Tensor, radius: float, k: int) -> Tensor:
     """
     tensors.floating(xyz=xyz, centers=centers)
     radius = checks.number("radius", radius)
-    indices: Tensor = _ball_query(xyz.detach(), centers.detach(), radius, _whole("k", k))
+    indices: Tensor = torch.ops.pointcmt.ball_query(
+        xyz.detach(), centers.detach(), radius, _whole("k", k)
+    )
     return indices
 
 
@@ -72,7 +76,7 @@ def knn(query: Tensor, points: Tensor, k: int) -> Tensor:
         TypeError: a tensor is not floating-point, or k is not a whole number.
     """
     tensors.floating(query=query, points=points)
-    indices: Tensor = _knn(query.detach(), points.detach(), _whole("k", k))
+    indices: Tensor = torch.ops.pointcmt.knn(query.detach(), points.detach(), _whole("k", k))
     return indices
 
 
@@ -94,7 +98,7 @@ def emd_matching(x: Tensor, y: Tensor) -> Tensor:
         TypeError: a tensor is not floating-point.
     """
     tensors.floating(x=x, y=y)
-    matching: Tensor = _emd_matching(x.detach(), y.detach())
+    matching: Tensor = torch.ops.pointcmt.emd_matching(x.detach(), y.detach())
     return matching
 
 
@@ -102,45 +106,62 @@ def _whole(name: str, value: int) -> int:
     return value if isinstance(value, torch.SymInt) else checks.whole(name, value)
 
 
-@torch.library.custom_op("pointcmt::farthest_point_sample", mutates_args=())
-def _farthest_point_sample(xyz: Tensor, m: int) -> Tensor:
+def _sample(xyz: Tensor, m: int) -> Tensor:
     chosen: Tensor = serving(xyz.device).farthest_point_sample(xyz, m)
     return chosen
 
 
-@_farthest_point_sample.register_fake
-def _(xyz: Tensor, m: int) -> Tensor:
-    return xyz.new_empty((xyz.shape[0], m), dtype=torch.int64)
-
-
-@torch.library.custom_op("pointcmt::ball_query", mutates_args=())
-def _ball_query(xyz: Tensor, centers: Tensor, radius: float, k: int) -> Tensor:
+def _ball(xyz: Tensor, centers: Tensor, radius: float, k: int) -> Tensor:
     found: Tensor = serving(xyz.device).ball_query(xyz, centers, radius, k)
     return found
 
 
-@_ball_query.register_fake
-def _(xyz: Tensor, centers: Tensor, radius: float, k: int) -> Tensor:
-    return xyz.new_empty((xyz.shape[0], centers.shape[1], k), dtype=torch.int64)
-
-
-@torch.library.custom_op("pointcmt::knn", mutates_args=())
-def _knn(query: Tensor, points: Tensor, k: int) -> Tensor:
+def _nearest(query: Tensor, points: Tensor, k: int) -> Tensor:
     found: Tensor = serving(query.device).knn(query, points, k)
     return found
 
 
-@_knn.register_fake
-def _(query: Tensor, points: Tensor, k: int) -> Tensor:
-    return query.new_empty((query.shape[0], query.shape[1], k), dtype=torch.int64)
-
-
-@torch.library.custom_op("pointcmt::emd_matching", mutates_args=())
-def _emd_matching(x: Tensor, y: Tensor) -> Tensor:
+def _match(x: Tensor, y: Tensor) -> Tensor:
     matching: Tensor = serving(x.device).emd_matching(x, y)
     return matching
 
 
-@_emd_matching.register_fake
-def _(x: Tensor, y: Tensor) -> Tensor:
-    return x.new_empty(x.shape[:2], dtype=torch.int64)
+def _empty(like: Tensor, *shape: int) -> Tensor:
+    return like.new_empty(shape, dtype=torch.int64)
+
+
+# Not `torch.library.custom_op`: its first call imports the whole of torch's compiler, which takes
+# seconds.
+def _register(
+    name: str, schema: str, run: Callable[..., Tensor], shape: Callable[..., Tensor]
+) -> None:
+    qualified = f"pointcmt::{name}"
+    torch.library.define(qualified, schema)
+    torch.library.impl(qualified, "default", run)
+    torch.library.register_fake(qualified, shape)
+
+
+_register(
+    "farthest_point_sample",
+    "(Tensor xyz, SymInt m) -> Tensor",
+    _sample,
+    lambda xyz, m: _empty(xyz, xyz.shape[0], m),
+)
+_register(
+    "ball_query",
+    "(Tensor xyz, Tensor centers, float radius, SymInt k) -> Tensor",
+    _ball,
+    lambda xyz, centers, radius, k: _empty(xyz, xyz.shape[0], centers.shape[1], k),
+)
+_register(
+    "knn",
+    "(Tensor query, Tensor points, SymInt k) -> Tensor",
+    _nearest,
+    lambda query, points, k: _empty(query, query.shape[0], query.shape[1], k),
+)
+_register(
+    "emd_matching",
+    "(Tensor x, Tensor y) -> Tensor",
+    _match,
+    lambda x, y: _empty(x, *x.shape[:2]),
+)
