@@ -74,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
         """Send `count` bytes and then nothing, with the connection open."""
         self.answer_cut(state, count)
         self.wfile.flush()
-        state.release.wait(5)
+        state.release.wait(60)
 
     def answer_plain(self, state, count):
         """Know neither ranges nor entity tags; cut after `count` bytes if given."""

@@ -41,7 +41,6 @@ def waits(monkeypatch):
     """No test waits: the seconds between attempts are collected instead."""
     collected = []
     monkeypatch.setattr(transfer.time, "sleep", collected.append)
-    monkeypatch.setattr(transfer, "STALL", 0.3)
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10**12}))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     return collected
@@ -124,10 +123,12 @@ def test_a_file_that_was_whole_but_not_unpacked_is_not_fetched_again(server, tmp
     assert state.sent == len(BODY)
 
 
-def test_a_stalled_connection_counts_as_cut(server, tmp_path):
+def test_a_stalled_connection_counts_as_cut(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "STALL", 1.0)
     server[1].faults["/a.zip"] = ["stall:1000"]
     assert is_whole(download(toy(server[0]), tmp_path))
     assert server[1].seen[-1][1] == "bytes=1000-"
+    assert server[1].release.is_set() is False  # the server had not let go by itself
 
 
 def test_a_server_without_ranges_is_asked_again_from_the_start(server, tmp_path):
