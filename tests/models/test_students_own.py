@@ -1,0 +1,113 @@
+"""A user's own student: the page's example is trained and exported; what is wrong is said."""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pointcmt.checkpoint import load_student
+from pointcmt.errors import InputError
+from pointcmt.models import Student, create_student
+from pointcmt_export.exporter import export
+from pointcmt_export.options import Grid, Options
+from pointcmt_training.recipe import load_config
+from pointcmt_training.run import run
+
+PAGE = Path(__file__).parents[2] / "docs" / "students.md"
+NAME = "my_package.my_module:MyNet"
+OTHERS = '''
+import torch
+
+class NoClassify(torch.nn.Module):
+    """Keeps half of the protocol."""
+
+    def __init__(self, num_classes):
+        super().__init__()
+        self.num_classes, self.feature_dim = num_classes, 8
+
+    def encode(self, points):
+        return points
+
+class Refuses(torch.nn.Module):
+    def __init__(self, num_classes):
+        raise ValueError("only even numbers of classes")
+
+def function(num_classes):
+    raise AssertionError("called")
+'''
+
+
+@pytest.fixture(autouse=True)
+def _on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A package of the user's with the page's example, and one with mistakes."""
+    example = max(re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL), key=len)
+    package = tmp_path / "path" / "my_package"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "my_module.py").write_text(example)
+    (package / "others.py").write_text(OTHERS)
+    monkeypatch.syspath_prepend(package.parent)
+    yield
+    for module in [name for name in sys.modules if name.split(".")[0] == "my_package"]:
+        del sys.modules[module]
+
+
+def test_the_example_is_a_student() -> None:
+    student: Any = create_student(NAME, 5, feature_dim=64, k=4)
+    assert isinstance(student, Student)
+    points = torch.rand(2, 20, 3)
+    torch.testing.assert_close(student(points), student.classify(student.encode(points)))
+    assert student(points).shape == (2, 5)
+
+
+def test_the_example_is_trained_and_exported(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    settings = [
+        f"student={NAME}",
+        "options={feature_dim: 64, k: 4}",
+        "data.points=32",
+        "data.per_class=3",
+        "views.size=16",
+        "teacher.batch_size=12",
+        "teacher.epochs=1",
+        "generator.points=16",
+        "generator.batch_size=12",
+        "generator.epochs=1",
+        "training.batch_size=12",
+        "training.epochs=1",
+        "device=cpu",
+    ]
+    run(load_config("shapes", settings), tmp_path / "run")
+    student, config = load_student(tmp_path / "run" / "student")
+    assert config.student == NAME
+    assert student.feature_dim == 64
+    options = Options(grid=Grid(batches=(1, 2), points=(32, 40)))
+    assert export(tmp_path / "run", tmp_path / "artefact", options).status == "passed"
+    assert (tmp_path / "artefact" / "model.onnx").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("my_package.nowhere:MyNet", "cannot be imported: No module named 'my_package.nowhere'"),
+        ("my_package.my_module:YourNet", "cannot be imported: .* no attribute 'YourNet'"),
+        ("my_package.my_module:", "cannot be imported"),
+        (":MyNet", "cannot be imported"),
+        ("my_package.others:function", "not a torch.nn.Module class"),
+        ("os:system", "not a torch.nn.Module class"),
+        ("my_package.others:NoClassify", "lacks min_points, classify"),
+        ("my_package.others:Refuses", "cannot be built: only even numbers of classes"),
+    ],
+)
+def test_what_is_wrong_with_a_class_is_said(name: str, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        create_student(name, 5)
+
+
+def test_unknown_option_of_an_own_student_is_refused_with_the_nearest() -> None:
+    with pytest.raises(InputError, match="no option 'feature_dims': use 'feature_dim'"):
+        create_student(NAME, 5, feature_dims=8)
