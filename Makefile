@@ -24,7 +24,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt $(wildcard pointcmt/native/CMakeL
 	touch $@
 
 demo: $(VENV)/.ready  ## train, export, verify and classify on the embedded shapes, in minutes
-	OMP_NUM_THREADS= $(PY) examples/demo.py runs/demo
+	env -u OMP_NUM_THREADS $(PY) examples/demo.py runs/demo
 
 test: $(VENV)/.ready lint  ## every check: lint, types, layers, spelling, tests
 	$(PY) -m pytest -n 2
