@@ -174,8 +174,9 @@ def main() -> None:
             f"projections, a reduced PointNet++ SSG of {size:,} parameters, exact EMD on 256 "
             "points, 400 epochs, last epoch. The clouds are a sampling of the CAD files of our "
             "own (uniform, 11 bits a coordinate), not the official HDF5 files. Arms of one seed "
-            "share teacher and generator. ONNX accuracy is that of the `pointcmt_serve` classifier, "
-            "which normalises each cloud again. Balanced weights keep the gradient of each enhancement "
+            "share teacher and generator. ONNX accuracy is that of the `pointcmt_serve` "
+            "classifier, which normalises each cloud again. Balanced weights keep the gradient of "
+            "each enhancement "
             "at the encoder below that of the cross-entropy over the whole schedule."
         ),
         "machine": machine(),
