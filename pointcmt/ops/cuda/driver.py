@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from pointcmt.ops.cuda.nvrtc import Defines, compile_kernel
+from pointcmt.ops.cuda.nvrtc import KERNELS, Defines, compile_kernel
 
 _MAX_SHARED_BYTES_OPTIN = 97  # CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
 _MAX_DYNAMIC_SHARED_BYTES = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
@@ -22,11 +23,12 @@ class Launch:
     """Which kernel runs, how it is compiled and on how many threads.
 
     Attributes:
-        kernel: the name of the source file and of the function in it.
+        kernel: the function's name.
         defines: what it is compiled with.
         blocks: in the grid, at least 1.
         threads: in a block, a multiple of 32.
         shared_bytes: of dynamic shared memory a block.
+        source: the file that holds the function, the one of its name in `KERNELS` unless said.
     """
 
     kernel: str
@@ -34,6 +36,12 @@ class Launch:
     blocks: int
     threads: int
     shared_bytes: int = 0
+    source: Path | None = None
+
+    @property
+    def file(self) -> Path:
+        """The file that holds the function."""
+        return self.source or KERNELS / f"{self.kernel}.cu"
 
 
 def launch(
@@ -56,7 +64,7 @@ def launch(
     arguments = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
     stream = ctypes.c_void_p(torch.cuda.current_stream(device).cuda_stream)
     with _context(device.index):
-        function = _function(device.index, how.kernel, how.defines)
+        function = _function(device.index, how.file, how.kernel, how.defines)
         _check(
             _library().cuLaunchKernel(
                 *(function, how.blocks, 1, 1, how.threads, 1, 1),
@@ -78,8 +86,8 @@ def shared_limit(device: torch.device) -> int:
 
 
 @functools.cache
-def _function(index: int, kernel: str, defines: Defines) -> ctypes.c_void_p:
-    image = compile_kernel(kernel, defines, torch.cuda.get_device_capability(index))
+def _function(index: int, file: Path, kernel: str, defines: Defines) -> ctypes.c_void_p:
+    image = compile_kernel(file, defines, torch.cuda.get_device_capability(index))
     module, function = ctypes.c_void_p(), ctypes.c_void_p()
     driver = _library()
     _check(driver.cuModuleLoadData(ctypes.byref(module), image))

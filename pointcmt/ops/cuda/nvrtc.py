@@ -4,6 +4,7 @@ NVRTC comes with every CUDA build of torch, or from `pip install "pointcmt[cuda]
 a toolchain nor, to compile, a GPU. Results are kept in the process and in the user's cache folder.
 """
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -26,11 +27,11 @@ def available() -> bool:
 
 
 @functools.cache
-def compile_kernel(source: str, defines: Defines, capability: tuple[int, int]) -> bytes:
-    """Compile one of the sources in `KERNELS`.
+def compile_kernel(source: Path, defines: Defines, capability: tuple[int, int]) -> bytes:
+    """Compile a source, which may include the headers in `KERNELS`.
 
     Args:
-        source: the file's name without `.cu`.
+        source: the file, such as `KERNELS / "knn.cu"`.
         defines: preprocessor names and values.
         capability: the GPU's compute capability, such as (7, 0).
 
@@ -41,15 +42,16 @@ def compile_kernel(source: str, defines: Defines, capability: tuple[int, int]) -
         RuntimeError: NVRTC is missing or too new for the GPU, or the source does not compile.
     """
     options = [*OPTIONS, *(f"-D{name}={value}" for name, value in defines), _target(capability)]
-    cached = _cache_folder() / f"{source}-{_digest(source, options)}.bin"
+    folder = _cache_folder()
+    if folder is None:
+        return _compile(source, options)
+    cached = folder / f"{source.stem}-{_digest(source, options)}.bin"
     if cached.is_file():
         return cached.read_bytes()
     image = _compile(source, options)
-    try:
-        with write_beside(cached) as fresh:
-            fresh.write_bytes(image)
-    except InputError:  # a home that cannot be written costs a second a process, no more
-        pass
+    # a cache that cannot be written costs seconds a process, no more
+    with contextlib.suppress(InputError), write_beside(cached) as fresh:
+        fresh.write_bytes(image)
     return image
 
 
@@ -61,9 +63,9 @@ def _target(capability: tuple[int, int]) -> str:
     return f"--gpu-architecture={'sm' if wanted in known else 'compute'}_{max(known)}"
 
 
-def _digest(source: str, options: list[str]) -> str:
+def _digest(source: Path, options: list[str]) -> str:
     digest = hashlib.sha256(repr((_version(), options)).encode())
-    for file in [KERNELS / f"{source}.cu", *_headers()]:
+    for file in [source, *_headers()]:
         digest.update(file.read_bytes())
     return digest.hexdigest()[:32]
 
@@ -72,20 +74,23 @@ def _headers() -> list[Path]:
     return sorted(KERNELS.glob("*.cuh"))
 
 
-def _cache_folder() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+def _cache_folder() -> Path | None:
+    try:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:  # a user without a home, as in some containers
+        return None
     return Path(home) / "pointcmt" / "kernels"
 
 
-def _compile(source: str, options: list[str]) -> bytes:
+def _compile(source: Path, options: list[str]) -> bytes:
     nvrtc = _library()
     headers = _headers()
     program = ctypes.c_void_p()
     _check(
         nvrtc.nvrtcCreateProgram(
             ctypes.byref(program),
-            (KERNELS / f"{source}.cu").read_bytes(),
-            f"{source}.cu".encode(),
+            source.read_bytes(),
+            source.name.encode(),
             len(headers),
             _strings([header.read_bytes() for header in headers]),
             _strings([header.name.encode() for header in headers]),
@@ -95,7 +100,7 @@ def _compile(source: str, options: list[str]) -> bytes:
         encoded = _strings([option.encode() for option in options])
         if nvrtc.nvrtcCompileProgram(program, len(options), encoded):
             log = _output("ProgramLog", program).decode(errors="replace")
-            raise RuntimeError(f"{source}.cu does not compile with {' '.join(options)}:\n{log}")
+            raise RuntimeError(f"{source.name} does not compile with {' '.join(options)}:\n{log}")
         return _output("CUBIN" if "=sm_" in options[-1] else "PTX", program)
     finally:
         nvrtc.nvrtcDestroyProgram(ctypes.byref(program))

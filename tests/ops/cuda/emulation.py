@@ -26,7 +26,7 @@ FORWARD, REVERSE, RANDOM = range(3)
 FLAGS = ("-std=c++17", "-O1", "-U_FORTIFY_SOURCE", "-ffp-contract=off", "-fPIC", "-shared", "-w")
 BARRIER = re.compile(r"__sync(?:threads|warp)\(\);")
 MAIN = """
-#include "{name}.cu"
+#include "{file}"
 extern "C" const char* run(const Launch* how, void** arguments) {{
   return emulator::launch(*how, [](void** a) {{ emulator::call({name}, a); }}, arguments);
 }}
@@ -40,7 +40,7 @@ class KernelError(AssertionError):
 class _How(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("blocks", "threads", "shared_bytes", "schedule")),
-        *((name, ctypes.c_int32) for name in ("races", "inputs", "outputs", "skipped_barrier")),
+        *((name, ctypes.c_int32) for name in ("races", "inputs", "outputs", "skipped", "fresh")),
         *((name, ctypes.c_uint64) for name in ("seed", "switch_limit")),
         *((name, ctypes.c_void_p) for name in ("base", "bytes")),
     )
@@ -57,6 +57,7 @@ class Emulator:
         races: whether unordered accesses to one element are looked for.
         shared_bytes: of shared memory a block may ask for.
         architecture: 700 or 800, which `__CUDA_ARCH__` the sources see.
+        fresh: whether what is written holds nothing that a kernel may read before.
         skipped: the number of a barrier to leave out, see `barriers`.
         mutations: (file name, text, replacement) changes to the sources.
         launches: what was launched so far.
@@ -68,6 +69,7 @@ class Emulator:
     races: bool = True
     shared_bytes: int = 96 * 1024
     architecture: int = 700
+    fresh: bool = True
     skipped: int | None = None
     mutations: tuple[tuple[str, str, str], ...] = ()
     switch_limit: int = 2**40
@@ -81,7 +83,9 @@ class Emulator:
         scalars: Sequence[Scalar],
     ) -> None:
         """Run a kernel to its end; raises `KernelError` if it did wrong."""
-        bounds = re.findall(r"__launch_bounds__\((\d+)", self._texts()[f"{how.kernel}.cu"])
+        bounds = re.findall(
+            rf"__launch_bounds__\((\d+).*\)\s+{how.kernel}\(", self._texts(how)[how.file.name]
+        )
         assert how.threads % 32 == 0
         assert how.threads <= min(map(int, bounds))
         assert how.shared_bytes <= self.shared_bytes
@@ -95,7 +99,7 @@ class Emulator:
         settings = _How(
             *(how.blocks, how.threads, how.shared_bytes, self.schedule, int(self.races)),
             *(len(reads), len(writes), -1 if self.skipped is None else self.skipped),
-            *(self.seed, self.switch_limit),
+            *(int(self.fresh), self.seed, self.switch_limit),
             *(ctypes.addressof(base), ctypes.addressof(sizes)),
         )
         fault = self._run(how)(ctypes.byref(settings), arguments)
@@ -110,8 +114,8 @@ class Emulator:
 
     def _build(self, how: Launch) -> Path:
         """Compile the kernel unless that very text was compiled before."""
-        texts = self._texts()
-        texts["main.cpp"] = MAIN.format(name=how.kernel)
+        texts = self._texts(how)
+        texts["main.cpp"] = MAIN.format(file=how.file.name, name=how.kernel)
         defines = [f"-D__CUDA_ARCH__={self.architecture}"]
         defines += [f"-D{name}={value}" for name, value in how.defines]
         flags = [*FLAGS, *defines]
@@ -121,9 +125,9 @@ class Emulator:
             _compile(self.folder / f"{key}-{os.getpid()}", texts, flags, library)
         return library
 
-    def _texts(self) -> dict[str, str]:
+    def _texts(self, how: Launch) -> dict[str, str]:
         """The kernels' sources, changed as asked, with the emulator's device.cuh for CUDA's."""
-        texts = {path.name: path.read_text() for path in KERNELS.iterdir()}
+        texts = {path.name: path.read_text() for path in [*KERNELS.iterdir(), how.file]}
         for name, text, replacement in self.mutations:
             assert texts[name].count(text) == 1, f"{text!r} must occur once in {name}"
             texts[name] = texts[name].replace(text, replacement)

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.gpu import released_auction
 from pointcmt.ops.cuda import matching, neighbours, nvrtc, sampling
 from pointcmt.ops.cuda.driver import Launch
 
 VOLTA, AMPERE, HOPPER = (7, 0), (8, 0), (9, 0)
+BALL_QUERY = nvrtc.KERNELS / "ball_query.cu"
 USUAL = [
     sampling.plan(32, 1024),
     Launch("ball_query", (), 1, 256),
@@ -41,45 +43,51 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_each_kernel_compiles_for_each_architecture(
     how: Launch, capability: tuple[int, int]
 ) -> None:
-    image = nvrtc.compile_kernel(how.kernel, how.defines, capability)
+    image = nvrtc.compile_kernel(how.file, how.defines, capability)
     assert image.startswith(b"\x7fELF")
     assert f".text.{how.kernel}\0".encode() in image  # the name the driver looks up
 
 
 @pytest.mark.parametrize("how", RARE, ids=lambda how: f"{how.kernel}-{how.defines}")
 def test_each_variant_for_large_input_compiles(how: Launch) -> None:
-    assert nvrtc.compile_kernel(how.kernel, how.defines, HOPPER).startswith(b"\x7fELF")
+    assert nvrtc.compile_kernel(how.file, how.defines, HOPPER).startswith(b"\x7fELF")
+
+
+def test_the_benchmark_of_the_released_auction_compiles() -> None:
+    image = nvrtc.compile_kernel(released_auction.SOURCE, (), VOLTA)
+    names = (b"clear", b"mark", b"sum", b"list", b"bid", b"choose", b"award")
+    assert all(b".text." + name + b"\0" in image for name in names)
 
 
 def test_a_gpu_newer_than_nvrtc_gets_portable_code() -> None:
-    image = nvrtc.compile_kernel("ball_query", (), (99, 0))
+    image = nvrtc.compile_kernel(BALL_QUERY, (), (99, 0))
     assert b".entry ball_query" in image
     assert b".target sm_" in image
 
 
 def test_multiplications_and_additions_are_not_fused() -> None:
-    image = nvrtc.compile_kernel("ball_query", (), (99, 0))
+    image = nvrtc.compile_kernel(BALL_QUERY, (), (99, 0))
     assert b"mul.rn.f32" in image
     assert b"fma." not in image
 
 
 def test_a_gpu_too_old_for_nvrtc_is_named() -> None:
     with pytest.raises(RuntimeError, match=r"compute capability 2\.0"):
-        nvrtc.compile_kernel("ball_query", (), (2, 0))
+        nvrtc.compile_kernel(BALL_QUERY, (), (2, 0))
 
 
 def test_a_source_that_does_not_compile_shows_the_log() -> None:
     with pytest.raises(RuntimeError, match=r"emd\.cu does not compile[\s\S]*COORDINATE"):
-        nvrtc.compile_kernel("emd", (("SHARED_TIERS", 2),), VOLTA)
+        nvrtc.compile_kernel(nvrtc.KERNELS / "emd.cu", (("SHARED_TIERS", 2),), VOLTA)
 
 
 def test_compiled_kernels_are_kept_on_disk(
     empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image = nvrtc.compile_kernel("ball_query", (), VOLTA)
+    image = nvrtc.compile_kernel(BALL_QUERY, (), VOLTA)
     nvrtc.compile_kernel.cache_clear()
     monkeypatch.setattr(nvrtc, "_compile", lambda *_: pytest.fail("compiled again"))
-    assert nvrtc.compile_kernel("ball_query", (), VOLTA) == image
+    assert nvrtc.compile_kernel(BALL_QUERY, (), VOLTA) == image
     assert [path.stat().st_size for path in empty_cache.rglob("*.bin")] == [len(image)]
 
 
@@ -88,4 +96,13 @@ def test_a_cache_that_cannot_be_written_is_done_without(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert nvrtc.compile_kernel("ball_query", (), VOLTA).startswith(b"\x7fELF")
+    assert nvrtc.compile_kernel(BALL_QUERY, (), VOLTA).startswith(b"\x7fELF")
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", no_home)
+    assert nvrtc.compile_kernel(BALL_QUERY, (), VOLTA).startswith(b"\x7fELF")

@@ -274,8 +274,10 @@ inline void prepare_fibers() {
   }
 }
 
-inline void prepare_memory(Memory& memory) {
-  memory.words.assign(memory.read_only ? 0 : memory.bytes / 4 + 1, Word{});
+inline void prepare_memory(Memory& memory, bool fresh) {
+  Word word;
+  word.written = !fresh && !memory.shared;
+  memory.words.assign(memory.read_only ? 0 : memory.bytes / 4 + 1, word);
   const size_t warps = machine.threads / kLanes;
   if (machine.races && !memory.read_only) {
     memory.marks = static_cast<Mark*>(calloc(memory.words.size() * warps * 3, sizeof(Mark)));
@@ -290,6 +292,7 @@ extern "C" {
 struct Launch {
   int32_t blocks, threads, shared_bytes, schedule, races, inputs, outputs;
   int32_t skipped_barrier;  // its number in the sources, or -1
+  int32_t fresh;            // whether outputs hold nothing that may be read
   uint64_t seed, switch_limit;
   void** base;      // [inputs + outputs] where each tensor starts
   uint64_t* bytes;  // [inputs + outputs] how long it is
@@ -323,7 +326,7 @@ inline const char* launch(const Launch& how, void (*body)(void**), void** argume
   }
   machine.memories.push_back(
       {machine.shared.data(), static_cast<size_t>(how.shared_bytes), false, true});
-  for (Memory& memory : machine.memories) prepare_memory(memory);
+  for (Memory& memory : machine.memories) prepare_memory(memory, how.fresh != 0);
   prepare_fibers();
   blockDim.x = how.threads;
   gridDim.x = how.blocks;
