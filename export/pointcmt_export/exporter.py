@@ -143,7 +143,7 @@ def _prepared(source: Source, options: Options) -> nn.Module:
 
 def _full(source: Source, options: Options) -> onnx.ModelProto | None:
     """Convert the student in float32, to compare the sizes of engines."""
-    if options.precision == "fp32" or options.format not in ("trt", "trt-rtx", "all"):
+    if options.precision == "fp32" or options.format not in ("trt", "all"):
         return None
     return convert(source, replace(options, precision="fp32"))[0].model
 

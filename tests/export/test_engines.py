@@ -114,8 +114,8 @@ def test_the_precision_check_believes_nothing_but_the_engine(
 
 
 def test_a_half_engine_must_be_smaller() -> None:
-    assert size_check(600, 1000).status == "passed"
-    assert size_check(990, 1000).status == "failed"
+    assert size_check(5_400_000, 8_000_000, numbers=1_400_000).status == "passed"
+    assert size_check(7_900_000, 8_000_000, numbers=1_400_000).status == "failed"
 
 
 def test_a_plan_with_one_other_weight_is_caught() -> None:

@@ -51,15 +51,18 @@ def _inspected_faults(precision: Precision, inspected: str) -> list[str]:
     return []
 
 
-def size_check(plan: int, twin: int) -> Check:
+def size_check(plan: int, twin: int, numbers: int) -> Check:
     """Check that a float16 engine is smaller than the float32 engine of the same student.
+
+    Halving the weights saves two bytes a number; at least half of that must show.
 
     Args:
         plan: bytes of the engine.
         twin: bytes of the float32 engine.
+        numbers: how many numbers the weights are.
     """
-    detail = f"{plan:,} bytes, {plan / twin:.0%} of the float32 engine"
-    return decide("size", plan < 0.75 * twin, detail, {"bytes": plan, "float32_bytes": twin})
+    detail = f"{plan:,} bytes, the float32 engine has {twin:,} and the weights {numbers:,} numbers"
+    return decide("size", twin - plan >= numbers, detail, {"bytes": plan, "float32_bytes": twin})
 
 
 def stored_weights_check(plan: bytes, weights: Mapping[str, Tensor]) -> Check:

@@ -64,9 +64,10 @@ def _precision(vendor: Vendor, job: Job, built: Built, profile: FittedProfile) -
     checks = [precision_check(precision, built.products, searches, inspected)]
     if vendor.kind == "trt-rtx":
         checks.append(stored_weights_check(built.plan, job.expected.weights))
-    if precision == "fp16" and job.full is not None:
+    elif precision == "fp16" and job.full is not None:
         twin = build(vendor, job.full, profile)
-        checks.append(size_check(len(built.plan), len(twin.plan)))
+        numbers = sum(tensor.numel() for tensor in job.expected.weights.values())
+        checks.append(size_check(len(built.plan), len(twin.plan), numbers))
     return checks
 
 
