@@ -31,12 +31,16 @@ class MissingFaceWarning(RuntimeWarning):
 
 @functools.cache
 def load() -> ctypes.CDLL | None:
-    """The compiled library, or None where it was not built or does not load here."""
+    """The compiled library, or None where it was not built or does not load here.
+
+    POINTCMT_NATIVE names another build of it to load, such as one with a sanitizer.
+    """
     spec = importlib.util.find_spec("pointcmt.native._native")
-    if spec is None or spec.origin is None:
+    path = os.environ.get("POINTCMT_NATIVE") or (spec.origin if spec else None)
+    if path is None:
         return None
     try:
-        library = ctypes.CDLL(spec.origin)
+        library = ctypes.CDLL(path)
     except OSError:
         return None
     for name, arguments in _SIGNATURES.items():

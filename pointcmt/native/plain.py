@@ -26,7 +26,8 @@ def ball_query(
 ) -> Indices:
     """As `pointcmt.native.ball_query`."""
     points = xyz.shape[1]
-    limit = np.float32(radius) * np.float32(radius)
+    with np.errstate(over="ignore"):
+        limit = np.float32(radius) * np.float32(radius)
     found = np.empty((*centers.shape[:2], k), np.int64)
     for b in range(xyz.shape[0]):  # one cloud at a time keeps (M, N) tables small
         squared = _squared(centers[b][None], xyz[b][None])[0]  # (M, N)
