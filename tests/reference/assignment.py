@@ -13,7 +13,8 @@ Cloud = NDArray[np.floating[Any]]
 
 def table(x: Cloud, y: Cloud) -> NDArray[np.float64]:
     """Distances (N, N) in float64."""
-    return cdist(x.astype(np.float64), y.astype(np.float64))
+    distances: NDArray[np.float64] = cdist(x.astype(np.float64), y.astype(np.float64))
+    return distances
 
 
 def cost(x: Cloud, y: Cloud, matching: NDArray[np.int64]) -> float:
