@@ -84,6 +84,7 @@ def test_every_engine_is_measured_at_every_batch_size(report: dict[str, Any]) ->
             assert 0 < record["p50_ms"] <= record["p90_ms"] <= record["p99_ms"]
             assert record["calls"] >= report["protocol"]["fewest_calls"]
             assert record["peak_mib"] > 30
+            assert record["cpu_ms"] > 0
 
 
 def test_throughput_is_of_samples_not_of_calls(report: dict[str, Any]) -> None:

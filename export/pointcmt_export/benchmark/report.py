@@ -15,6 +15,7 @@ COLUMNS: tuple[tuple[str, Callable[[Record], str]], ...] = (
     ("p50 ms", lambda r: f"{r['p50_ms']:.2f}"),
     ("p90 ms", lambda r: f"{r['p90_ms']:.2f}"),
     ("p99 ms", lambda r: f"{r['p99_ms']:.2f}"),
+    ("CPU ms", lambda r: f"{r['cpu_ms']:.2f}"),
     ("samples/s", lambda r: f"{r['samples_per_s']:.1f}"),
     ("without copies", lambda r: _resident(r, "samples_per_s")),
     ("x plain torch", lambda r: _ratio(r, "torch-plain", ".2f")),

@@ -169,5 +169,6 @@ def _protocol(plan: Plan) -> dict[str, Any]:
         "clouds": "embedded shapes, test split, the same for every engine",
         "clock": "time.perf_counter around one call, the device synchronised",
         "copies": "a call starts and ends in host memory (on a GPU, `resident` leaves copies out)",
+        "cpu_ms": "processor time of all threads a call, which a busy machine distorts less",
         "memory": "peak resident memory of the engine's process, libraries and weights included",
     }

@@ -81,10 +81,12 @@ def _times(call: Callable[[], Any], batch: int, seconds: float) -> dict[str, Any
     for _ in range(WARM_UP - 1):
         call()
     times: list[float] = []
+    busy = time.process_time()
     while sum(times) < seconds or len(times) < FEWEST_CALLS:
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)
+    busy = time.process_time() - busy
     p50, p90, p99 = (float(p) * 1000 for p in np.percentile(times, [50, 90, 99]))
     return {
         "calls": len(times),
@@ -92,6 +94,7 @@ def _times(call: Callable[[], Any], batch: int, seconds: float) -> dict[str, Any
         "p90_ms": p90,
         "p99_ms": p99,
         "samples_per_s": batch * len(times) / sum(times),
+        "cpu_ms": busy / len(times) * 1000,
     }
 
 
