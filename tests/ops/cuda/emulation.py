@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from torch import Tensor
@@ -25,9 +26,9 @@ EMULATOR = Path(__file__).parent / "emulator"
 FORWARD, REVERSE, RANDOM = range(3)
 FLAGS = ("-std=c++17", "-O1", "-U_FORTIFY_SOURCE", "-ffp-contract=off", "-fPIC", "-shared", "-w")
 BARRIER = re.compile(r"__sync(?:threads|warp)\(\);")
-MAIN = """
-#include "{file}"
-extern "C" const char* run(const Launch* how, void** arguments) {{
+KERNEL = re.compile(r"__launch_bounds__\((\d+).*\)\s+(\w+)\(")
+ENTRY = """
+extern "C" const char* run_{name}(const Launch* how, void** arguments) {{
   return emulator::launch(*how, [](void** a) {{ emulator::call({name}, a); }}, arguments);
 }}
 """
@@ -83,11 +84,9 @@ class Emulator:
         scalars: Sequence[Scalar],
     ) -> None:
         """Run a kernel to its end; raises `KernelError` if it did wrong."""
-        bounds = re.findall(
-            rf"__launch_bounds__\((\d+).*\)\s+{how.kernel}\(", self._texts(how)[how.file.name]
-        )
+        kernels = KERNEL.findall(self._texts(how)[how.file.name])
         assert how.threads % 32 == 0
-        assert how.threads <= min(map(int, bounds))
+        assert how.threads <= min(int(bound) for bound, name in kernels if name == how.kernel)
         assert how.shared_bytes <= self.shared_bytes
         tensors = [*reads, *writes]
         assert all(tensor.is_contiguous() for tensor in tensors)
@@ -108,19 +107,22 @@ class Emulator:
 
     def _run(self, how: Launch) -> Callable[..., bytes]:
         library = ctypes.CDLL(str(self._build(how)))
-        library.run.restype = ctypes.c_char_p
-        run: Callable[..., bytes] = library.run
-        return run
+        run: Any = library[f"run_{how.kernel}"]
+        run.restype = ctypes.c_char_p
+        entry: Callable[..., bytes] = run
+        return entry
 
     def _build(self, how: Launch) -> Path:
         """Compile the kernel unless that very text was compiled before."""
         texts = self._texts(how)
-        texts["main.cpp"] = MAIN.format(file=how.file.name, name=how.kernel)
+        kernels = sorted({name for _, name in KERNEL.findall(texts[how.file.name])})
+        entries = [ENTRY.format(name=name) for name in kernels]
+        texts["main.cpp"] = "\n".join([f'#include "{how.file.name}"', *entries])
         defines = [f"-D__CUDA_ARCH__={self.architecture}"]
         defines += [f"-D{name}={value}" for name, value in how.defines]
         flags = [*FLAGS, *defines]
         key = hashlib.sha256(repr((sorted(texts.items()), flags)).encode()).hexdigest()[:24]
-        library = self.folder / f"{how.kernel}-{key}.so"
+        library = self.folder / f"{how.file.stem}-{key}.so"
         if not library.exists():
             _compile(self.folder / f"{key}-{os.getpid()}", texts, flags, library)
         return library
