@@ -55,6 +55,8 @@ def find_model(path: Path | str) -> Path:
         )
     if not file.is_file():
         raise InputError(f"{file}: no such file; give a {MODEL_FILE} or an exported folder")
+    if file.suffix.lower() == ".engine":
+        raise InputError(f"{file}: engines are not run here; give the {MODEL_FILE} beside it")
     if file.suffix.lower() != ".onnx":
         raise InputError(f"{file}: is not an .onnx file; export the model with pointcmt-export")
     _check_size(file)

@@ -28,6 +28,12 @@ def test_a_checkpoint_is_to_be_exported_first(tmp_path: Path) -> None:
         Classifier(tmp_path / "model.safetensors")
 
 
+def test_an_engine_points_to_the_model_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "model.engine").write_bytes(b"ftrt")
+    with pytest.raises(InputError, match=r"model\.onnx beside it"):
+        Classifier(tmp_path / "model.engine")
+
+
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").touch()
     with pytest.raises(InputError, match="empty"):
