@@ -1,4 +1,4 @@
-"""One export that many tests share."""
+"""Small models, and one export that many tests share."""
 
 from pathlib import Path
 
@@ -14,6 +14,12 @@ from tests.reference.small_students import GRID, small_model
 def ssg_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model folder of a small PointNet++."""
     return small_model(tmp_path_factory.mktemp("ssg") / "model", "pointnet2-ssg")
+
+
+@pytest.fixture(scope="session")
+def plain_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model folder of a small PointNet, which samples no points and is converted sooner."""
+    return small_model(tmp_path_factory.mktemp("plain") / "model", "pointnet")
 
 
 @pytest.fixture(scope="session")

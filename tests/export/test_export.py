@@ -29,7 +29,7 @@ from pointcmt_export.report import Report, hashes, sha256
 from pointcmt_export.source import open_source
 from pointcmt_export.verification.gate import Expectation
 from pointcmt_serve import Classifier
-from tests.reference.small_students import CLASSES, GRID, POINTS, small_model
+from tests.reference.small_students import CLASSES, GRID, POINTS
 
 Export = tuple[Path, Report]
 QUICK = Options(grid=Grid((1,), (40,)))
@@ -44,12 +44,6 @@ def converted_once(plain_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @functools.cache
 def plain_conversion(folder: Path) -> tuple[Graph, Expectation]:
     return convert(open_source(folder), QUICK)
-
-
-@pytest.fixture(scope="module")
-def plain_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The model folder of a small PointNet, which is converted in no time."""
-    return small_model(tmp_path_factory.mktemp("plain") / "model", "pointnet")
 
 
 def test_the_folder_is_whole_and_its_report_says_so(ssg_export: Export) -> None:

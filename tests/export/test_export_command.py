@@ -21,20 +21,20 @@ def run(*arguments: object) -> Result:
 
 
 def test_a_model_is_exported_and_the_table_ends_with_the_folder(
-    ssg_folder: Path, tmp_path: Path
+    plain_folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    result = run(ssg_folder, "-o", out, "--format", "triton", "--batches", "1", "--points", "40")
+    result = run(plain_folder, "-o", out, "--format", "triton", "--batches", "1", "--points", "40")
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
     assert lines[-1] == str(out)
     assert any(line.startswith("structure") and "passed" in line for line in lines)
-    assert (out / "triton" / "pointnet2-ssg" / "config.pbtxt").is_file()
+    assert (out / "triton" / "pointnet" / "config.pbtxt").is_file()
 
 
-def test_a_failed_check_is_shown_and_exits_with_one(ssg_folder: Path, tmp_path: Path) -> None:
+def test_a_failed_check_is_shown_and_exits_with_one(plain_folder: Path, tmp_path: Path) -> None:
     flags = ("--batches", "1", "--points", "40", "--min-agreement", "1.5", "--json")
-    result = run(ssg_folder, "-o", tmp_path / "out", *flags)
+    result = run(plain_folder, "-o", tmp_path / "out", *flags)
     assert result.exit_code == 1
     text, _, error = result.output.rpartition("Error: ")
     assert json.loads(text)["status"] == "failed"
