@@ -18,22 +18,28 @@ from torch.autograd.function import once_differentiable
 
 from pointcmt.models.grouped.backward import Backward
 from pointcmt.models.grouped.groups import Groups
-from pointcmt.models.grouped.network import Affine, Network
+from pointcmt.models.grouped.network import Affine, Network, activate_
 from pointcmt.models.layers import MLPLayer
 
 
 def infer_in_chunks(groups: Groups, layers: Sequence[MLPLayer]) -> Tensor:
-    """`max_over_groups` with the running statistics, without gradients."""
+    """`max_over_groups` with the running statistics, folded into the linear maps; no gradients."""
     network = Network(groups, layers)
     for layer, module in zip(network.layers, layers, strict=True):
         mean, bias = module.norm.get_buffer("running_mean"), module.linear.bias
         mean = mean if bias is None else mean - bias
         network.affines.append(Affine.of(mean, module.norm.get_buffer("running_var"), layer))
-    top, pooled = len(layers) - 1, []
+    scales = [affine.scale.unsqueeze(1) for affine in network.affines]  # (C, 1)
+    weights = [network.weight(i) * scales[i] for i in range(1, len(layers))]
+    network.groups = groups.scaled(network.affines[0].scale)
+    pooled = []
     for first, last in network.chunks():
-        x = network.after(top, network.before(top, first, last))
+        x = network.groups.rows(first, last)  # (n * k, C_1)
+        for weight, affine, module in zip(weights, network.affines, layers, strict=False):
+            x = activate_(x.add_(affine.shift), module.slope) @ weight.t()  # (n * k, C_l)
         pooled.append(x.view(-1, groups.k, x.shape[1]).amax(dim=1))
-    return torch.cat(pooled)  # (G, C_last)
+    best = torch.cat(pooled) + network.affines[-1].shift
+    return activate_(best, layers[-1].slope)  # (G, C_last)
 
 
 def train_in_chunks(groups: Groups, layers: Sequence[MLPLayer]) -> Tensor:

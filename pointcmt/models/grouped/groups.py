@@ -1,6 +1,6 @@
 """Groups of points before the first batch norm, in factored form."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -46,3 +46,12 @@ class Groups:
             grouped = z.view(-1, self.k, z.shape[1]) + self.shared[first:last].unsqueeze(1)
             z = grouped.view(z.shape)
         return z
+
+    def scaled(self, scale: Tensor) -> "Groups":
+        """Return the groups with every row multiplied by scale (C,)."""
+        return replace(
+            self,
+            weight=None if self.weight is None else self.weight * scale.unsqueeze(1),
+            table=None if self.table is None else self.table * scale,
+            shared=None if self.shared is None else self.shared * scale,
+        )

@@ -78,11 +78,15 @@ class Network:
             return self.kept[layer][first * self.groups.k : last * self.groups.k]
         return self.map(layer, self.after(layer - 1, self.before(layer - 1, first, last)))
 
-    def map(self, layer: int, x: Tensor, out: Tensor | None = None) -> Tensor:
-        """Apply the linear map of a layer behind the first to rows (R, C_in)."""
+    def weight(self, layer: int) -> Tensor:
+        """Return the linear map of a layer behind the first, (C_out, C_in)."""
         weight = self.layers[layer].weight
         assert weight is not None  # noqa: S101
-        return torch.mm(x, weight.t(), out=out)
+        return weight
+
+    def map(self, layer: int, x: Tensor, out: Tensor | None = None) -> Tensor:
+        """Apply the linear map of a layer behind the first to rows (R, C_in)."""
+        return torch.mm(x, self.weight(layer).t(), out=out)
 
     def after(self, layer: int, z: Tensor) -> Tensor:
         """Apply a layer's batch norm and activation to rows (R, C)."""
