@@ -6,7 +6,7 @@ TORCH_BACKEND ?= auto
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test lint format bench sanitize clean
 .DEFAULT_GOAL := help
 
 help:  ## list what one can do here
@@ -40,8 +40,23 @@ format: $(VENV)/.ready  ## rewrite the sources in the house style
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: $(VENV)/.ready  ## run the benchmarks; each prints ratios
-	for script in benchmarks/*.py; do $(PY) $$script || exit 1; done
+bench: $(VENV)/.ready  ## run the benchmarks that need neither a GPU nor a data set
+	for name in data views students deploy; do $(PY) -m benchmarks.$$name || exit 1; done
+
+# Each build is loaded into an ordinary Python, so the sanitizer's own library comes first.
+export TSAN_OPTIONS ?= halt_on_error=1 ignore_noninstrumented_modules=1 die_after_fork=0
+export ASAN_OPTIONS ?= detect_leaks=0
+export UBSAN_OPTIONS ?= halt_on_error=1 print_stacktrace=1
+sanitize: $(VENV)/.ready  ## run the native ops' tests under ThreadSanitizer and AddressSanitizer
+	for kind in thread:tsan address,undefined:asan; do \
+	    folder=build/sanitize-$${kind#*:}; \
+	    $(UV) tool run --quiet cmake -S pointcmt/native -B $$folder \
+	        -DPOINTCMT_SANITIZE=$${kind%:*} && \
+	    $(UV) tool run --quiet cmake --build $$folder && \
+	    POINTCMT_NATIVE=$$folder/_native.abi3.so \
+	    LD_PRELOAD=$$($(CXX) -print-file-name=lib$${kind#*:}.so) \
+	    $(PY) -m pytest tests/ops/native --timeout 1800 || exit 1; \
+	done
 
 clean:  ## remove what the build made
 	rm -rf $(VENV) build dist runs
