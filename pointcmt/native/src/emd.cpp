@@ -77,7 +77,7 @@ bool Matcher::load(const Real* x, const Real* y) {
 void Matcher::match() {
   column_.assign(n_, kNone), row_.assign(n_, kNone), paid_.resize(n_);
   listed_.resize(int64_t{n_} * kList), listed_cost_.resize(int64_t{n_} * kList);
-  length_.assign(n_, 0), bound_.assign(n_, -kInfinity);
+  length_.assign(n_, 0), bound_.resize(n_);
   value_.resize(padded(n_)), found_.resize(padded(n_) + kSelectRoom), entries_.reserve(n_);
   queue_.resize(n_), waiting_ = n_;
   std::iota(queue_.begin(), queue_.end(), 0);

@@ -56,6 +56,7 @@ Matcher::Choice Matcher::best_listed(int32_t row) const {
 }
 
 Matcher::Choice Matcher::choose(int32_t row) {
+  if (length_[row] == 0) build_list(row);
   Choice best = best_listed(row);
   if (best.first > bound_[row]) {
     build_list(row);

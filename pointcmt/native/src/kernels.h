@@ -62,7 +62,8 @@ struct Kernels {
   // A number that at least k of n values do not exceed, and seldom many more than k.
   float (*bar)(const float* value, int64_t n, int64_t k);
 
-  // The two least of cost[i] + price[index[i]] for i < length, a multiple of 8 up to kListRoom.
+  // The two least of cost[i] + price[index[i]] for i < length, a multiple of 8 from 8 up to
+  // kListRoom.
   Least (*least)(const double* cost, const int32_t* index, int64_t length, const double* price);
 };
 
