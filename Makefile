@@ -55,7 +55,7 @@ sanitize: $(VENV)/.ready  ## run the native ops' tests under ThreadSanitizer and
 	    $(UV) tool run --quiet cmake --build $$folder && \
 	    POINTCMT_NATIVE=$$folder/_native.abi3.so \
 	    LD_PRELOAD=$$($(CXX) -print-file-name=lib$${kind#*:}.so) \
-	    $(PY) -m pytest tests/ops/native --timeout 1800 || exit 1; \
+	    $(PY) -m pytest tests/ops/native -qs --timeout 1800 || exit 1; \
 	done
 
 clean:  ## remove what the build made
