@@ -68,7 +68,7 @@ def leftovers(root):
     )
 
 
-@pytest.mark.parametrize("digest", [MD5, SHA256, None])
+@pytest.mark.parametrize("digest", [MD5, SHA256, None], ids=["md5", "sha256", "none"])
 def test_a_data_set_arrives_and_nothing_is_left_over(server, tmp_path, digest):
     folder = download(toy(server[0], digest), tmp_path)
     assert folder == tmp_path / "toy_folder"
