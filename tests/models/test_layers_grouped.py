@@ -120,6 +120,19 @@ def test_gradients_are_those_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(lambda *_: max_over_groups(batch, layers), values)
 
 
+def test_other_precisions_and_empty_batches_are_computed_whole() -> None:
+    layers = mlp(3, 4, 6)
+    made = inputs(("local", "table"), 4)
+    rough = groups({name: t.detach().bfloat16() for name, t in made.items()})
+    result = max_over_groups(rough, [copy.deepcopy(layer).bfloat16() for layer in layers])
+    assert result.dtype == torch.bfloat16
+    for layer in layers:
+        layer.eval()
+    empty = Groups(0, K, local=torch.zeros(0, 3).double(), weight=made["weight"])
+    with torch.no_grad():
+        assert max_over_groups(empty, layers).shape == (0, 6)
+
+
 def test_repeated_rows_count_once_in_the_maximum() -> None:
     """Ball query fills a row with copies; their gradients must not add up."""
     layers = mlp(3, 4, 6)

@@ -21,13 +21,14 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 def test_compiled_training_equals_eager(name: str, options: dict[str, Any]) -> None:
     """The backend that runs the traced graphs as they are: what is tested is the tracing."""
     torch.manual_seed(0)
-    torch._dynamo.reset()  # type: ignore[no-untyped-call]
+    torch._dynamo.reset()
     student: Any = create_student(name, 5, width=0.25, dropout=0.0, **options)
     student.double()
     twin = copy.deepcopy(student)
     points = torch.randn(4, 48, 3).double() / 5
     logits = student(points)
-    compiled = torch.compile(twin, backend="aot_eager", fullgraph=True)(points)
+    traced: Any = torch.compile(twin, backend="aot_eager", fullgraph=True)
+    compiled = traced(points)
     torch.testing.assert_close(logits, compiled)
     torch.autograd.backward([logits.square().sum(), compiled.square().sum()])
     for own, other in zip(student.parameters(), twin.parameters(), strict=True):

@@ -26,7 +26,7 @@ def max_over_groups(groups: Groups, layers: Sequence[MLPLayer]) -> Tensor:
     Returns:
         (G, C_last).
     """
-    if _eager_on_cpu(groups):
+    if _suits_chunks(groups):
         if all(layer.norm.training for layer in layers):
             return train_in_chunks(groups, layers)
         if not torch.is_grad_enabled() and not any(layer.norm.training for layer in layers):
@@ -51,11 +51,13 @@ def max_over_whole_groups(groups: Groups, layers: Sequence[MLPLayer]) -> Tensor:
     return x.view(groups.count, groups.k, x.shape[1]).amax(dim=1)
 
 
-def _eager_on_cpu(groups: Groups) -> bool:
+def _suits_chunks(groups: Groups) -> bool:
     values = groups.local if groups.local is not None else groups.table
     return (
         values is not None
+        and groups.count > 0
         and values.device.type == "cpu"
+        and values.dtype in (torch.float32, torch.float64)
         and not torch.compiler.is_compiling()
         and not torch.is_autocast_enabled("cpu")
     )
