@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.gpu import expressions
-from benchmarks.gpu.clock import Device, describe, milliseconds
-from benchmarks.gpu.problems import KINDS, pairs
-from benchmarks.gpu.released_auction import LAUNCHES, ROUNDS, ReleasedAuction
+from benchmarks.ops_parts import expressions
+from benchmarks.ops_parts.clock import Device, describe, milliseconds
+from benchmarks.ops_parts.problems import KINDS, pairs
+from benchmarks.ops_parts.released_auction import LAUNCHES, ROUNDS, ReleasedAuction
 from pointcmt.ops import cuda, reference, tensors
 
 GOAL_MS = 5.0

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from benchmarks import ops_gpu
-from benchmarks.gpu import released_auction
-from benchmarks.gpu.clock import Device
-from benchmarks.gpu.problems import KINDS, pairs
-from benchmarks.gpu.released_auction import ReleasedAuction
+from benchmarks.ops_parts import released_auction
+from benchmarks.ops_parts.clock import Device
+from benchmarks.ops_parts.problems import KINDS, pairs
+from benchmarks.ops_parts.released_auction import ReleasedAuction
 from tests.ops.cuda.clouds import cost, optimum
 from tests.ops.cuda.emulation import FORWARD, RANDOM, REVERSE, Emulator
 

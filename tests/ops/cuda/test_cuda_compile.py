@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.gpu import released_auction
+from benchmarks.ops_parts import released_auction
 from pointcmt.ops.cuda import matching, neighbours, nvrtc, sampling
 from pointcmt.ops.cuda.driver import Launch
 

@@ -37,11 +37,34 @@ def farthest_point_sample(compiled: Compile) -> Callable[[Tensor, int], Tensor]:
 
 def ball_query(xyz: Tensor, centers: Tensor, radius: float, k: int) -> Tensor:
     """Ball query by the k least indices within the radius."""
-    squared, points = squared_distances(centers, xyz), xyz.shape[1]
-    order = torch.arange(points, device=xyz.device)
-    inside = torch.where(squared < radius * radius, order, points)
-    found = inside.topk(k, largest=False, sorted=True).values
-    first = found[..., :1]
+    squared = squared_distances(centers, xyz)
+    inside = inside_or_last(squared, radius)
+    return padded(inside.topk(k, largest=False, sorted=True).values, squared)
+
+
+def ball_query_by_sort(xyz: Tensor, centers: Tensor, radius: float, k: int) -> Tensor:
+    """Ball query by sorting all indices within the radius, as public ports do."""
+    squared = squared_distances(centers, xyz)
+    return padded(inside_or_last(squared, radius).sort(-1).values[..., :k], squared)
+
+
+def ball_query_by_cdist(xyz: Tensor, centers: Tensor, radius: float, k: int) -> Tensor:
+    """Ball query by the k least indices, with torch.cdist for the distances; inexact."""
+    squared = torch.cdist(centers, xyz).square()
+    inside = inside_or_last(squared, radius).int()
+    return padded(inside.topk(k, largest=False, sorted=True).values.long(), squared)
+
+
+def inside_or_last(squared: Tensor, radius: float) -> Tensor:
+    """(B, M, N): the index of a point within the radius, and N for the others."""
+    points = squared.shape[-1]
+    order = torch.arange(points, device=squared.device)
+    return torch.where(squared < radius * radius, order, points)
+
+
+def padded(found: Tensor, squared: Tensor) -> Tensor:
+    """(B, M, k): indices, those that are N replaced by the first, or by the nearest point."""
+    points, first = squared.shape[-1], found[..., :1]
     first = torch.where(first < points, first, squared.argmin(-1, keepdim=True))
     return torch.where(found < points, found, first)
 
@@ -49,6 +72,11 @@ def ball_query(xyz: Tensor, centers: Tensor, radius: float, k: int) -> Tensor:
 def knn(query: Tensor, points: Tensor, k: int) -> Tensor:
     """The k nearest by differences; for points in space."""
     return squared_distances(query, points).topk(k, largest=False).indices
+
+
+def knn_by_cdist(query: Tensor, points: Tensor, k: int) -> Tensor:
+    """The k nearest by torch.cdist; inexact."""
+    return torch.cdist(query, points).topk(k, largest=False).indices
 
 
 def knn_of_features(query: Tensor, points: Tensor, k: int) -> Tensor:
