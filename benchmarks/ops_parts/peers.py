@@ -1,6 +1,6 @@
 """Other libraries' answers to the same questions; one that is not installed is left out."""
 
-import importlib.util
+import importlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -20,9 +20,9 @@ Sampling = Callable[[Tensor, int], Array]
 def matchings(threads: int) -> dict[str, Matching]:
     """Exact solvers of the assignment; each makes its cost matrix in float64 first."""
     found: dict[str, Matching] = {"scipy": partial(_pooled, _scipy, threads)}
-    if importlib.util.find_spec("ot"):
+    if installed("ot"):
         found["POT"] = partial(_pooled, _pot, threads)
-    if importlib.util.find_spec("lap"):
+    if installed("lap"):
         found["lapx"] = partial(_lapx, threads)
     return found
 
@@ -30,12 +30,21 @@ def matchings(threads: int) -> dict[str, Matching]:
 def samplings(threads: int) -> dict[str, Sampling]:
     """Farthest point sampling of each cloud of a batch, from point 0."""
     found: dict[str, Sampling] = {}
-    if importlib.util.find_spec("fpsample"):
+    if installed("fpsample"):
         for name in ("fps_sampling", "fps_npdu_kdtree_sampling", "bucket_fps_kdline_sampling"):
             found[f"fpsample.{name}"] = partial(_fpsample, name, threads)
-    if importlib.util.find_spec("torch_cluster"):
+    if installed("torch_cluster"):
         found["torch_cluster.fps"] = _torch_cluster
     return found
+
+
+def installed(name: str) -> bool:
+    """Import a library, so that no call is charged for it; false where there is none."""
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        return False
+    return True
 
 
 def _pooled(solve: Callable[[Array, Array], Array], threads: int, x: Tensor, y: Tensor) -> Array:

@@ -9,10 +9,12 @@ namespace pointcmt {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kFirstEps = 0.015;  // of the diagonal
-constexpr double kNearEps = 0.2;     // of the mean distance to the nearest point
-constexpr double kLastEps = 1e-4;    // of the diagonal
-constexpr double kEpsRatio = 10;
+constexpr double kNearEps = 1;     // the first, of the mean distance to the nearest point
+constexpr double kMostEps = 0.06;  // of the diagonal; the first if the other is not enough
+constexpr double kLastEps = 1e-4;  // of the diagonal
+constexpr double kEpsRatio = 5;
+constexpr int kFirstPatience = 6;  // bids a row in the first phase before eps grows
+constexpr int kPatience = 16;      // in the others
 constexpr int kPassesWithoutEps = 8;
 
 }  // namespace
@@ -78,37 +80,48 @@ void Matcher::match() {
   column_.assign(n_, kNone), row_.assign(n_, kNone), paid_.resize(n_);
   listed_.resize(int64_t{n_} * kList), listed_cost_.resize(int64_t{n_} * kList);
   length_.assign(n_, 0), bound_.resize(n_);
+  cost32_.resize(padded(n_) * (n_ <= kTable ? n_ : 1));
   value_.resize(padded(n_)), found_.resize(padded(n_) + kSelectRoom), entries_.reserve(n_);
   queue_.resize(n_), waiting_ = n_;
   std::iota(queue_.begin(), queue_.end(), 0);
   reduce_columns();
 
-  const double last = kLastEps * diagonal_;
-  double eps = auction(std::clamp(kNearEps * near_, last, kFirstEps * diagonal_));
+  const double last = kLastEps * diagonal_, most = kMostEps * diagonal_;
+  const double first = std::clamp(kNearEps * near_, last, most);
+  double eps = auction(first, kFirstPatience, most);
   while (eps > last) {
     eps = std::max(eps / kEpsRatio, last);
     free_violators(eps);
-    auction(eps);
+    eps = auction(eps, kPatience, eps);
   }
   free_violators(0);
   for (int i = 0; i < kPassesWithoutEps; ++i) pass_without_eps();
   augment();
 }
 
+// Each column is priced so that the row nearest to it pays nothing.
 void Matcher::reduce_columns() {
-  price_.resize(n_), price32_.assign(padded(n_), std::numeric_limits<float>::infinity());
-  const Planes rows{xf_[0].data(), xf_[1].data(), xf_[2].data()};
-  double sum = 0;
-  highest_ = 0;
-  for (int32_t j = 0; j < n_; ++j) {
-    const Point point{yf_[0][j], yf_[1][j], yf_[2][j]};
-    const auto row = static_cast<int32_t>(kernels_->nearest(point, rows, padded(n_)));
-    price_[j] = -cost(row, j);
-    price32_[j] = static_cast<float>(price_[j]);
-    sum -= price_[j];
-    highest_ = std::max(highest_, -price_[j]);
+  const int64_t room = padded(n_);
+  price32_.assign(room, INFINITY);
+  for (int32_t row = 0; row < n_; ++row) {
+    float* cost = &cost32_[n_ <= kTable ? row * room : 0];
+    kernels_->costs(point(row), columns(), room, cost);
+    kernels_->lower(cost, room, price32_.data());
   }
-  near_ = sum / n_;
+  price_.resize(n_);
+  highest_ = near_ = 0;
+  for (int32_t j = 0; j < n_; ++j) {
+    near_ += price32_[j] / n_;
+    highest_ = std::max(highest_, double{price32_[j]});
+    price_[j] = price32_[j] = -price32_[j];
+  }
+}
+
+// Of a row to every column, in float32.
+const float* Matcher::costs(int32_t row) {
+  if (n_ <= kTable) return &cost32_[row * padded(n_)];
+  kernels_->costs(point(row), columns(), padded(n_), cost32_.data());
+  return cost32_.data();
 }
 
 double Matcher::cost(int32_t row, int32_t column) const {

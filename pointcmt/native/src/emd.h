@@ -27,6 +27,7 @@ class Matcher {
   static constexpr int kList = kListRoom;  // the longest list
   static constexpr int kListStep = 8;      // lists are padded to a multiple with infinite costs
   static constexpr int kRank = 10;         // asks a scan for about 15 columns
+  static constexpr int32_t kTable = 1024;  // the most points whose costs are all kept
   static constexpr int32_t kNone = -1;
 
   struct Choice {
@@ -50,10 +51,12 @@ class Matcher {
   void reduce_columns();
 
   // emd_auction.cpp
-  double auction(double eps);
+  double auction(double eps, int patience, double most);
+  void set_precision(double eps);
   void free_violators(double eps);
   void pass_without_eps();
   Choice choose(int32_t row);
+  Choice best_of_all(int32_t row);
   Choice best_listed(int32_t row) const;
   void build_list(int32_t row);
   double keep_best(int32_t row, int64_t count);
@@ -68,6 +71,7 @@ class Matcher {
   void relax(int32_t row, int32_t column, double label);
 
   double cost(int32_t row, int32_t column) const;
+  const float* costs(int32_t row);
   double slack() const;
   // What sums of a cost and a price may be off by in float64, and equal all the same.
   double rounding() const { return 2e-15 * (diagonal_ + highest_); }
@@ -79,6 +83,7 @@ class Matcher {
   double scale_ = 1, diagonal_ = 0;
   std::vector<double> x_, y_;         // (n, 3), scaled
   std::vector<float> xf_[3], yf_[3];  // the same about the middle of the box, by plane; y padded
+  std::vector<float> cost32_;         // of all rows, where there are at most kTable; else of one
 
   std::vector<double> price_;          // of columns
   std::vector<float> price32_;         // the same rounded, padded with infinity
@@ -88,6 +93,7 @@ class Matcher {
   std::vector<int32_t> queue_;         // rows without a column, the first waiting_ of it
   int32_t waiting_ = 0;
   double near_ = 0;  // mean distance of a column to its nearest row
+  bool coarse_ = false;  // eps is so large that float32 decides
 
   std::vector<int32_t> listed_;      // (n, kList) columns
   std::vector<double> listed_cost_;  // (n, kList)

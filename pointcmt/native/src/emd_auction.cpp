@@ -7,8 +7,8 @@ namespace pointcmt {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr int kBidsPerPoint = 16;  // a phase that needs more has too small an eps
 constexpr double kEpsGrowth = 4;
+constexpr double kCoarseEps = 1e-3;  // of the diagonal
 
 }  // namespace
 
@@ -18,8 +18,8 @@ double Matcher::slack() const { return 1e-6 * diagonal_ + 2.5e-7 * highest_; }
 
 void Matcher::build_list(int32_t row) {
   const double slack = this->slack();
-  const Scan scan = kernels_->scan(point(row), columns(), price32_.data(), padded(n_), kRank,
-                                value_.data());
+  const Scan scan =
+      kernels_->scan(costs(row), price32_.data(), padded(n_), kRank, value_.data());
   // Even when all values tie, the least of them gets onto the list.
   const float limit = std::max(scan.limit, static_cast<float>(scan.least + 4 * slack));
   const int64_t count = kernels_->select(value_.data(), padded(n_), limit, found_.data());
@@ -51,11 +51,18 @@ double Matcher::keep_best(int32_t row, int64_t count) {
 Matcher::Choice Matcher::best_listed(int32_t row) const {
   const int32_t* index = &listed_[int64_t{row} * kList];
   const double* cost = &listed_cost_[int64_t{row} * kList];
-  const Least best = kernels_->least(cost, index, length_[row], price_.data());
+  const Least<double> best =
+      kernels_->two_least_listed(cost, index, length_[row], price_.data());
   return {best.first, best.second, index[best.position], cost[best.position]};
 }
 
+Matcher::Choice Matcher::best_of_all(int32_t row) {
+  const Least<float> best = kernels_->two_least(costs(row), price32_.data(), padded(n_));
+  return {best.first, best.second, best.position, cost(row, best.position)};
+}
+
 Matcher::Choice Matcher::choose(int32_t row) {
+  if (coarse_) return best_of_all(row);
   if (length_[row] == 0) build_list(row);
   Choice best = best_listed(row);
   if (best.first > bound_[row]) {
@@ -83,9 +90,11 @@ int32_t Matcher::assign(int32_t row, const Choice& choice) {
 }
 
 // Gauss-Seidel bidding, first in, first out; ends with every row assigned within eps of its best.
-// When that takes too many bids, eps grows on the way. Returns the last eps.
-double Matcher::auction(double eps) {
-  int64_t left = int64_t{kBidsPerPoint} * n_;
+// When that takes more than `patience` bids a row, eps was too small: it grows, to `most` at the
+// least. Returns the last eps.
+double Matcher::auction(double eps, int patience, double most) {
+  int64_t left = int64_t{patience} * n_;
+  set_precision(eps);
   int32_t head = 0, tail = waiting_ % n_;
   while (waiting_) {
     const int32_t row = queue_[head];
@@ -101,14 +110,22 @@ double Matcher::auction(double eps) {
       tail = tail + 1 == n_ ? 0 : tail + 1;
       ++waiting_;
     }
-    if (--left == 0) eps *= kEpsGrowth, left = int64_t{kBidsPerPoint} * n_;
+    if (--left == 0) {
+      eps = std::max(eps * kEpsGrowth, most);
+      left = int64_t{patience} * n_;
+      set_precision(eps);
+    }
   }
   return eps;
 }
 
+// float32 decides while eps is far above its rounding, and all costs are at hand.
+void Matcher::set_precision(double eps) { coarse_ = n_ <= kTable && eps > kCoarseEps * diagonal_; }
+
 // Queues the rows whose column costs them more than eps above their best.
 void Matcher::free_violators(double eps) {
-  const double most = eps + rounding();
+  set_precision(eps);
+  const double most = eps + (coarse_ ? slack() : rounding());
   for (int32_t row = 0; row < n_; ++row) {
     if (paid_[row] + price_[column_[row]] <= choose(row).first + most) continue;
     row_[column_[row]] = kNone;

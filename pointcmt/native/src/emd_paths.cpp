@@ -90,7 +90,7 @@ void Matcher::widen(int32_t row, double offset) {
     if (bound_[row] > bound) return enter(row, offset);
   }
   const int64_t room = padded(n_);
-  kernels_->scan(point(row), columns(), price32_.data(), room, kRank, value_.data());
+  kernels_->scan(costs(row), price32_.data(), room, kRank, value_.data());
   const float limit = static_cast<float>(reach_ - offset + 2 * slack());
   const int64_t count = kernels_->select(value_.data(), room, limit, found_.data());
   for (int64_t i = 0; i < count; ++i) {

@@ -53,12 +53,22 @@ float ranked_minimum(const float* value, int64_t n, int64_t rank) {
   return ranked(least, rank);
 }
 
-Scan scan(Point q, Planes to, const float* price, int64_t n, int rank, float* value) {
+void costs(Point q, Planes to, int64_t n, float* cost) {
+  for (int64_t j = 0; j < n; j += kLanes) store(cost + j, square_root(squared(q, to, j)));
+}
+
+void lower(const float* value, int64_t n, float* least) {
+  for (int64_t j = 0; j < n; j += kLanes) {
+    store(least + j, smaller(load(least + j), load(value + j)));
+  }
+}
+
+Scan scan(const float* cost, const float* price, int64_t n, int rank, float* value) {
   Lanes group[kGroups / kLanes];
   for (Lanes& lanes : group) lanes = splat(INFINITY);
   for (int64_t j = 0; j < n;) {
     for (Lanes& lanes : group) {
-      const Lanes reduced = square_root(squared(q, to, j)) + load(price + j);
+      const Lanes reduced = load(cost + j) + load(price + j);
       store(value + j, reduced);
       lanes = smaller(lanes, reduced);
       j += kLanes;
@@ -67,6 +77,36 @@ Scan scan(Point q, Planes to, const float* price, int64_t n, int rank, float* va
   Lanes least = group[0];
   for (const Lanes& lanes : group) least = smaller(least, lanes);
   return {smallest(least), ranked(group, rank)};
+}
+
+// Keeps several minima side by side, so that none waits for the one before.
+Least<float> two_least(const float* cost, const float* price, int64_t n) {
+  constexpr int kSide = 2;
+  Lanes first[kSide], second[kSide];
+  Whole at[kSide];  // the vector in which a lane saw its least
+  for (int i = 0; i < kSide; ++i) {
+    first[i] = second[i] = splat(INFINITY);
+    at[i] = splat(int32_t{0});
+  }
+  for (int64_t j = 0; j < n; j += kSide * kLanes) {
+    for (int i = 0; i < kSide; ++i) {
+      const int64_t from = j + i * kLanes;
+      const Lanes value = load(cost + from) + load(price + from);
+      at[i] = value < first[i] ? splat(static_cast<int32_t>(from)) : at[i];
+      second[i] = smaller(second[i], larger(first[i], value));
+      first[i] = smaller(first[i], value);
+    }
+  }
+  for (int i = 1; i < kSide; ++i) {
+    at[0] = first[i] < first[0] ? at[i] : at[0];
+    second[0] = smaller(smaller(second[0], second[i]), larger(first[0], first[i]));
+    first[0] = smaller(first[0], first[i]);
+  }
+  const float least = smallest(first[0]);
+  const int lane = __builtin_ctz(equal(first[0], splat(least)));
+  const int32_t position = at[0][lane] + lane;
+  first[0][lane] = second[0][lane];
+  return {least, smallest(first[0]), position};
 }
 
 int64_t select(const float* value, int64_t n, float limit, int32_t* to) {
@@ -148,7 +188,8 @@ float bar(const float* value, int64_t n, int64_t k) {
   return INFINITY;
 }
 
-Least least(const double* cost, const int32_t* index, int64_t length, const double* price) {
+Least<double> two_least_listed(const double* cost, const int32_t* index, int64_t length,
+                               const double* price) {
   Wide value[kListRoom / kWide];
   Wide first = splat(double{INFINITY}), second = first;
   for (int64_t i = 0; i < length / kWide; ++i) {
@@ -157,7 +198,7 @@ Least least(const double* cost, const int32_t* index, int64_t length, const doub
     second = smaller(second, larger(first, lanes));
     first = smaller(first, lanes);
   }
-  Least best;
+  Least<double> best;
   least_two(first, second, &best.first, &best.second);
   const Wide bar = splat(best.first);
   int32_t i = 0;
@@ -171,8 +212,8 @@ Least least(const double* cost, const int32_t* index, int64_t length, const doub
 
 namespace POINTCMT_LEVEL {
 extern const Kernels kernels;
-const Kernels kernels{POINTCMT_LEVEL_NAME, nearest, scan,      select, farthest,
-                      within,              distances, bar,     least};
+const Kernels kernels{POINTCMT_LEVEL_NAME, nearest,  costs,  lower,     scan, two_least,
+                      select,              farthest, within, distances, bar,  two_least_listed};
 }  // namespace POINTCMT_LEVEL
 
 }  // namespace pointcmt

@@ -27,8 +27,9 @@ struct Scan {
   float limit;  // at least `rank` values are not above it, and seldom many more
 };
 
+template <typename Real>
 struct Least {
-  double first, second;
+  Real first, second;
   int32_t position;  // of the first
 };
 
@@ -39,8 +40,17 @@ struct Kernels {
   // The nearest to q of n points, the first of equals.
   int64_t (*nearest)(Point q, Planes to, int64_t n);
 
-  // value[j] = |q - to[j]| + price[j] for j < n; 1 <= rank <= 16.
-  Scan (*scan)(Point q, Planes to, const float* price, int64_t n, int rank, float* value);
+  // cost[j] = |q - to[j]| for j < n.
+  void (*costs)(Point q, Planes to, int64_t n, float* cost);
+
+  // least[j] = min(least[j], value[j]) for j < n.
+  void (*lower)(const float* value, int64_t n, float* least);
+
+  // value[j] = cost[j] + price[j] for j < n; 1 <= rank <= 16.
+  Scan (*scan)(const float* cost, const float* price, int64_t n, int rank, float* value);
+
+  // The two least of cost[j] + price[j] for j < n.
+  Least<float> (*two_least)(const float* cost, const float* price, int64_t n);
 
   // Writes every j < n with value[j] < limit, in order, and returns how many. `to` needs room for
   // n + kSelectRoom.
@@ -64,7 +74,8 @@ struct Kernels {
 
   // The two least of cost[i] + price[index[i]] for i < length, a multiple of 8 from 8 up to
   // kListRoom.
-  Least (*least)(const double* cost, const int32_t* index, int64_t length, const double* price);
+  Least<double> (*two_least_listed)(const double* cost, const int32_t* index, int64_t length,
+                                    const double* price);
 };
 
 namespace baseline {

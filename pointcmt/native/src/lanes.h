@@ -30,6 +30,7 @@ inline void store(float* to, Lanes value) { *reinterpret_cast<Lanes*>(to) = valu
 inline void store(double* to, Wide value) { *reinterpret_cast<Wide*>(to) = value; }
 inline Lanes splat(float value) { return value - Lanes{}; }
 inline Wide splat(double value) { return value - Wide{}; }
+inline Whole splat(int32_t value) { return value - Whole{}; }
 
 #if defined(__AVX512F__)
 
