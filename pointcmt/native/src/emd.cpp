@@ -10,10 +10,13 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNearEps = 1;     // the first, of the mean distance to the nearest point
-constexpr double kMostEps = 0.06;  // of the diagonal; the first if the other is not enough
+constexpr double kFirstEps = 0.015;  // of the diagonal; the first at the most
 constexpr double kLastEps = 1e-4;  // of the diagonal
+constexpr double kSmall = 2048;
 constexpr double kEpsRatio = 5;
-constexpr int kFirstPatience = 6;  // bids a row in the first phase before eps grows
+constexpr double kGuessedEps = 0.006;  // of the diagonal; the first after a guess of the prices
+constexpr double kEpsGrowth = 4;
+constexpr double kContested = 0.125;  // of the rows
 constexpr int kPatience = 16;      // in the others
 constexpr int kPassesWithoutEps = 8;
 
@@ -21,10 +24,8 @@ constexpr int kPassesWithoutEps = 8;
 
 template <typename Real>
 void Matcher::solve(const Real* x, const Real* y, int64_t n, int64_t* match, double* prices) {
-  n_ = static_cast<int32_t>(n);
-  kernels_ = &kernels();
-  if (n > 1 && load(x, y)) {
-    this->match();
+  if (approach(x, y, static_cast<int32_t>(n), kLastEps)) {
+    finish();
     std::copy_n(column_.begin(), n, match);
     if (prices) {
       std::transform(price_.begin(), price_.end(), prices, [&](double p) { return p / scale_; });
@@ -76,7 +77,13 @@ bool Matcher::load(const Real* x, const Real* y) {
   return true;
 }
 
-void Matcher::match() {
+// Matches every row within eps of its best, `last` times the diagonal being the last eps. Returns
+// false where any matching is optimal.
+template <typename Real>
+bool Matcher::approach(const Real* x, const Real* y, int32_t n, double last) {
+  n_ = n;
+  kernels_ = &kernels();
+  if (n < 2 || !load(x, y)) return false;
   column_.assign(n_, kNone), row_.assign(n_, kNone), paid_.resize(n_);
   listed_.resize(int64_t{n_} * kList), listed_cost_.resize(int64_t{n_} * kList);
   length_.assign(n_, 0), bound_.resize(n_);
@@ -86,14 +93,28 @@ void Matcher::match() {
   std::iota(queue_.begin(), queue_.end(), 0);
   reduce_columns();
 
-  const double last = kLastEps * diagonal_, most = kMostEps * diagonal_;
-  const double first = std::clamp(kNearEps * near_, last, most);
-  double eps = auction(first, kFirstPatience, most);
+  last *= std::max(1.0, kSmall / n_) * diagonal_;
+  double eps = std::max(first_phase(), last);
   while (eps > last) {
     eps = std::max(eps / kEpsRatio, last);
     free_violators(eps);
-    eps = auction(eps, kPatience, eps);
+    while (!auction(eps, int64_t{kPatience} * n_)) eps *= kEpsGrowth;
   }
+  return true;
+}
+
+// Starts from where the nearest are free; when many of them are contested, from a guess. Returns the
+// eps it ends with.
+double Matcher::first_phase() {
+  double eps = std::min(kNearEps * near_, kFirstEps * diagonal_);
+  auction(eps, n_);
+  if (waiting_ > kContested * n_ && guess_prices()) eps = kGuessedEps * diagonal_;
+  while (!auction(eps, int64_t{kPatience} * n_)) eps *= kEpsGrowth;
+  return eps;
+}
+
+// Makes the matching optimal.
+void Matcher::finish() {
   free_violators(0);
   for (int i = 0; i < kPassesWithoutEps; ++i) pass_without_eps();
   augment();
@@ -106,13 +127,18 @@ void Matcher::reduce_columns() {
   for (int32_t row = 0; row < n_; ++row) {
     float* cost = &cost32_[n_ <= kTable ? row * room : 0];
     kernels_->costs(point(row), columns(), room, cost);
-    kernels_->lower(cost, room, price32_.data());
+    kernels_->lower(cost, room, 0, price32_.data());
   }
+  near_ = std::accumulate(price32_.begin(), price32_.begin() + n_, 0.0) / n_;
+  take_prices();
+}
+
+// Takes the negative of what price32_ holds for the prices.
+void Matcher::take_prices() {
   price_.resize(n_);
-  highest_ = near_ = 0;
+  highest_ = 0;
   for (int32_t j = 0; j < n_; ++j) {
-    near_ += price32_[j] / n_;
-    highest_ = std::max(highest_, double{price32_[j]});
+    highest_ = std::max(highest_, std::abs(double{price32_[j]}));
     price_[j] = price32_[j] = -price32_[j];
   }
 }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "kernels.h"
@@ -27,6 +29,7 @@ class Matcher {
   static constexpr int kList = kListRoom;  // the longest list
   static constexpr int kListStep = 8;      // lists are padded to a multiple with infinite costs
   static constexpr int kRank = 10;         // asks a scan for about 15 columns
+  static constexpr int32_t kLeastGroups = 128;
   static constexpr int32_t kTable = 1024;  // the most points whose costs are all kept
   static constexpr int32_t kNone = -1;
 
@@ -47,11 +50,20 @@ class Matcher {
 
   template <typename Real>
   bool load(const Real* x, const Real* y);  // false when all points coincide
-  void match();
+  template <typename Real>
+  bool approach(const Real* x, const Real* y, int32_t n, double last);
+  void finish();
   void reduce_columns();
+  void take_prices();
+  double first_phase();
+
+  // emd_guess.cpp
+  bool guess_prices();
+  void gather_groups(const std::vector<float> (&of)[3], int32_t groups,
+                     std::vector<double>& middles);
 
   // emd_auction.cpp
-  double auction(double eps, int patience, double most);
+  bool auction(double eps, int64_t bids);
   void set_precision(double eps);
   void free_violators(double eps);
   void pass_without_eps();
@@ -102,6 +114,10 @@ class Matcher {
   std::vector<float> value_;         // of a scan
   std::vector<int32_t> found_;
   std::vector<Entry> entries_;
+
+  std::unique_ptr<Matcher> rough_;              // of the middles of groups
+  std::vector<double> middle_x_, middle_y_;     // (groups, 3)
+  std::vector<std::pair<uint32_t, int32_t>> places_;  // of points along the curve
 
   // A search for the shortest path from a row without a column to a column without a row.
   std::vector<double> label_;           // of columns: the length of the best path so far

@@ -7,7 +7,6 @@ namespace pointcmt {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kEpsGrowth = 4;
 constexpr double kCoarseEps = 1e-3;  // of the diagonal
 
 }  // namespace
@@ -89,14 +88,12 @@ int32_t Matcher::assign(int32_t row, const Choice& choice) {
   return loser;
 }
 
-// Gauss-Seidel bidding, first in, first out; ends with every row assigned within eps of its best.
-// When that takes more than `patience` bids a row, eps was too small: it grows, to `most` at the
-// least. Returns the last eps.
-double Matcher::auction(double eps, int patience, double most) {
-  int64_t left = int64_t{patience} * n_;
+// Gauss-Seidel bidding, first in, first out; ends with every row assigned within eps of its best,
+// or after so many bids; returns whether all are assigned.
+bool Matcher::auction(double eps, int64_t bids) {
   set_precision(eps);
   int32_t head = 0, tail = waiting_ % n_;
-  while (waiting_) {
+  for (; waiting_ && bids; --bids) {
     const int32_t row = queue_[head];
     head = head + 1 == n_ ? 0 : head + 1;
     --waiting_;
@@ -110,13 +107,9 @@ double Matcher::auction(double eps, int patience, double most) {
       tail = tail + 1 == n_ ? 0 : tail + 1;
       ++waiting_;
     }
-    if (--left == 0) {
-      eps = std::max(eps * kEpsGrowth, most);
-      left = int64_t{patience} * n_;
-      set_precision(eps);
-    }
   }
-  return eps;
+  std::rotate(queue_.begin(), queue_.begin() + head, queue_.end());
+  return waiting_ == 0;
 }
 
 // float32 decides while eps is far above its rounding, and all costs are at hand.

@@ -57,9 +57,9 @@ void costs(Point q, Planes to, int64_t n, float* cost) {
   for (int64_t j = 0; j < n; j += kLanes) store(cost + j, square_root(squared(q, to, j)));
 }
 
-void lower(const float* value, int64_t n, float* least) {
+void lower(const float* value, int64_t n, float by, float* least) {
   for (int64_t j = 0; j < n; j += kLanes) {
-    store(least + j, smaller(load(least + j), load(value + j)));
+    store(least + j, smaller(load(least + j), load(value + j) - by));
   }
 }
 
