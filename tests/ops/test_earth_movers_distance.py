@@ -124,6 +124,11 @@ def test_the_certificate_proves_the_matching_optimal() -> None:
     assert certificate.gap.max() < 1e-12
 
 
+def test_sixteen_thousand_points_are_matched_optimally() -> None:
+    x, y = torch.rand(2, 1, 16_384, 3, generator=torch.Generator().manual_seed(0))
+    assert float(emd_certificate(x, y, emd_matching(x, y)).gap) < 1e-12
+
+
 def test_the_certificate_shows_how_far_a_worse_matching_is() -> None:
     x, y = pair(50)
     worse = torch.arange(50).expand(3, -1)

@@ -9,15 +9,17 @@ namespace pointcmt {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kNearEps = 1;     // the first, of the mean distance to the nearest point
-constexpr double kFirstEps = 0.015;  // of the diagonal; the first at the most
-constexpr double kLastEps = 1e-4;  // of the diagonal
-constexpr double kSmall = 2048;
+// Each eps is a share of the diagonal, but for kNearEps.
+constexpr double kNearEps = 0.3;       // the first, a share of the mean distance to the nearest
+constexpr double kFirstEps = 0.015;    // but no more than this
+constexpr double kGuessedEps = 0.006;  // the first after a guess of the prices
+constexpr double kLastEps = 1e-4;
+constexpr double kSmall = 2048;  // below so many points the last eps is larger, in proportion
 constexpr double kEpsRatio = 5;
-constexpr double kGuessedEps = 0.006;  // of the diagonal; the first after a guess of the prices
-constexpr double kEpsGrowth = 4;
-constexpr double kContested = 0.125;  // of the rows
-constexpr int kPatience = 16;      // in the others
+constexpr double kEpsGrowth = 4;    // when a phase takes more than kPatience bids a row
+constexpr int kPatience = 16;
+constexpr int kFirstPatience = 3;    // bids a row before prices are guessed,
+constexpr double kContested = 0.05;  // if more rows than this share still have no column
 constexpr int kPassesWithoutEps = 8;
 
 }  // namespace
@@ -88,13 +90,13 @@ bool Matcher::approach(const Real* x, const Real* y, int32_t n, double last) {
   listed_.resize(int64_t{n_} * kList), listed_cost_.resize(int64_t{n_} * kList);
   length_.assign(n_, 0), bound_.resize(n_);
   cost32_.resize(padded(n_) * (n_ <= kTable ? n_ : 1));
-  value_.resize(padded(n_)), found_.resize(padded(n_) + kSelectRoom), entries_.reserve(n_);
+  entries_.reserve(n_);
   queue_.resize(n_), waiting_ = n_;
   std::iota(queue_.begin(), queue_.end(), 0);
   reduce_columns();
 
   last *= std::max(1.0, kSmall / n_) * diagonal_;
-  double eps = std::max(first_phase(), last);
+  double eps = first_phase(last);
   while (eps > last) {
     eps = std::max(eps / kEpsRatio, last);
     free_violators(eps);
@@ -103,12 +105,12 @@ bool Matcher::approach(const Real* x, const Real* y, int32_t n, double last) {
   return true;
 }
 
-// Starts from where the nearest are free; when many of them are contested, from a guess. Returns the
-// eps it ends with.
-double Matcher::first_phase() {
-  double eps = std::min(kNearEps * near_, kFirstEps * diagonal_);
-  auction(eps, n_);
-  if (waiting_ > kContested * n_ && guess_prices()) eps = kGuessedEps * diagonal_;
+// Begins with each column priced for the row nearest to it; when that leaves many rows in contest,
+// with a guess. Returns the eps it ends with.
+double Matcher::first_phase(double last) {
+  double eps = std::max(last, std::min(kNearEps * near_, kFirstEps * diagonal_));
+  auction(eps, int64_t{kFirstPatience} * n_);
+  if (waiting_ > kContested * n_ && guess_prices()) eps = std::max(last, kGuessedEps * diagonal_);
   while (!auction(eps, int64_t{kPatience} * n_)) eps *= kEpsGrowth;
   return eps;
 }
@@ -123,23 +125,25 @@ void Matcher::finish() {
 // Each column is priced so that the row nearest to it pays nothing.
 void Matcher::reduce_columns() {
   const int64_t room = padded(n_);
-  price32_.assign(room, INFINITY);
+  value_.assign(room, INFINITY), found_.assign(room + kSelectRoom, 0);
   for (int32_t row = 0; row < n_; ++row) {
     float* cost = &cost32_[n_ <= kTable ? row * room : 0];
     kernels_->costs(point(row), columns(), room, cost);
-    kernels_->lower(cost, room, 0, price32_.data());
+    kernels_->lower(cost, room, 0, row, value_.data(), found_.data());
   }
-  near_ = std::accumulate(price32_.begin(), price32_.begin() + n_, 0.0) / n_;
+  price_.resize(n_);
+  for (int32_t j = 0; j < n_; ++j) price_[j] = -cost(found_[j], j);
+  near_ = -std::accumulate(price_.begin(), price_.end(), 0.0) / n_;
   take_prices();
 }
 
-// Takes the negative of what price32_ holds for the prices.
+// Rounds the prices to float32.
 void Matcher::take_prices() {
-  price_.resize(n_);
+  price32_.assign(padded(n_), INFINITY);
   highest_ = 0;
   for (int32_t j = 0; j < n_; ++j) {
-    highest_ = std::max(highest_, std::abs(double{price32_[j]}));
-    price_[j] = price32_[j] = -price32_[j];
+    price32_[j] = static_cast<float>(price_[j]);
+    highest_ = std::max(highest_, std::abs(price_[j]));
   }
 }
 

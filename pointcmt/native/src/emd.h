@@ -11,12 +11,13 @@
 namespace pointcmt {
 
 // Finds the bijection of least total Euclidean distance. A forward auction with falling eps gets
-// near; shortest augmenting paths finish it exactly. Each row (point of x) looks at a short list of
-// columns (points of y) and knows a lower bound on every column off the list. Prices only rise, in
-// the auction and in the paths, so the bound stays true until the list is rebuilt.
+// near, from prices that a smaller problem suggests where many rows want the same columns; shortest
+// augmenting paths finish it exactly. Each row (point of x) looks at a short list of columns (points
+// of y) and knows a lower bound on every column off the list. Prices only rise, in the auction and
+// in the paths, so the bound stays true until the list is rebuilt.
 //
-// Everything decided is float64; float32 only filters which columns may matter. The workspace is
-// kept between calls.
+// float32 decides while eps is far above its rounding, and after that only filters which columns
+// may matter; the end is decided in float64. The workspace is kept between calls.
 class Matcher {
  public:
   // Matches x[i] to y[match[i]]; x and y hold n points of three finite numbers. When `prices` is not
@@ -29,7 +30,6 @@ class Matcher {
   static constexpr int kList = kListRoom;  // the longest list
   static constexpr int kListStep = 8;      // lists are padded to a multiple with infinite costs
   static constexpr int kRank = 10;         // asks a scan for about 15 columns
-  static constexpr int32_t kLeastGroups = 128;
   static constexpr int32_t kTable = 1024;  // the most points whose costs are all kept
   static constexpr int32_t kNone = -1;
 
@@ -55,7 +55,7 @@ class Matcher {
   void finish();
   void reduce_columns();
   void take_prices();
-  double first_phase();
+  double first_phase(double last);
 
   // emd_guess.cpp
   bool guess_prices();
@@ -77,6 +77,7 @@ class Matcher {
 
   // emd_paths.cpp
   void augment();
+  void find_twins();
   int32_t search(int32_t root);
   void enter(int32_t row, double offset);
   void widen(int32_t row, double offset);
@@ -129,6 +130,8 @@ class Matcher {
   std::vector<Entry> unseen_;           // heap of bounds on what rows may reach off their lists
   std::vector<double> offset_;          // of rows: label = offset + cost + price
   std::vector<int64_t> renewed_;        // the search in which the row's list was rebuilt
+  std::vector<int32_t> twin_;           // of rows: one that stands for all at the same point
+  std::vector<int64_t> followed_;       // the search that last followed the row, or a twin of it
   int64_t searches_ = 0;
   double reach_ = 0;    // the least label of a free column
   int32_t target_ = 0;  // that column

@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <limits>
+#include <cmath>
 #include <numeric>
 
 #include "emd.h"
@@ -7,9 +7,10 @@
 namespace pointcmt {
 namespace {
 
-constexpr int32_t kGroup = 4;           // points that stand together in the smaller problem
-constexpr double kGuessEps = 2e-3;      // of the diagonal: how well it is solved
-constexpr int kBits = 10;               // of a coordinate in a place along the curve
+constexpr int32_t kGroup = 4;         // points that stand together in the smaller problem
+constexpr int32_t kLeastGroups = 64;  // a problem of fewer is not worth it
+constexpr double kGuessEps = 2e-3;    // of the diagonal: how well it is solved
+constexpr int kBits = 10;             // of a coordinate in a place along the curve
 
 // The bits of a coordinate in [0, 1], each followed by two zeros.
 uint32_t spread(double coordinate) {
@@ -54,14 +55,16 @@ bool Matcher::guess_prices() {
   if (!rough_) rough_ = std::make_unique<Matcher>();
   if (!rough_->approach(middle_x_.data(), middle_y_.data(), groups, kGuessEps)) return false;
 
-  price32_.assign(padded(n_), std::numeric_limits<float>::infinity());
+  price32_.assign(padded(n_), INFINITY);
   for (int32_t i = 0; i < groups; ++i) {
     const double* at = &middle_x_[3 * int64_t{i}];
     const Point middle{float(at[0]), float(at[1]), float(at[2])};
     const double most = rough_->paid_[i] + rough_->price_[rough_->column_[i]];
     kernels_->costs(middle, columns(), padded(n_), value_.data());
-    kernels_->lower(value_.data(), padded(n_), float(most / rough_->scale_), price32_.data());
+    kernels_->lower(value_.data(), padded(n_), float(most / rough_->scale_), i, price32_.data(),
+                    found_.data());
   }
+  for (int32_t j = 0; j < n_; ++j) price_[j] = -price32_[j];
   take_prices();
   column_.assign(n_, kNone), row_.assign(n_, kNone), length_.assign(n_, 0);
   std::iota(queue_.begin(), queue_.end(), 0);

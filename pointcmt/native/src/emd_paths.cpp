@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
+#include <numeric>
+#include <tuple>
 
 #include "emd.h"
 
@@ -8,6 +10,7 @@ namespace pointcmt {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr int32_t kManySearches = 16;
 
 template <typename Entry>
 void push(std::vector<Entry>& heap, Entry entry) {
@@ -30,6 +33,7 @@ void Matcher::augment() {
   label_.assign(n_, kInfinity), from_.resize(n_), offset_.resize(n_), renewed_.assign(n_, 0);
   final_.assign(n_, 0);
   searches_ = 0;
+  find_twins();
   for (; waiting_; --waiting_) {
     const int32_t root = queue_[waiting_ - 1];
     int32_t column = search(root);
@@ -44,6 +48,22 @@ void Matcher::augment() {
       column = next;
     }
     for (const int32_t j : touched_) label_[j] = kInfinity;
+  }
+}
+
+// Where one point occurs many times, a search need only follow the first of them it reaches.
+void Matcher::find_twins() {
+  twin_.resize(n_), followed_.assign(n_, 0);
+  std::iota(twin_.begin(), twin_.end(), 0);
+  if (waiting_ <= kManySearches) return;
+  std::vector<int32_t> order = twin_;
+  const auto at = [&](int32_t row) {
+    const double* x = &x_[3 * int64_t{row}];
+    return std::make_tuple(x[0], x[1], x[2]);
+  };
+  std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return at(a) < at(b); });
+  for (int32_t i = 1; i < n_; ++i) {
+    if (at(order[i]) == at(order[i - 1])) twin_[order[i]] = twin_[order[i - 1]];
   }
 }
 
@@ -67,13 +87,14 @@ int32_t Matcher::search(int32_t root) {
     const int32_t row = row_[column];
     settled_.push_back(column);
     final_[column] = 1;  // rounding must not bring it back, the path would close on itself
-    enter(row, least - paid_[row] - price_[column]);
+    if (followed_[twin_[row]] != searches_) enter(row, least - paid_[row] - price_[column]);
   }
 }
 
 // Follows the list of a row that the search has reached.
 void Matcher::enter(int32_t row, double offset) {
   offset_[row] = offset;
+  followed_[twin_[row]] = searches_;
   for (int32_t i = 0; i < length_[row]; ++i) {
     const int64_t at = int64_t{row} * kList + i;
     relax(row, listed_[at], offset + listed_cost_[at] + price_[listed_[at]]);

@@ -57,9 +57,12 @@ void costs(Point q, Planes to, int64_t n, float* cost) {
   for (int64_t j = 0; j < n; j += kLanes) store(cost + j, square_root(squared(q, to, j)));
 }
 
-void lower(const float* value, int64_t n, float by, float* least) {
+void lower(const float* value, int64_t n, float by, int32_t source, float* least,
+           int32_t* from) {
   for (int64_t j = 0; j < n; j += kLanes) {
-    store(least + j, smaller(load(least + j), load(value + j) - by));
+    const Lanes before = load(least + j), lanes = load(value + j) - by;
+    store(least + j, smaller(before, lanes));
+    store(from + j, lanes < before ? splat(source) : load(from + j));
   }
 }
 

@@ -43,8 +43,9 @@ struct Kernels {
   // cost[j] = |q - to[j]| for j < n.
   void (*costs)(Point q, Planes to, int64_t n, float* cost);
 
-  // least[j] = min(least[j], value[j] - by) for j < n.
-  void (*lower)(const float* value, int64_t n, float by, float* least);
+  // least[j] = min(least[j], value[j] - by) for j < n; where that lowers it, from[j] = source.
+  void (*lower)(const float* value, int64_t n, float by, int32_t source, float* least,
+                int32_t* from);
 
   // value[j] = cost[j] + price[j] for j < n; 1 <= rank <= 16.
   Scan (*scan)(const float* cost, const float* price, int64_t n, int rank, float* value);

@@ -21,11 +21,13 @@ constexpr int kLanes = 4;
 constexpr int kWide = kLanes / 2;
 
 typedef float Lanes __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
-typedef int32_t Whole __attribute__((vector_size(kLanes * 4)));
+typedef int32_t Whole __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
 typedef double Wide __attribute__((vector_size(kWide * 8), aligned(8), may_alias));
 
 inline Lanes load(const float* from) { return *reinterpret_cast<const Lanes*>(from); }
 inline Wide load(const double* from) { return *reinterpret_cast<const Wide*>(from); }
+inline Whole load(const int32_t* from) { return *reinterpret_cast<const Whole*>(from); }
+inline void store(int32_t* to, Whole value) { *reinterpret_cast<Whole*>(to) = value; }
 inline void store(float* to, Lanes value) { *reinterpret_cast<Lanes*>(to) = value; }
 inline void store(double* to, Wide value) { *reinterpret_cast<Wide*>(to) = value; }
 inline Lanes splat(float value) { return value - Lanes{}; }

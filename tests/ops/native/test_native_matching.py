@@ -64,6 +64,21 @@ def test_the_prices_prove_the_matching_optimal(kind: str) -> None:
         assert assignment.cost(a, b, match) == pytest.approx(bound, rel=1e-9)
 
 
+@pytest.mark.parametrize("n", [300, 1100, 2100])
+@pytest.mark.parametrize("kind", KINDS)
+def test_larger_clouds_are_matched_optimally(kind: str, n: int) -> None:
+    """Sizes at which prices are guessed from groups, and at which no table of costs is kept."""
+    x, y = clouds.batch(kind, 5, 1, n), clouds.batch("uniform", 6, 1, n)
+    for a, b in ((x, y), (y, x), (x, x[:, ::-1])):
+        matching, prices = native.emd_prices(a, b)
+        table = assignment.table(a[0], b[0])
+        bound = (table + prices[0]).min(1).sum() - prices[0].sum()
+        rounding = 1e-13 * n * table.max()
+        assert assignment.is_bijection(matching[0])
+        best = pytest.approx(bound, rel=1e-9, abs=rounding)
+        assert assignment.cost(a[0], b[0], matching[0]) == best
+
+
 @pytest.mark.parametrize("scale", [1e-30, 1e-6, 1.0, 1e6, 1e30])
 def test_the_cost_grows_with_the_scale(scale: float) -> None:
     x, y = (clouds.batch("uniform", seed, 1, 70, dtype=np.float64) for seed in (1, 2))
