@@ -83,3 +83,28 @@ def test_the_serve_extra_alone_classifies_files(
     np.testing.assert_allclose(cube["logits"], expected, atol=1e-5)
     assert cube["label"] == CLASSES[expected.argmax()]
     assert face["label"] in CLASSES
+
+
+@pytest.mark.parametrize(
+    ("command", "extra"),
+    [
+        (("pointcmt-train", "--list"), "train"),
+        (("pointcmt-data", "list"), "train"),
+        (("pointcmt-import", "weights.pt", "--from", "dgcnn-antao97"), "train"),
+        (("pointcmt-export", "run", "-o", "out"), "export"),
+        (("pointcmt-classify", ".", "cube.npy"), "serve"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_without_an_extra_a_command_names_it(
+    wheel: Path, empty_environment: Path, tmp_path: Path, command: tuple[str, ...], extra: str
+) -> None:
+    python = empty_environment
+    succeed(UV, "pip", "install", "--python", python, wheel)
+    succeed(UV, "pip", "uninstall", "--python", python, "onnxruntime")
+    onnx.save(tiny_model(METADATA), tmp_path / "model.onnx")
+    np.save(tmp_path / "cube.npy", np.random.default_rng(0).random((64, 3)))
+    done = run(python.with_name(command[0]), *command[1:], cwd=tmp_path)
+    assert done.returncode != 0
+    assert done.stderr.count("\n") == 1
+    assert f"pip install 'pointcmt[{extra}]'" in done.stderr
