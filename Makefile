@@ -41,7 +41,8 @@ format: $(VENV)/.ready  ## rewrite the sources in the house style
 	$(VENV)/bin/ruff format .
 
 bench: $(VENV)/.ready  ## run the benchmarks that need neither a GPU nor a data set
-	for name in data views students deploy; do $(PY) -m benchmarks.$$name || exit 1; done
+	$(UV) pip install --python $(PY) --quiet -c constraints.txt -e '.[bench]'
+	for name in data views ops students deploy; do $(PY) -m benchmarks.$$name || exit 1; done
 
 # Each build is loaded into an ordinary Python, so the sanitizer's own library comes first.
 export TSAN_OPTIONS ?= halt_on_error=1 ignore_noninstrumented_modules=1 die_after_fork=0

@@ -1,6 +1,6 @@
 """How fast batches are loaded, beside how fast the students train on them.
 
-    python benchmarks/data.py [--seconds 3] [--output benchmarks/results]
+    python -m benchmarks.data [--seconds 3] [--output benchmarks/results]
 
 Batches of 32 clouds of 1,024 points, float32, CPU, on the threads that torch takes by default.
 Loading is indexing in a shuffled order and, where said, augmentation; a training step is forward,

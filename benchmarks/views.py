@@ -1,6 +1,6 @@
 """How fast clouds are projected: `project_depth` beside a plain loop over clouds and views.
 
-    python benchmarks/views.py [--seconds 2] [--output benchmarks/results]
+    python -m benchmarks.views [--seconds 2] [--output benchmarks/results]
 
 1,024 points, 6 views of 128 x 128 pixels, splats of 3 x 3 pixels, float32, CPU. Prints the ratios
 and writes views.json and views.md. Goal: at least 1,000 clouds/s from two cores.

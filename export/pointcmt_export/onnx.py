@@ -18,6 +18,7 @@ from pointcmt.errors import InputError
 from pointcmt_export.lowering import Captured, HostStep, IndexOp, expand_ops
 
 OPSET = 20
+Free = dict[int, torch.export.Dim]
 FOLDED_ELEMENTS = 64  # larger constants are weights, which keep their name and layout
 
 
@@ -52,7 +53,8 @@ def to_onnx(
     module = expand_ops(captured, lifted)
     names = ["points", *(op.name for op in lifted)]
     indices = [op.name for op in captured.indices if op not in lifted]
-    program = _export(module, _example(captured, lifted), captured, names, ["logits", *indices])
+    shapes = _free_dimensions(captured, steps)
+    program = _export(module, _example(captured, lifted), shapes, names, ["logits", *indices])
     onnxscript.optimizer.fold_constants(program.model, should_fold=_keeps_weights)
     onnxscript.optimizer.remove_unused_nodes(program.model)
     model = _clean(serde.serialize_model(program.model))
@@ -88,15 +90,18 @@ def _example(captured: Captured, lifted: Sequence[IndexOp]) -> tuple[torch.Tenso
     return (captured.example, *(found[node] for node in wanted))
 
 
+def _free_dimensions(captured: Captured, steps: Sequence[HostStep]) -> tuple[Free, ...]:
+    free = captured.dynamic_shapes
+    return (free, *(free if step.row_a_point else {0: free[0]} for step in steps))
+
+
 def _export(
     module: fx.GraphModule,
     example: tuple[torch.Tensor, ...],
-    captured: Captured,
+    shapes: tuple[Free, ...],
     inputs: list[str],
     outputs: list[str],
 ) -> Any:
-    dynamic = captured.dynamic_shapes
-    shapes = (dynamic, *({0: dynamic[0]} for _ in example[1:]))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -46,6 +46,14 @@ def test_tensorrt_rtx_builds_every_student(name: str, tmp_path: Path) -> None:
     assert car["profile"] == {"batch": [1, 2, 4], "points": [40, 48, 64]}
 
 
+def test_tensorrt_rtx_takes_indices_with_a_row_for_every_point(tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx_bindings")
+    model = small_model(tmp_path / "model", "dgcnn")
+    options = Options(format="trt-rtx", sampling="host", grid=QUICK, profile=PROFILE)
+    found = statuses(export(model, tmp_path / "out", options))
+    assert found["trt-rtx build"] == "passed"
+
+
 @pytest.mark.parametrize("name", ["pointnet2-ssg", "dgcnn"])
 def test_half_precision_is_half_in_the_engine(name: str, tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx_bindings")
@@ -59,7 +67,9 @@ def test_half_precision_is_half_in_the_engine(name: str, tmp_path: Path) -> None
     assert "float16" in weights.detail
 
 
-@pytest.mark.parametrize(("name", "sampling"), [("pointnet2-ssg", "host"), ("dgcnn", "graph")])
+@pytest.mark.parametrize(
+    ("name", "sampling"), [("pointnet2-ssg", "host"), ("dgcnn", "graph"), ("dgcnn", "host")]
+)
 def test_openvino_gives_the_students_answer(name: str, sampling: Any, tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     options = Options(format="openvino", sampling=sampling, grid=QUICK)

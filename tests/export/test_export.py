@@ -29,7 +29,7 @@ from pointcmt_export.report import Report, hashes, sha256
 from pointcmt_export.source import open_source
 from pointcmt_export.verification.gate import Expectation
 from pointcmt_serve import Classifier
-from tests.reference.small_students import CLASSES, GRID, POINTS
+from tests.reference.small_students import CLASSES, GRID, POINTS, small_model
 
 Export = tuple[Path, Report]
 QUICK = Options(grid=Grid((1,), (40,)))
@@ -135,6 +135,17 @@ def test_host_sampling_asks_the_host_for_every_index(
     by_host, by_graph = (Classifier(f)(cloud) for f in (tmp_path / "host", ssg_export[0]))
     for one, other in zip(by_host, by_graph, strict=True):
         np.testing.assert_allclose(one.logits, other.logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["pointnet2-msg", "dgcnn", "rscnn", "pointmlp", "pointnext-s"])
+def test_what_the_host_computes_fits_any_number_of_points(name: str, tmp_path: Path) -> None:
+    """DGCNN's first neighbours have a row for every point, the others' a fixed number."""
+    model = small_model(tmp_path / "model", name)
+    report = export(model, tmp_path / "out", Options(sampling="host", grid=GRID))
+    assert report.status == "passed"
+    first = onnx.load(tmp_path / "out" / "model.onnx").graph.input[1]
+    free = [d.dim_param for d in first.type.tensor_type.shape.dim if d.dim_param]
+    assert free == (["batch", "points"] if name == "dgcnn" else ["batch"])
 
 
 def test_accuracy_of_both_stands_in_the_report(tmp_path: Path) -> None:

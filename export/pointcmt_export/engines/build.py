@@ -69,13 +69,12 @@ def build(
 
 
 def _profile(builder: Any, network: Any, profile: FittedProfile) -> Any:
-    """Make the profile: `points` is free in batch and points, host indices in batch alone."""
+    """Make the profile: the first axis of every input is the batch, another free one the points."""
     made = builder.create_optimization_profile()
     for i in range(network.num_inputs):
         tensor = network.get_input(i)
-        fixed = tuple(tensor.shape)
         shapes = [
-            (batch, points, *fixed[2:]) if tensor.name == "points" else (batch, *fixed[1:])
+            (batch, *(points if size < 0 else size for size in tuple(tensor.shape)[1:]))
             for batch, points in zip(profile.batch, profile.points, strict=True)
         ]
         made.set_shape(tensor.name, *shapes)
