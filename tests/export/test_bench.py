@@ -1,5 +1,7 @@
+import gc
 import json
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -291,8 +293,15 @@ def test_every_library_computes_the_product(
         call = library(a, b, out, 1)
     except ImportError as error:
         pytest.skip(str(error))
+    expected, kept = a @ b, [weakref.ref(array) for array in (a, b, out)]
+    del a, b
     call()
-    np.testing.assert_allclose(out, a @ b, atol=1e-5)
+    np.testing.assert_allclose(out, expected, atol=1e-5)
+    del out
+    gc.collect()
+    alive = [reference() is not None for reference in kept]
+    assert alive[2], "the call writes into memory that is no longer its own"
+    assert all(alive) or len(right) == 2, "the call reads memory that is no longer its own"
 
 
 def test_the_limit_computes_every_product_once() -> None:

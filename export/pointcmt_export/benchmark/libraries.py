@@ -41,7 +41,7 @@ def by_onnxruntime(left: Floats, right: Floats, out: Floats, threads: int) -> Ca
     for value in session.get_inputs():
         binding.bind_ortvalue_input(value.name, values[value.name])
     binding.bind_ortvalue_output("out", values["out"])
-    return lambda: (session.run_with_iobinding(binding), values)  # the values stay alive
+    return lambda: (session.run_with_iobinding(binding), values, left, right, out)
 
 
 def by_openvino(left: Floats, right: Floats, out: Floats, threads: int) -> Call:
@@ -57,7 +57,7 @@ def by_openvino(left: Floats, right: Floats, out: Floats, threads: int) -> Call:
     for value in compiled.inputs:
         request.set_tensor(value, values[value.any_name])
     request.set_output_tensor(wrap(out, shared_memory=True))
-    return lambda: (request.infer(), values)
+    return lambda: (request.infer(), values, left, right, out)  # the arrays stay alive
 
 
 LIBRARIES: tuple[Callable[..., Call], ...] = (by_torch, by_numpy, by_onnxruntime, by_openvino)
