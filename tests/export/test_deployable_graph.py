@@ -1,12 +1,14 @@
 """The deployable graph computes what the student computes, for every student."""
 
+import onnxruntime
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pointcmt.models import STUDENTS
 from pointcmt_export.graph import deployable, has_own_graph
 from pointcmt_export.graph.fold import fold
+from pointcmt_export.graph.pointmlp import standard_deviation
 from pointcmt_export.verification.run import checkpoint_runner
 from tests.reference.small_students import small_student
 
@@ -64,3 +66,18 @@ def test_folding_is_the_batch_norm_after_the_linear_map() -> None:
 def test_a_batch_norm_without_statistics_cannot_be_folded() -> None:
     with pytest.raises(ValueError, match="running statistics"):
         fold(nn.Linear(2, 3), nn.BatchNorm1d(3, track_running_stats=False))
+
+
+class Deviation(nn.Module):
+    def forward(self, groups: Tensor) -> Tensor:
+        return standard_deviation(groups)
+
+
+def test_onnxruntime_computes_the_deviation_of_a_million_values_to_float32() -> None:
+    torch.manual_seed(0)
+    groups = torch.randn(1, 512, 2048) + 0.5
+    program = torch.onnx.export(Deviation(), (groups,), dynamo=True, verbose=False)
+    assert program is not None
+    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
+    (given,) = session.run(None, {session.get_inputs()[0].name: groups.numpy()})
+    assert given.item() == pytest.approx(groups.double().std().item(), rel=1e-6)
