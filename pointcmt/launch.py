@@ -2,39 +2,11 @@
 
 import importlib
 import sys
+from functools import partial
 
 
-def train() -> None:
-    """Start `pointcmt-train`."""
-    _start("pointcmt_training.cli", "train")
-
-
-def data() -> None:
-    """Start `pointcmt-data`."""
-    _start("pointcmt.data.cli", "train")
-
-
-def import_() -> None:
-    """Start `pointcmt-import`."""
-    _start("pointcmt.importers.cli", "train")
-
-
-def export() -> None:
-    """Start `pointcmt-export`."""
-    _start("pointcmt_export.cli", "export")
-
-
-def classify() -> None:
-    """Start `pointcmt-classify`."""
-    _start("pointcmt_serve.cli", "serve")
-
-
-def serve() -> None:
-    """Start `pointcmt-serve`."""
-    _start("pointcmt_serve.serve", "serve")
-
-
-def _start(module: str, extra: str) -> None:
+def start(module: str, extra: str) -> None:
+    """Run the `main` of a module that needs the packages of an extra."""
     try:
         importlib.import_module(module).main()
     except ModuleNotFoundError as error:
@@ -44,3 +16,11 @@ def _start(module: str, extra: str) -> None:
             f"Error: this command needs {error.name}, which is not installed; "
             f"install it with: pip install 'pointcmt[{extra}]'"
         )
+
+
+train = partial(start, "pointcmt_training.cli", "train")
+data = partial(start, "pointcmt.data.cli", "train")
+import_ = partial(start, "pointcmt.importers.cli", "train")
+export = partial(start, "pointcmt_export.cli", "export")
+classify = partial(start, "pointcmt_serve.cli", "serve")
+serve = partial(start, "pointcmt_serve.serve", "serve")
