@@ -14,15 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.native import checks, library, plain
-from pointcmt.native.library import MissingFaceWarning, instruction_set
+from pointcmt.native.library import MissingFaceWarning, default_threads, instruction_set
 
 __all__ = [
     "MissingFaceWarning",
     "available",
     "ball_query",
+    "default_threads",
     "emd_matching",
     "emd_prices",
     "farthest_point_sample",
+    "gathered_maximum",
     "instruction_set",
     "knn",
 ]
@@ -125,6 +127,39 @@ def knn(query: Floats, points: Floats, k: int, threads: int | None = None) -> In
     return found
 
 
+def gathered_maximum(
+    values: Floats, index: NDArray[np.integer[Any]], threads: int | None = None
+) -> NDArray[np.float32]:
+    """Take the maximum over groups of rows, as edge convolution does over a point's neighbours.
+
+    Args:
+        values: (R, C) rows.
+        index: (G, k) rows of each group, k >= 1, in [0, R).
+        threads: see the module.
+
+    Returns:
+        (G, C): `values[index].max(axis=1)` in float32.
+
+    Raises:
+        ValueError: a shape or an index is out of range, or values are not finite.
+        TypeError: values are not a floating array, or index is not of whole numbers.
+    """
+    _floating(values=values)
+    if not np.issubdtype(np.asarray(index).dtype, np.integer):
+        raise TypeError("index must hold whole numbers")
+    checks.gathered_maximum(values, index)
+    _finite(values=values)
+    values, index = library.dense(values, np.float32), np.ascontiguousarray(index, np.int64)
+    if index.size and not 0 <= index.min() <= index.max() < len(values):
+        raise ValueError(f"index must lie in [0, {len(values)}), the rows of values")
+    if not _compiled():
+        return np.asarray(values[index].max(axis=1))
+    most = np.empty((len(index), values.shape[1]), np.float32)
+    sizes = (*index.shape, values.shape[1])
+    library.call("gathered_maximum", values, index, *sizes, most, _threads(threads))
+    return most
+
+
 def emd_matching(x: Floats, y: Floats, threads: int | None = None) -> Indices:
     """Find the bijection from x to y of least total Euclidean distance.
 
@@ -192,7 +227,7 @@ def _compiled() -> bool:
 
 
 def _threads(asked: int | None) -> int:
-    return library.default_threads() if asked is None else max(1, checks.whole("threads", asked))
+    return default_threads() if asked is None else max(1, checks.whole("threads", asked))
 
 
 def _floating(**arrays: Floats) -> None:
@@ -205,5 +240,7 @@ def _floating(**arrays: Floats) -> None:
 
 def _finite(**arrays: Floats) -> None:
     for name, array in arrays.items():
-        if not np.isfinite(array).all():
+        with np.errstate(over="ignore", invalid="ignore"):
+            suspect = not np.isfinite(array.sum())  # the sum is quick, but it may overflow
+        if suspect and not np.isfinite(array).all():
             raise ValueError(f"{name} must be finite, but holds NaN or infinity")

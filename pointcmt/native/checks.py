@@ -51,6 +51,14 @@ def knn(query: Shaped, points: Shaped, k: int) -> None:
     _count("k", k, points, "points")
 
 
+def gathered_maximum(values: Shaped, index: Shaped) -> None:
+    """Ask for values (R, C) and index (G, k), k >= 1."""
+    if len(values.shape) != 2:
+        raise ValueError(f"values must have the shape (R, C), not {_show(values)}")
+    if len(index.shape) != 2 or index.shape[1] < 1:
+        raise ValueError(f"index must have the shape (G, k) with k >= 1, not {_show(index)}")
+
+
 def emd_matching(x: Shaped, y: Shaped) -> None:
     """Ask for x (B, N, 3) and y (B, N, 3)."""
     _cloud("x", x, 3)

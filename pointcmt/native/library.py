@@ -19,6 +19,7 @@ _SIGNATURES: dict[str, list[Any]] = {
         *(ctypes.c_float, _SIZE, _ARRAY, _COUNT),
     ],
     "knn": [_ARRAY, _ARRAY, _SIZE, _SIZE, _SIZE, _SIZE, _SIZE, _ARRAY, _COUNT],
+    "gathered_maximum": [_ARRAY, _ARRAY, _SIZE, _SIZE, _SIZE, _ARRAY, _COUNT],
     "match_float": [_ARRAY, _ARRAY, _SIZE, _SIZE, _ARRAY, _ARRAY, _COUNT],
     "match_double": [_ARRAY, _ARRAY, _SIZE, _SIZE, _ARRAY, _ARRAY, _COUNT],
     "choose_kernels": [ctypes.c_char_p],

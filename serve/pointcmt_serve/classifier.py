@@ -1,8 +1,8 @@
-"""The classifier: clouds in, predictions out, with numpy and onnxruntime alone."""
+"""The classifier: clouds in, predictions out, without torch."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,9 @@ from pointcmt.geometry import normalize, resample
 from pointcmt_serve.artefact import find_model
 from pointcmt_serve.clouds import as_clouds, checked_cloud
 from pointcmt_serve.prediction import Prediction
-from pointcmt_serve.session import Device, OnnxSession
+from pointcmt_serve.session import Device, OnnxSession, Session
+
+Engine = Literal["onnxruntime", "openvino"]
 
 
 class Classifier:
@@ -30,6 +32,7 @@ class Classifier:
         self,
         path: Path | str,
         *,
+        engine: Engine = "onnxruntime",
         device: Device = "auto",
         batch_size: int = 32,
         threads: int = 0,
@@ -38,16 +41,17 @@ class Classifier:
 
         Args:
             path: `model.onnx`, or the exported folder that holds it.
+            engine: "onnxruntime", or "openvino", which is often faster on a CPU.
             device: "cpu", "cuda", or "auto" for CUDA where this onnxruntime offers it.
             batch_size: how many clouds go through the network at once.
-            threads: threads of one call on the CPU; 0 leaves the choice to onnxruntime.
+            threads: threads of one call on the CPU; 0 leaves the choice to the engine.
 
         Raises:
-            InputError: `path` holds no exported student, or it cannot be run here.
+            InputError: `path` holds no exported student, or it cannot be run here so.
         """
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}, but a batch has at least one cloud")
-        self._session = OnnxSession(find_model(path), device, threads)
+        self._session = _open(find_model(path), engine, device, threads)
         self._batch_size = batch_size
         self.artefact = self._session.artefact
         self.classes = self.artefact.classes
@@ -91,3 +95,15 @@ class Classifier:
         for start in range(0, len(clouds), self._batch_size):
             stop = min(start + self._batch_size, len(clouds))
             yield np.stack([self.prepare(clouds[i], f"cloud {i}") for i in range(start, stop)])
+
+
+def _open(file: Path, engine: Engine, device: Device, threads: int) -> Session:
+    if engine == "onnxruntime":
+        return OnnxSession(file, device, threads)
+    if engine != "openvino":
+        raise InputError(f"unknown engine {engine!r}; use onnxruntime or openvino")
+    if device == "cuda":
+        raise InputError("engine openvino runs on the CPU; use engine onnxruntime for device cuda")
+    from pointcmt_serve.openvino_session import OpenVinoSession
+
+    return OpenVinoSession(file, threads)

@@ -10,6 +10,7 @@ import click
 
 from pointcmt.commands import command_errors
 from pointcmt.errors import InputError
+from pointcmt_serve.options import device_option, engine_option
 
 if TYPE_CHECKING:
     from pointcmt_serve import Classifier, Prediction
@@ -22,15 +23,12 @@ BATCH = 32  # files read, prepared and classified together
 @click.argument("files", metavar="FILE ...", nargs=-1, required=True, type=click.Path())
 @click.option("--top", default=1, show_default=True, type=click.IntRange(min=1), help="classes")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list, an object a file.")
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    help="Where the network runs.",
-)
+@engine_option
+@device_option
 @command_errors
-def main(model: str, files: tuple[str, ...], top: int, as_json: bool, device: Any) -> None:
+def main(
+    model: str, files: tuple[str, ...], top: int, as_json: bool, engine: Any, device: Any
+) -> None:
     """Classify point clouds and meshes with an exported student.
 
     MODEL is a model.onnx or the folder pointcmt-export wrote. FILE is a cloud (.npy .npz .ply .xyz
@@ -39,7 +37,7 @@ def main(model: str, files: tuple[str, ...], top: int, as_json: bool, device: An
     """
     from pointcmt_serve import Classifier
 
-    classifier = Classifier(model, device=device, batch_size=BATCH)
+    classifier = Classifier(model, engine=engine, device=device, batch_size=BATCH)
     failed = False
     records = []
     for start in range(0, len(files), BATCH):

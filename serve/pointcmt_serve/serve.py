@@ -9,6 +9,7 @@ import click
 
 from pointcmt.commands import command_errors
 from pointcmt.errors import InputError
+from pointcmt_serve.options import device_option, engine_option
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,7 +19,8 @@ from pointcmt.errors import InputError
 @click.option(
     "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: any free."
 )
-@click.option("--device", default="auto", type=click.Choice(["auto", "cpu", "cuda"]))
+@engine_option
+@device_option
 @click.option("--threads", default=0, type=click.IntRange(min=0), help="Of one call; 0: all cores.")
 @click.option(
     "--concurrent", default=8, show_default=True, type=click.IntRange(min=1), help="Calls at once."
@@ -36,6 +38,7 @@ def main(
     name: str | None,
     host: str,
     port: int,
+    engine: Any,
     device: Any,
     threads: int,
     concurrent: int,
@@ -51,7 +54,7 @@ def main(
     from pointcmt_serve.http import ModelServer
 
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
-    classifier = Classifier(model, device=device, threads=threads)
+    classifier = Classifier(model, engine=engine, device=device, threads=threads)
     name = name or classifier.artefact.student.replace("/", "-")
     limits = {"largest_body": max_body * 2**20, "concurrent": concurrent}
     try:

@@ -1,5 +1,6 @@
 """Running an exported student with onnxruntime."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,12 +15,43 @@ Device = Literal["auto", "cpu", "cuda"]
 _QUIET = 3  # onnxruntime's level for errors only
 
 
-class OnnxSession:
+class Session(ABC):
     """An exported student in memory; safe to use from several threads at once.
 
     Attributes:
-        runtime: the `onnxruntime.InferenceSession`.
         artefact: what the file says about itself.
+    """
+
+    artefact: Artefact
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads or None
+
+    def __call__(self, clouds: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits (B, C) of `clouds` (B, N, 3), prepared as the network wants them.
+
+        Raises:
+            InputError: the network cannot take these clouds, or its answer is not finite.
+        """
+        try:
+            indices = host_inputs(self.artefact.steps, clouds, self._threads)
+            logits = self._run({"points": clouds, **indices})  # (B, C)
+        except Exception as error:  # the runtimes raise a dozen unrelated types
+            raise InputError(f"{self.artefact.file}: cannot be run ({_reason(error)})") from error
+        if not np.isfinite(logits).all():
+            raise InputError(f"{self.artefact.file}: gave a logit that is not finite")
+        return np.asarray(logits, dtype=np.float32)
+
+    @abstractmethod
+    def _run(self, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
+        """Return the logits for all inputs of the graph."""
+
+
+class OnnxSession(Session):
+    """An exported student in onnxruntime.
+
+    Attributes:
+        runtime: the `onnxruntime.InferenceSession`.
     """
 
     def __init__(self, file: Path, device: Device = "auto", threads: int = 0):
@@ -33,26 +65,15 @@ class OnnxSession:
         Raises:
             InputError: `file` cannot be loaded or is no PointCMT export, or the device is absent.
         """
+        super().__init__(threads)
         self.runtime = _load(file, device, threads)
         metadata = self.runtime.get_modelmeta().custom_metadata_map
-        self.artefact: Artefact = describe(file, metadata)
-        self._threads = threads or None
+        self.artefact = describe(file, metadata)
         self._check_signature()
 
-    def __call__(self, clouds: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the logits (B, C) of `clouds` (B, N, 3), prepared as the network wants them.
-
-        Raises:
-            InputError: the network cannot take these clouds, or its answer is not finite.
-        """
-        try:
-            indices = host_inputs(self.artefact.steps, clouds, self._threads)
-            (logits,) = self.runtime.run(["logits"], {"points": clouds, **indices})  # (B, C)
-        except Exception as error:  # onnxruntime raises a dozen unrelated types
-            raise InputError(f"{self.artefact.file}: cannot be run ({_reason(error)})") from error
-        if not np.isfinite(logits).all():
-            raise InputError(f"{self.artefact.file}: gave a logit that is not finite")
-        return np.asarray(logits, dtype=np.float32)
+    def _run(self, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
+        (logits,) = self.runtime.run(["logits"], inputs)
+        return np.asarray(logits)
 
     def _check_signature(self) -> None:
         inputs = {i.name: i for i in self.runtime.get_inputs()}

@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pointcmt.errors import InputError
 from pointcmt_export.benchmark.runner import CannotRunError, Clouds, Runner, Setup, module
 from pointcmt_export.benchmark.targets import GRAPH
+from pointcmt_serve.openvino_session import OpenVinoSession
 from pointcmt_serve.sampling import host_inputs
 from pointcmt_serve.session import OnnxSession
 
@@ -40,35 +41,13 @@ def bound(session: Any, device: str) -> Runner:
 
 
 def openvino(setup: Setup) -> Runner:
-    """The exported graph in OpenVINO: one compiled model a shape, float32 on every processor."""
+    """The exported graph in OpenVINO, as `pointcmt_serve` runs it."""
     if setup.device != "cpu":
         raise CannotRunError("OpenVINO is measured on the CPU only")
-    core = module("openvino", "openvino").Core()
     try:
-        model = core.read_model(setup.target / GRAPH)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise CannotRunError(f"OpenVINO cannot read the graph: {reason[-300:]}") from error
-    steps = OnnxSession(setup.target / GRAPH, "cpu").artefact.steps
-    properties = {
-        "INFERENCE_NUM_THREADS": setup.threads,
-        "INFERENCE_PRECISION_HINT": "f32",
-        "PERFORMANCE_HINT": "LATENCY",
-    }
-    compiled: dict[tuple[int, ...], Any] = {}
-
-    def infer(clouds: Clouds) -> NDArray[np.float32]:
-        feeds: dict[str, NDArray[Any]] = {
-            "points": clouds,
-            **host_inputs(steps, clouds, setup.threads),
-        }
-        if clouds.shape not in compiled:
-            compiled.clear()  # so that memory is that of one batch size
-            model.reshape({name: list(value.shape) for name, value in feeds.items()})
-            compiled[clouds.shape] = core.compile_model(model, "CPU", properties)
-        return np.asarray(compiled[clouds.shape](feeds)["logits"])
-
-    return Runner(infer)
+        return Runner(OpenVinoSession(setup.target / GRAPH, setup.threads))
+    except InputError as error:
+        raise CannotRunError(str(error)) from error
 
 
 def tensorrt(setup: Setup) -> Runner:

@@ -117,3 +117,15 @@ POINTCMT_API int32_t pointcmt_knn(const float* query, const float* points, int64
                     &packed[chunks.cloud(i) * size], n, c, k, found + row * k);
   });
 }
+
+// values: (rows, c); index: (groups, k) of rows, k >= 1; most: (groups, c).
+POINTCMT_API int32_t pointcmt_gathered_maximum(const float* values, const int64_t* index,
+                                               int64_t groups, int64_t k, int64_t c, float* most,
+                                               int32_t threads) {
+  const Chunks chunks(groups);
+  return for_each(chunks.per_cloud, threads, [&](int64_t i) {
+    for (int64_t group = chunks.first(i); group < chunks.last(i); ++group) {
+      kernels().greatest(values, index + group * k, k, c, most + group * c);
+    }
+  });
+}

@@ -9,7 +9,7 @@ namespace {
 const Kernels* supported(const char* name) {
 #ifdef POINTCMT_X86_LEVELS
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && (!name || !std::strcmp(name, "avx512"))) {
+  if (__builtin_cpu_supports("avx512bw") && (!name || !std::strcmp(name, "avx512"))) {
     return &avx512::kernels;
   }
   if (__builtin_cpu_supports("avx2") && (!name || !std::strcmp(name, "avx2"))) {

@@ -12,7 +12,7 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // Each eps is a share of the diagonal, but for kNearEps.
 constexpr double kNearEps = 0.3;       // the first, a share of the mean distance to the nearest
 constexpr double kFirstEps = 0.015;    // but no more than this
-constexpr double kGuessedEps = 0.006;  // the first after a guess of the prices
+constexpr double kGuessedEps = 0.076;  // the first after a guess, over the cube root of n
 constexpr double kLastEps = 1e-4;
 constexpr double kSmall = 2048;  // below so many points the last eps is larger, in proportion
 constexpr double kEpsRatio = 5;
@@ -21,6 +21,7 @@ constexpr int kPatience = 16;
 constexpr int kFirstPatience = 3;    // bids a row before prices are guessed,
 constexpr double kContested = 0.05;  // if more rows than this share still have no column
 constexpr int kPassesWithoutEps = 8;
+constexpr double kDiagonal = 16000;  // in units of the table: prices may be twice as large
 
 }  // namespace
 
@@ -86,10 +87,11 @@ bool Matcher::approach(const Real* x, const Real* y, int32_t n, double last) {
   n_ = n;
   kernels_ = &kernels();
   if (n < 2 || !load(x, y)) return false;
-  column_.assign(n_, kNone), row_.assign(n_, kNone), paid_.resize(n_);
+  column_.assign(n_, kNone), row_.assign(n_, kNone);
   listed_.resize(int64_t{n_} * kList), listed_cost_.resize(int64_t{n_} * kList);
   length_.assign(n_, 0), bound_.resize(n_);
-  cost32_.resize(padded(n_) * (n_ <= kTable ? n_ : 1));
+  unit_ = diagonal_ / kDiagonal, units_ = kDiagonal / diagonal_;
+  table_.resize(n_ <= kTable ? padded(n_) * n_ : 0);
   entries_.reserve(n_);
   queue_.resize(n_), waiting_ = n_;
   std::iota(queue_.begin(), queue_.end(), 0);
@@ -110,7 +112,9 @@ bool Matcher::approach(const Real* x, const Real* y, int32_t n, double last) {
 double Matcher::first_phase(double last) {
   double eps = std::max(last, std::min(kNearEps * near_, kFirstEps * diagonal_));
   auction(eps, int64_t{kFirstPatience} * n_);
-  if (waiting_ > kContested * n_ && guess_prices()) eps = std::max(last, kGuessedEps * diagonal_);
+  if (waiting_ > kContested * n_ && guess_prices()) {
+    eps = std::max(last, kGuessedEps / std::cbrt(n_) * diagonal_);
+  }
   while (!auction(eps, int64_t{kPatience} * n_)) eps *= kEpsGrowth;
   return eps;
 }
@@ -127,9 +131,8 @@ void Matcher::reduce_columns() {
   const int64_t room = padded(n_);
   value_.assign(room, INFINITY), found_.assign(room + kSelectRoom, 0);
   for (int32_t row = 0; row < n_; ++row) {
-    float* cost = &cost32_[n_ <= kTable ? row * room : 0];
-    kernels_->costs(point(row), columns(), room, cost);
-    kernels_->lower(cost, room, 0, row, value_.data(), found_.data());
+    kernels_->nearer(point(row), columns(), room, row, value_.data(), found_.data(),
+                     static_cast<float>(unit_), n_ <= kTable ? &table_[row * room] : nullptr);
   }
   price_.resize(n_);
   for (int32_t j = 0; j < n_; ++j) price_[j] = -cost(found_[j], j);
@@ -145,13 +148,6 @@ void Matcher::take_prices() {
     price32_[j] = static_cast<float>(price_[j]);
     highest_ = std::max(highest_, std::abs(price_[j]));
   }
-}
-
-// Of a row to every column, in float32.
-const float* Matcher::costs(int32_t row) {
-  if (n_ <= kTable) return &cost32_[row * padded(n_)];
-  kernels_->costs(point(row), columns(), padded(n_), cost32_.data());
-  return cost32_.data();
 }
 
 double Matcher::cost(int32_t row, int32_t column) const {

@@ -16,7 +16,7 @@ namespace pointcmt {
 // of y) and knows a lower bound on every column off the list. Prices only rise, in the auction and
 // in the paths, so the bound stays true until the list is rebuilt.
 //
-// float32 decides while eps is far above its rounding, and after that only filters which columns
+// Whole units of a table decide while eps is far above one; after that float32 filters which columns
 // may matter; the end is decided in float64. The workspace is kept between calls.
 class Matcher {
  public:
@@ -30,13 +30,12 @@ class Matcher {
   static constexpr int kList = kListRoom;  // the longest list
   static constexpr int kListStep = 8;      // lists are padded to a multiple with infinite costs
   static constexpr int kRank = 10;         // asks a scan for about 15 columns
-  static constexpr int32_t kTable = 1024;  // the most points whose costs are all kept
+  static constexpr int32_t kTable = 2048;  // the most points whose costs are all kept
   static constexpr int32_t kNone = -1;
 
   struct Choice {
     double first, second;  // the least and second least cost plus price over all columns
     int32_t column;        // where the least is
-    double cost;           // and its cost
   };
 
   struct Entry {
@@ -84,7 +83,7 @@ class Matcher {
   void relax(int32_t row, int32_t column, double label);
 
   double cost(int32_t row, int32_t column) const;
-  const float* costs(int32_t row);
+  Scan scan(int32_t row);
   double slack() const;
   // What sums of a cost and a price may be off by in float64, and equal all the same.
   double rounding() const { return 2e-15 * (diagonal_ + highest_); }
@@ -96,17 +95,18 @@ class Matcher {
   double scale_ = 1, diagonal_ = 0;
   std::vector<double> x_, y_;         // (n, 3), scaled
   std::vector<float> xf_[3], yf_[3];  // the same about the middle of the box, by plane; y padded
-  std::vector<float> cost32_;         // of all rows, where there are at most kTable; else of one
+  std::vector<int16_t> table_;        // of all rows in units, where there are at most kTable
+  double unit_ = 1, units_ = 1;       // of the table: its length, and how many go into one
 
   std::vector<double> price_;          // of columns
   std::vector<float> price32_;         // the same rounded, padded with infinity
+  std::vector<int16_t> price16_;       // the same in units, padded; kept while coarse_
   double highest_ = 0;                 // the greatest magnitude among them
   std::vector<int32_t> column_, row_;  // the pair of each row, of each column
-  std::vector<double> paid_;           // what each row's pair costs
   std::vector<int32_t> queue_;         // rows without a column, the first waiting_ of it
   int32_t waiting_ = 0;
   double near_ = 0;  // mean distance of a column to its nearest row
-  bool coarse_ = false;  // eps is so large that float32 decides
+  bool coarse_ = false;  // eps is so large that whole units decide
 
   std::vector<int32_t> listed_;      // (n, kList) columns
   std::vector<double> listed_cost_;  // (n, kList)

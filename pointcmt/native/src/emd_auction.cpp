@@ -7,7 +7,8 @@ namespace pointcmt {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kCoarseEps = 1e-3;  // of the diagonal
+constexpr double kCoarseEps = 5e-4;  // of the diagonal
+constexpr double kMostPrice = 1.9;   // of the diagonal, in units of the table
 
 }  // namespace
 
@@ -15,10 +16,14 @@ constexpr double kCoarseEps = 1e-3;  // of the diagonal
 // and distances (at most about 2e-7 of the diagonal), one of the price and one of the sum.
 double Matcher::slack() const { return 1e-6 * diagonal_ + 2.5e-7 * highest_; }
 
+// Writes cost plus price of every column for a row, in float32.
+Scan Matcher::scan(int32_t row) {
+  return kernels_->scan(point(row), columns(), price32_.data(), padded(n_), kRank, value_.data());
+}
+
 void Matcher::build_list(int32_t row) {
   const double slack = this->slack();
-  const Scan scan =
-      kernels_->scan(costs(row), price32_.data(), padded(n_), kRank, value_.data());
+  const Scan scan = this->scan(row);
   // Even when all values tie, the least of them gets onto the list.
   const float limit = std::max(scan.limit, static_cast<float>(scan.least + 4 * slack));
   const int64_t count = kernels_->select(value_.data(), padded(n_), limit, found_.data());
@@ -52,12 +57,13 @@ Matcher::Choice Matcher::best_listed(int32_t row) const {
   const double* cost = &listed_cost_[int64_t{row} * kList];
   const Least<double> best =
       kernels_->two_least_listed(cost, index, length_[row], price_.data());
-  return {best.first, best.second, index[best.position], cost[best.position]};
+  return {best.first, best.second, index[best.position]};
 }
 
 Matcher::Choice Matcher::best_of_all(int32_t row) {
-  const Least<float> best = kernels_->two_least(costs(row), price32_.data(), padded(n_));
-  return {best.first, best.second, best.position, cost(row, best.position)};
+  const int64_t room = padded(n_);
+  const Least<int32_t> best = kernels_->two_least(&table_[row * room], price16_.data(), room);
+  return {best.first * unit_, best.second * unit_, best.position};
 }
 
 Matcher::Choice Matcher::choose(int32_t row) {
@@ -76,6 +82,8 @@ void Matcher::raise(int32_t column, double by) {
   price_[column] += by;
   price32_[column] = static_cast<float>(price_[column]);
   highest_ = std::max(highest_, price_[column]);
+  if (coarse_) price16_[column] = static_cast<int16_t>(price_[column] * units_);
+  coarse_ = coarse_ && highest_ < kMostPrice * diagonal_;
 }
 
 // Returns the row that loses the column, or kNone.
@@ -84,7 +92,6 @@ int32_t Matcher::assign(int32_t row, const Choice& choice) {
   if (loser != kNone) column_[loser] = kNone;
   row_[choice.column] = row;
   column_[row] = choice.column;
-  paid_[row] = choice.cost;
   return loser;
 }
 
@@ -112,16 +119,22 @@ bool Matcher::auction(double eps, int64_t bids) {
   return waiting_ == 0;
 }
 
-// float32 decides while eps is far above its rounding, and all costs are at hand.
-void Matcher::set_precision(double eps) { coarse_ = n_ <= kTable && eps > kCoarseEps * diagonal_; }
+// Whole units decide while eps is far above one, and costs and prices fit.
+void Matcher::set_precision(double eps) {
+  coarse_ = n_ <= kTable && eps > kCoarseEps * diagonal_ && highest_ < kMostPrice * diagonal_;
+  if (!coarse_) return;
+  price16_.assign(padded(n_), INT16_MAX);
+  for (int32_t j = 0; j < n_; ++j) price16_[j] = static_cast<int16_t>(price_[j] * units_);
+}
 
 // Queues the rows whose column costs them more than eps above their best.
 void Matcher::free_violators(double eps) {
   set_precision(eps);
-  const double most = eps + (coarse_ ? slack() : rounding());
+  const double most = eps + (coarse_ ? 2 * unit_ : rounding());
   for (int32_t row = 0; row < n_; ++row) {
-    if (paid_[row] + price_[column_[row]] <= choose(row).first + most) continue;
-    row_[column_[row]] = kNone;
+    const int32_t column = column_[row];
+    if (cost(row, column) + price_[column] <= choose(row).first + most) continue;
+    row_[column] = kNone;
     column_[row] = kNone;
     queue_[waiting_++] = row;
   }

@@ -59,7 +59,8 @@ bool Matcher::guess_prices() {
   for (int32_t i = 0; i < groups; ++i) {
     const double* at = &middle_x_[3 * int64_t{i}];
     const Point middle{float(at[0]), float(at[1]), float(at[2])};
-    const double most = rough_->paid_[i] + rough_->price_[rough_->column_[i]];
+    const int32_t column = rough_->column_[i];
+    const double most = rough_->cost(i, column) + rough_->price_[column];
     kernels_->costs(middle, columns(), padded(n_), value_.data());
     kernels_->lower(value_.data(), padded(n_), float(most / rough_->scale_), i, price32_.data(),
                     found_.data());

@@ -44,7 +44,7 @@ void Matcher::augment() {
     for (int32_t row = kNone; row != root;) {
       row = from_[column];
       const int32_t next = column_[row];
-      row_[column] = row, column_[row] = column, paid_[row] = cost(row, column);
+      row_[column] = row, column_[row] = column;
       column = next;
     }
     for (const int32_t j : touched_) label_[j] = kInfinity;
@@ -87,7 +87,7 @@ int32_t Matcher::search(int32_t root) {
     const int32_t row = row_[column];
     settled_.push_back(column);
     final_[column] = 1;  // rounding must not bring it back, the path would close on itself
-    if (followed_[twin_[row]] != searches_) enter(row, least - paid_[row] - price_[column]);
+    if (followed_[twin_[row]] != searches_) enter(row, least - cost(row, column) - price_[column]);
   }
 }
 
@@ -111,7 +111,7 @@ void Matcher::widen(int32_t row, double offset) {
     if (bound_[row] > bound) return enter(row, offset);
   }
   const int64_t room = padded(n_);
-  kernels_->scan(costs(row), price32_.data(), room, kRank, value_.data());
+  scan(row);
   const float limit = static_cast<float>(reach_ - offset + 2 * slack());
   const int64_t count = kernels_->select(value_.data(), room, limit, found_.data());
   for (int64_t i = 0; i < count; ++i) {

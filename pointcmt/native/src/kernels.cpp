@@ -66,12 +66,23 @@ void lower(const float* value, int64_t n, float by, int32_t source, float* least
   }
 }
 
-Scan scan(const float* cost, const float* price, int64_t n, int rank, float* value) {
+void nearer(Point q, Planes to, int64_t n, int32_t source, float* least, int32_t* from,
+            float unit, int16_t* cost) {
+  const Lanes most = splat(float{INT16_MAX}), units = splat(1 / unit);
+  for (int64_t j = 0; j < n; j += kLanes) {
+    const Lanes before = load(least + j), lanes = squared(q, to, j);
+    store(least + j, smaller(before, lanes));
+    store(from + j, lanes < before ? splat(source) : load(from + j));
+    if (cost) store(cost + j, smaller(square_root(lanes) * units, most));
+  }
+}
+
+Scan scan(Point q, Planes to, const float* price, int64_t n, int rank, float* value) {
   Lanes group[kGroups / kLanes];
   for (Lanes& lanes : group) lanes = splat(INFINITY);
   for (int64_t j = 0; j < n;) {
     for (Lanes& lanes : group) {
-      const Lanes reduced = load(cost + j) + load(price + j);
+      const Lanes reduced = square_root(squared(q, to, j)) + load(price + j);
       store(value + j, reduced);
       lanes = smaller(lanes, reduced);
       j += kLanes;
@@ -82,34 +93,30 @@ Scan scan(const float* cost, const float* price, int64_t n, int rank, float* val
   return {smallest(least), ranked(group, rank)};
 }
 
-// Keeps several minima side by side, so that none waits for the one before.
-Least<float> two_least(const float* cost, const float* price, int64_t n) {
-  constexpr int kSide = 2;
-  Lanes first[kSide], second[kSide];
-  Whole at[kSide];  // the vector in which a lane saw its least
-  for (int i = 0; i < kSide; ++i) {
-    first[i] = second[i] = splat(INFINITY);
-    at[i] = splat(int32_t{0});
+Least<int32_t> two_least(const int16_t* cost, const int16_t* price, int64_t n) {
+  Steps first = splat(int16_t{INT16_MAX}), second = first, at{};  // at: where a lane saw its least
+  Steps turn{};
+  for (int64_t j = 0; j < n; j += kSteps, turn += splat(int16_t{1})) {
+    const Steps value = sum(load(cost + j), load(price + j));
+    at = value < first ? turn : at;
+    second = smaller(second, larger(first, value));
+    first = smaller(first, value);
   }
-  for (int64_t j = 0; j < n; j += kSide * kLanes) {
-    for (int i = 0; i < kSide; ++i) {
-      const int64_t from = j + i * kLanes;
-      const Lanes value = load(cost + from) + load(price + from);
-      at[i] = value < first[i] ? splat(static_cast<int32_t>(from)) : at[i];
-      second[i] = smaller(second[i], larger(first[i], value));
-      first[i] = smaller(first[i], value);
-    }
-  }
-  for (int i = 1; i < kSide; ++i) {
-    at[0] = first[i] < first[0] ? at[i] : at[0];
-    second[0] = smaller(smaller(second[0], second[i]), larger(first[0], first[i]));
-    first[0] = smaller(first[0], first[i]);
-  }
-  const float least = smallest(first[0]);
-  const int lane = __builtin_ctz(equal(first[0], splat(least)));
-  const int32_t position = at[0][lane] + lane;
-  first[0][lane] = second[0][lane];
-  return {least, smallest(first[0]), position};
+  // A value and its position as one number, so that the least of equals is the first.
+  constexpr int32_t kPositions = 1 << 12;
+  int16_t firsts[kSteps], seconds[kSteps], turns[kSteps];
+  store(firsts, first), store(seconds, second), store(turns, at);
+  Whole lane{};
+  for (int32_t i = 0; i < kLanes; ++i) lane[i] = i;
+  const auto key = [&](int half) {
+    return load_whole(firsts + half) * kPositions + load_whole(turns + half) * kSteps + lane + half;
+  };
+  const auto next = [&](int half) { return load_whole(seconds + half) * kPositions; };
+  const Whole a = key(0), b = key(kLanes), c = next(0), d = next(kLanes);
+  const Whole loser = a < b ? b : a, lower = c < d ? c : d;
+  int32_t best, after;
+  least_two(a < b ? a : b, loser < lower ? loser : lower, &best, &after);
+  return {best >> 12, after >> 12, best & (kPositions - 1)};
 }
 
 int64_t select(const float* value, int64_t n, float limit, int32_t* to) {
@@ -191,6 +198,31 @@ float bar(const float* value, int64_t n, int64_t k) {
   return INFINITY;
 }
 
+// A part of a row that registers hold.
+template <int kVectors>
+void greatest_part(const float* values, const int64_t* index, int64_t k, int64_t c, float* most) {
+  Lanes best[kVectors];
+  for (int v = 0; v < kVectors; ++v) best[v] = load(values + index[0] * c + v * kLanes);
+  for (int64_t i = 1; i < k; ++i) {
+    const float* row = values + index[i] * c;
+    for (int v = 0; v < kVectors; ++v) best[v] = larger(best[v], load(row + v * kLanes));
+  }
+  for (int v = 0; v < kVectors; ++v) store(most + v * kLanes, best[v]);
+}
+
+void greatest(const float* values, const int64_t* index, int64_t k, int64_t c, float* most) {
+  int64_t j = 0;
+  for (; j + 4 * kLanes <= c; j += 4 * kLanes) greatest_part<4>(values + j, index, k, c, most + j);
+  for (; j + kLanes <= c; j += kLanes) greatest_part<1>(values + j, index, k, c, most + j);
+  for (; j < c; ++j) {
+    most[j] = values[index[0] * c + j];
+    for (int64_t i = 1; i < k; ++i) {
+      const float value = values[index[i] * c + j];
+      most[j] = value > most[j] ? value : most[j];
+    }
+  }
+}
+
 Least<double> two_least_listed(const double* cost, const int32_t* index, int64_t length,
                                const double* price) {
   Wide value[kListRoom / kWide];
@@ -215,8 +247,9 @@ Least<double> two_least_listed(const double* cost, const int32_t* index, int64_t
 
 namespace POINTCMT_LEVEL {
 extern const Kernels kernels;
-const Kernels kernels{POINTCMT_LEVEL_NAME, nearest,  costs,  lower,     scan, two_least,
-                      select,              farthest, within, distances, bar,  two_least_listed};
+const Kernels kernels{POINTCMT_LEVEL_NAME, nearest,  costs,  lower,     nearer, scan,
+                      two_least,           select,   farthest, within, distances, bar,
+                      two_least_listed,    greatest};
 }  // namespace POINTCMT_LEVEL
 
 }  // namespace pointcmt

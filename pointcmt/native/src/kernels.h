@@ -47,11 +47,16 @@ struct Kernels {
   void (*lower)(const float* value, int64_t n, float by, int32_t source, float* least,
                 int32_t* from);
 
-  // value[j] = cost[j] + price[j] for j < n; 1 <= rank <= 16.
-  Scan (*scan)(const float* cost, const float* price, int64_t n, int rank, float* value);
+  // least[j] = min(least[j], |q - to[j]|^2) for j < n; where that lowers it, from[j] = source. Where
+  // cost is not null, cost[j] = |q - to[j]| in whole units, rounded down, at most INT16_MAX.
+  void (*nearer)(Point q, Planes to, int64_t n, int32_t source, float* least, int32_t* from,
+                 float unit, int16_t* cost);
 
-  // The two least of cost[j] + price[j] for j < n.
-  Least<float> (*two_least)(const float* cost, const float* price, int64_t n);
+  // value[j] = |q - to[j]| + price[j] for j < n; 1 <= rank <= 16.
+  Scan (*scan)(Point q, Planes to, const float* price, int64_t n, int rank, float* value);
+
+  // The two least of cost[j] + price[j] for j < n, of equal ones the first; n <= 4096.
+  Least<int32_t> (*two_least)(const int16_t* cost, const int16_t* price, int64_t n);
 
   // Writes every j < n with value[j] < limit, in order, and returns how many. `to` needs room for
   // n + kSelectRoom.
@@ -77,6 +82,9 @@ struct Kernels {
   // kListRoom.
   Least<double> (*two_least_listed)(const double* cost, const int32_t* index, int64_t length,
                                     const double* price);
+
+  // most[j] = the greatest values[index[i] * c + j] for i < k, for j < c, neither a multiple.
+  void (*greatest)(const float* values, const int64_t* index, int64_t k, int64_t c, float* most);
 };
 
 namespace baseline {

@@ -1,5 +1,5 @@
-// One vector register of float32 (Lanes) and one of float64 (Wide), as wide as the translation unit
-// is compiled for. GCC and Clang give vectors the arithmetic operators; the rest is below.
+// One vector register of float32 (Lanes), float64 (Wide) or int16 (Steps), as wide as the translation
+// unit is compiled for. GCC and Clang give vectors the arithmetic operators; the rest is below.
 #pragma once
 
 #include <cstdint>
@@ -19,18 +19,31 @@ constexpr int kLanes = 8;
 constexpr int kLanes = 4;
 #endif
 constexpr int kWide = kLanes / 2;
+constexpr int kSteps = kLanes * 2;
 
 typedef float Lanes __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
 typedef int32_t Whole __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
+typedef int16_t Steps __attribute__((vector_size(kLanes * 4), aligned(2), may_alias));
+typedef int16_t HalfSteps __attribute__((vector_size(kLanes * 2), aligned(2), may_alias));
 typedef double Wide __attribute__((vector_size(kWide * 8), aligned(8), may_alias));
 
 inline Lanes load(const float* from) { return *reinterpret_cast<const Lanes*>(from); }
 inline Wide load(const double* from) { return *reinterpret_cast<const Wide*>(from); }
 inline Whole load(const int32_t* from) { return *reinterpret_cast<const Whole*>(from); }
+inline Steps load(const int16_t* from) { return *reinterpret_cast<const Steps*>(from); }
+inline Whole load_whole(const int16_t* from) {
+  return __builtin_convertvector(*reinterpret_cast<const HalfSteps*>(from), Whole);
+}
+inline void store(int16_t* to, Steps value) { *reinterpret_cast<Steps*>(to) = value; }
+inline void store(int16_t* to, Lanes value) {
+  const Whole whole = __builtin_convertvector(value, Whole);
+  *reinterpret_cast<HalfSteps*>(to) = __builtin_convertvector(whole, HalfSteps);
+}
 inline void store(int32_t* to, Whole value) { *reinterpret_cast<Whole*>(to) = value; }
 inline void store(float* to, Lanes value) { *reinterpret_cast<Lanes*>(to) = value; }
 inline void store(double* to, Wide value) { *reinterpret_cast<Wide*>(to) = value; }
 inline Lanes splat(float value) { return value - Lanes{}; }
+inline Steps splat(int16_t value) { return value - Steps{}; }
 inline Wide splat(double value) { return value - Wide{}; }
 inline Whole splat(int32_t value) { return value - Whole{}; }
 
@@ -41,6 +54,9 @@ inline Lanes larger(Lanes a, Lanes b) { return (Lanes)_mm512_max_ps((__m512)a, (
 inline Wide smaller(Wide a, Wide b) { return (Wide)_mm512_min_pd((__m512d)a, (__m512d)b); }
 inline Wide larger(Wide a, Wide b) { return (Wide)_mm512_max_pd((__m512d)a, (__m512d)b); }
 inline Lanes square_root(Lanes a) { return (Lanes)_mm512_sqrt_ps((__m512)a); }
+inline Steps smaller(Steps a, Steps b) { return (Steps)_mm512_min_epi16((__m512i)a, (__m512i)b); }
+inline Steps larger(Steps a, Steps b) { return (Steps)_mm512_max_epi16((__m512i)a, (__m512i)b); }
+inline Steps sum(Steps a, Steps b) { return (Steps)_mm512_adds_epi16((__m512i)a, (__m512i)b); }
 
 // Bit i is set where a[i] < b[i], or where they are equal.
 inline uint32_t below(Lanes a, Lanes b) {
@@ -65,6 +81,9 @@ inline Lanes larger(Lanes a, Lanes b) { return (Lanes)_mm256_max_ps((__m256)a, (
 inline Wide smaller(Wide a, Wide b) { return (Wide)_mm256_min_pd((__m256d)a, (__m256d)b); }
 inline Wide larger(Wide a, Wide b) { return (Wide)_mm256_max_pd((__m256d)a, (__m256d)b); }
 inline Lanes square_root(Lanes a) { return (Lanes)_mm256_sqrt_ps((__m256)a); }
+inline Steps smaller(Steps a, Steps b) { return (Steps)_mm256_min_epi16((__m256i)a, (__m256i)b); }
+inline Steps larger(Steps a, Steps b) { return (Steps)_mm256_max_epi16((__m256i)a, (__m256i)b); }
+inline Steps sum(Steps a, Steps b) { return (Steps)_mm256_adds_epi16((__m256i)a, (__m256i)b); }
 
 inline uint32_t below(Lanes a, Lanes b) {
   return _mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_LT_OQ));
@@ -88,6 +107,9 @@ inline Lanes larger(Lanes a, Lanes b) { return (Lanes)_mm_max_ps((__m128)a, (__m
 inline Wide smaller(Wide a, Wide b) { return (Wide)_mm_min_pd((__m128d)a, (__m128d)b); }
 inline Wide larger(Wide a, Wide b) { return (Wide)_mm_max_pd((__m128d)a, (__m128d)b); }
 inline Lanes square_root(Lanes a) { return (Lanes)_mm_sqrt_ps((__m128)a); }
+inline Steps smaller(Steps a, Steps b) { return (Steps)_mm_min_epi16((__m128i)a, (__m128i)b); }
+inline Steps larger(Steps a, Steps b) { return (Steps)_mm_max_epi16((__m128i)a, (__m128i)b); }
+inline Steps sum(Steps a, Steps b) { return (Steps)_mm_adds_epi16((__m128i)a, (__m128i)b); }
 
 inline uint32_t below(Lanes a, Lanes b) {
   return _mm_movemask_ps(_mm_cmplt_ps((__m128)a, (__m128)b));
@@ -111,6 +133,16 @@ inline Wide smaller(Wide a, Wide b) { return a < b ? a : b; }
 inline Wide larger(Wide a, Wide b) { return a > b ? a : b; }
 inline Lanes square_root(Lanes a) {
   for (int i = 0; i < kLanes; ++i) a[i] = __builtin_sqrtf(a[i]);
+  return a;
+}
+
+inline Steps smaller(Steps a, Steps b) { return a < b ? a : b; }
+inline Steps larger(Steps a, Steps b) { return a > b ? a : b; }
+inline Steps sum(Steps a, Steps b) {
+  for (int i = 0; i < kSteps; ++i) {
+    const int32_t whole = a[i] + b[i];
+    a[i] = static_cast<int16_t>(whole > INT16_MAX ? INT16_MAX : whole < INT16_MIN ? INT16_MIN : whole);
+  }
   return a;
 }
 
@@ -168,6 +200,33 @@ inline void least_two(Wide first, Wide second, double* least, double* next) {
   for (int i = 1; i < kWide; ++i) {
     const double loser = first[i] > *least ? first[i] : *least;
     const double lower = second[i] < *next ? second[i] : *next;
+    *least = first[i] < *least ? first[i] : *least;
+    *next = loser < lower ? loser : lower;
+  }
+#endif
+}
+
+inline void least_two(Whole first, Whole second, int32_t* least, int32_t* next) {
+#if defined(__AVX512F__)
+  const auto fold = [&](__m512i other_first, __m512i other_second) {
+    const __m512i loser = _mm512_max_epi32((__m512i)first, other_first);
+    second = (Whole)_mm512_min_epi32(_mm512_min_epi32((__m512i)second, other_second), loser);
+    first = (Whole)_mm512_min_epi32((__m512i)first, other_first);
+  };
+  fold(_mm512_shuffle_i32x4((__m512i)first, (__m512i)first, 0x4e),
+       _mm512_shuffle_i32x4((__m512i)second, (__m512i)second, 0x4e));
+  fold(_mm512_shuffle_i32x4((__m512i)first, (__m512i)first, 0xb1),
+       _mm512_shuffle_i32x4((__m512i)second, (__m512i)second, 0xb1));
+  fold(_mm512_shuffle_epi32((__m512i)first, _MM_PERM_BADC),
+       _mm512_shuffle_epi32((__m512i)second, _MM_PERM_BADC));
+  fold(_mm512_shuffle_epi32((__m512i)first, _MM_PERM_CDAB),
+       _mm512_shuffle_epi32((__m512i)second, _MM_PERM_CDAB));
+  *least = first[0], *next = second[0];
+#else
+  *least = first[0], *next = second[0];
+  for (int i = 1; i < kLanes; ++i) {
+    const int32_t loser = first[i] > *least ? first[i] : *least;
+    const int32_t lower = second[i] < *next ? second[i] : *next;
     *least = first[i] < *least ? first[i] : *least;
     *next = loser < lower ? loser : lower;
   }
