@@ -106,15 +106,22 @@ POINTCMT_API int32_t pointcmt_knn(const float* query, const float* points, int64
                                   int64_t n, int64_t c, int64_t k, int64_t* found,
                                   int32_t threads) {
   const Chunks chunks(m);
-  const int64_t size = padded(n) * c;
+  const int64_t size = padded(n) * (c + 1);  // of a packed cloud and its squared norms
   std::unique_ptr<float[]> packed(new (std::nothrow) float[batch * size]);
-  if (!packed) return kOutOfMemory;
-  for_each(batch, threads, [&](int64_t b) { pack(points + b * n * c, n, c, &packed[b * size]); });
+  std::unique_ptr<Searched[]> clouds(new (std::nothrow) Searched[batch]);
+  if (!packed || !clouds) return kOutOfMemory;
+  for_each(batch, threads, [&](int64_t b) {
+    const float* rows = points + b * n * c;
+    float *own = &packed[b * size], *squares = own + padded(n) * c;
+    pack(rows, n, c, own);
+    for (int64_t i = 0; i < padded(n); ++i) squares[i] = i < n ? squared_norm(rows + i * c, c) : 0;
+    clouds[b] = {rows, own, squares, *std::max_element(squares, squares + n), n, c};
+  });
   return for_each(batch * chunks.per_cloud, threads, [&](int64_t i) {
     thread_local Neighbours neighbours;
     const int64_t row = chunks.cloud(i) * m + chunks.first(i);
-    neighbours.find(query + row * c, chunks.last(i) - chunks.first(i),
-                    &packed[chunks.cloud(i) * size], n, c, k, found + row * k);
+    neighbours.find(query + row * c, chunks.last(i) - chunks.first(i), clouds[chunks.cloud(i)], k,
+                    found + row * k);
   });
 }
 

@@ -21,6 +21,19 @@ inline void pack(const float* points, int64_t n, int64_t c, float* packed) {
   }
 }
 
+// The squared norm of a point (c), rounded in any way.
+inline float squared_norm(const float* point, int64_t c) {
+  constexpr int64_t kParts = 16;
+  float part[kParts] = {}, sum = 0;
+  int64_t axis = 0;
+  for (; axis + kParts <= c; axis += kParts) {
+    for (int64_t i = 0; i < kParts; ++i) part[i] += point[axis + i] * point[axis + i];
+  }
+  for (; axis < c; ++axis) sum += point[axis] * point[axis];
+  for (float each : part) sum += each;
+  return sum;
+}
+
 // Three coordinates (n, 3) as three padded planes.
 class Cloud {
  public:

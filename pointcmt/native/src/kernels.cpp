@@ -191,6 +191,38 @@ void distances(const float* query, int64_t rows, const float* packed, int64_t n,
   }
 }
 
+template <int kRows>
+void products_of(const float* query, const float* packed, const float* start, int64_t n, int64_t c,
+                 float* value) {
+  constexpr int kVectors = kLanes < 8 ? 1 : 2;
+  for (int64_t j = 0; j < n; j += kVectors * kLanes) {
+    const float* points = packed + j / kPad * kPad * c + j % kPad;
+    Lanes sum[kRows][kVectors];
+    for (int row = 0; row < kRows; ++row) {
+      for (int i = 0; i < kVectors; ++i) sum[row][i] = load(start + j + i * kLanes);
+    }
+    for (int64_t axis = 0; axis < c; ++axis) {
+      for (int i = 0; i < kVectors; ++i) {
+        const Lanes point = load(points + axis * kPad + i * kLanes);
+        for (int row = 0; row < kRows; ++row) {
+          sum[row][i] = multiply_add(splat(query[row * c + axis]), point, sum[row][i]);
+        }
+      }
+    }
+    for (int row = 0; row < kRows; ++row) {
+      for (int i = 0; i < kVectors; ++i) store(value + row * n + j + i * kLanes, sum[row][i]);
+    }
+  }
+}
+
+void products(const float* query, int64_t rows, const float* packed, const float* start, int64_t n,
+              int64_t c, float* value) {
+  if (rows == kQueries) return products_of<kQueries>(query, packed, start, n, c, value);
+  for (int64_t row = 0; row < rows; ++row) {
+    products_of<1>(query + row * c, packed, start, n, c, value + row * n);
+  }
+}
+
 float bar(const float* value, int64_t n, int64_t k) {
   if (k <= 24) return ranked_minimum<32>(value, n, k);
   if (k <= 48) return ranked_minimum<64>(value, n, k);
@@ -223,6 +255,20 @@ void greatest(const float* values, const int64_t* index, int64_t k, int64_t c, f
   }
 }
 
+void ranks(const float* value, int64_t n, int32_t* rank) {
+  Whole place{};
+  for (int32_t i = 0; i < kLanes; ++i) place[i] = i;
+  for (int64_t i = 0; i < n; i += kLanes, place += kLanes) {
+    const Lanes lanes = load(value + i);
+    Whole before{};
+    for (int32_t j = 0; j < n; ++j) {
+      const Lanes other = splat(value[j]);
+      before -= (other < lanes) | ((other == lanes) & (j < place));
+    }
+    store(rank + i, before);
+  }
+}
+
 Least<double> two_least_listed(const double* cost, const int32_t* index, int64_t length,
                                const double* price) {
   Wide value[kListRoom / kWide];
@@ -247,9 +293,9 @@ Least<double> two_least_listed(const double* cost, const int32_t* index, int64_t
 
 namespace POINTCMT_LEVEL {
 extern const Kernels kernels;
-const Kernels kernels{POINTCMT_LEVEL_NAME, nearest,  costs,  lower,     nearer, scan,
-                      two_least,           select,   farthest, within, distances, bar,
-                      two_least_listed,    greatest};
+const Kernels kernels{POINTCMT_LEVEL_NAME, nearest,  costs,  lower,     nearer,   scan,
+                      two_least,           select,   farthest, within, distances, products,
+                      bar,                 ranks,    two_least_listed,  greatest};
 }  // namespace POINTCMT_LEVEL
 
 }  // namespace pointcmt

@@ -75,8 +75,15 @@ struct Kernels {
   void (*distances)(const float* query, int64_t rows, const float* packed, int64_t n, int64_t c,
                     float* value);
 
+  // start + query * point for the same; sums are rounded in any way.
+  void (*products)(const float* query, int64_t rows, const float* packed, const float* start,
+                   int64_t n, int64_t c, float* value);
+
   // A number that at least k of n values do not exceed, and seldom many more than k.
   float (*bar)(const float* value, int64_t n, int64_t k);
+
+  // The place of each of n values in their order, the first of equals first.
+  void (*ranks)(const float* value, int64_t n, int32_t* rank);
 
   // The two least of cost[i] + price[index[i]] for i < length, a multiple of 8 from 8 up to
   // kListRoom.

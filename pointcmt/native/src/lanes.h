@@ -162,6 +162,15 @@ inline Wide gather(const double* from, const int32_t* index) {
 
 #endif
 
+// a * b + c, rounded once or twice.
+inline Lanes multiply_add(Lanes a, Lanes b, Lanes c) {
+#if defined(__AVX512F__)
+  return (Lanes)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#else
+  return a * b + c;
+#endif
+}
+
 inline float smallest(Lanes a) {
 #if defined(__AVX512F__)
   return _mm512_reduce_min_ps((__m512)a);

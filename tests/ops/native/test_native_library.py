@@ -41,6 +41,9 @@ def test_every_instruction_set_gives_the_same_indices(name: str, loaded: ctypes.
     np.testing.assert_array_equal(
         native.knn(features, features, 20), plain.knn(features, features, 20)
     )
+    index = native.knn(features, features, 20)[0]
+    expected = features[0][index].max(axis=1)
+    np.testing.assert_array_equal(native.gathered_maximum(features[0], index), expected)
     for kind in clouds.KINDS:
         x, y = clouds.batch(kind, 1, 2, 150), clouds.batch("uniform", 2, 2, 150)
         expected = plain.farthest_point_sample(x, 70)

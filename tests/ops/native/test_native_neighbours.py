@@ -1,5 +1,10 @@
+import warnings
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pointcmt import native
 from pointcmt.native import plain
@@ -58,6 +63,62 @@ def test_neighbours_in_feature_space_are_the_same(channels: int, k: int) -> None
     random = np.random.default_rng(channels)
     points = random.standard_normal((2, 150, channels)).astype(np.float32)
     np.testing.assert_array_equal(native.knn(points, points, k), plain.knn(points, points, k))
+
+
+FEATURES: dict[str, Callable[[NDArray[np.float32]], NDArray[np.floating[Any]]]] = {
+    "ties": np.round,
+    "equal": lambda x: np.repeat(x[:, ::3], 3, axis=1),
+    "positive": lambda x: np.maximum(x, 0),
+    "far from the origin": lambda x: x + 1e3,
+    "a little apart": lambda x: 1 + 1e-6 * x,
+    "tiny": lambda x: 1e-23 * x,
+    "too large to square": lambda x: 1e20 * x,
+    "some too large to square": lambda x: np.where(x > 2, 1e20 * x, x),
+}
+
+
+@pytest.mark.parametrize("kind", FEATURES)
+@pytest.mark.parametrize("channels", [9, 64])
+def test_hard_features_have_the_same_neighbours(kind: str, channels: int) -> None:
+    random = np.random.default_rng(channels)
+    points = FEATURES[kind](random.standard_normal((2, 300, channels))).astype(np.float32)
+    query = np.concatenate([points[:, ::7], -points[:, ::9]], axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(native.knn(query, points, 20), plain.knn(query, points, 20))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 16, 64, 70, 256])
+@pytest.mark.parametrize("k", [1, 20])
+def test_gathered_maximum_is_that_of_the_gathered_rows(channels: int, k: int) -> None:
+    random = np.random.default_rng(k)
+    values = random.standard_normal((90, channels)).astype(np.float32)
+    index = random.integers(0, 90, (300, k))
+    for threads in (1, 3):
+        most = native.gathered_maximum(values, index.astype(np.int32), threads)
+        np.testing.assert_array_equal(most, values[index].max(axis=1))
+    assert native.gathered_maximum(values, index[:0]).shape == (0, channels)
+
+
+@pytest.mark.parametrize(
+    ("values", "index", "error", "words"),
+    [
+        (np.zeros((4, 2)), np.array([[4]]), ValueError, r"index must lie in \[0, 4\)"),
+        (np.zeros((4, 2)), np.array([[-1]]), ValueError, r"index must lie in \[0, 4\)"),
+        (np.zeros((0, 2)), np.array([[0]]), ValueError, r"index must lie in \[0, 0\)"),
+        (np.zeros((4, 2)), np.zeros((3, 0), int), ValueError, "k >= 1"),
+        (np.zeros((4, 2)), np.zeros(3, int), ValueError, r"shape \(G, k\)"),
+        (np.zeros((4, 2, 1)), np.array([[0]]), ValueError, r"shape \(R, C\)"),
+        (np.full((4, 2), np.nan), np.array([[0]]), ValueError, "values must be finite"),
+        (np.zeros((4, 2)), np.array([[0.0]]), TypeError, "whole numbers"),
+        (np.zeros((4, 2), int), np.array([[0]]), TypeError, "floating-point"),
+    ],
+)
+def test_gathered_maximum_refuses_nonsense(
+    values: NDArray[Any], index: NDArray[Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        native.gathered_maximum(values, index)
 
 
 @pytest.mark.parametrize("channels", [16, 64])

@@ -1,0 +1,101 @@
+"""Exported students in OpenVINO, as `pointcmt_serve` runs them."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pointcmt import native
+from pointcmt.errors import InputError
+from pointcmt_export.exporter import export
+from pointcmt_export.options import Options
+from pointcmt_serve import Classifier
+from pointcmt_serve.session import OnnxSession
+from tests.reference.small_students import GRID, small_model
+
+pytest.importorskip("openvino")
+from pointcmt_serve.openvino_session import OpenVinoSession
+
+NAMES = ["dgcnn", "pointmlp", "pointnet", "pointnet2-msg", "rscnn"]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    files = {}
+    for name in NAMES:
+        room = tmp_path_factory.mktemp(name)
+        model = small_model(room / "model", name)
+        export(model, room / "out", Options(sampling="host", grid=GRID))
+        files[name] = room / "out" / "model.onnx"
+    return files
+
+
+def batch(size: int, points: int) -> NDArray[np.float32]:
+    random = np.random.default_rng(size * points)
+    return random.uniform(-0.5, 0.5, (size, points, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_logits_are_those_of_onnxruntime(name: str, exported: dict[str, Path]) -> None:
+    reference, session = OnnxSession(exported[name]), OpenVinoSession(exported[name], threads=2)
+    for size, points in ((3, 48), (1, 64), (5, 40)):
+        clouds = batch(size, points)
+        np.testing.assert_allclose(session(clouds), reference(clouds), atol=2e-5)
+
+
+@pytest.mark.parametrize("available", [True, False])
+def test_the_native_library_searches_features_where_it_is(
+    exported: dict[str, Path], monkeypatch: pytest.MonkeyPatch, available: bool
+) -> None:
+    calls = []
+    for name in ("knn", "gathered_maximum"):
+        real = getattr(native, name)
+        monkeypatch.setattr(
+            native, name, lambda *a, real=real, name=name: calls.append(name) or real(*a)
+        )
+    monkeypatch.setattr(native, "available", lambda: available)
+    session = OpenVinoSession(exported["dgcnn"], threads=1)
+    monkeypatch.setattr(native, "available", lambda: True)
+    clouds = batch(2, 48)
+    logits = session(clouds)
+    assert calls == (["gathered_maximum", *["knn", "gathered_maximum"] * 3] if available else [])
+    np.testing.assert_allclose(logits, OnnxSession(exported["dgcnn"])(clouds), atol=2e-5)
+
+
+def test_one_session_serves_many_threads(exported: dict[str, Path]) -> None:
+    session = OpenVinoSession(exported["dgcnn"])
+    clouds = [batch(size, 48) for size in (1, 2, 3, 4)] * 4
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(session, clouds))
+    for given, cloud in zip(together, clouds, strict=True):
+        np.testing.assert_allclose(given, session(cloud), atol=1e-6)
+
+
+def test_the_classifier_takes_it_by_name(exported: dict[str, Path]) -> None:
+    clouds = batch(4, 70)
+    labels = [p.label for p in Classifier(exported["rscnn"])(clouds)]
+    assert [p.label for p in Classifier(exported["rscnn"], engine="openvino")(clouds)] == labels
+
+
+def test_a_graph_that_samples_is_refused(ssg_export: tuple[Path, Any]) -> None:
+    with pytest.raises(InputError, match=r"OpenVINO cannot read the graph.*--sampling host"):
+        Classifier(ssg_export[0], engine="openvino")
+
+
+def test_what_it_cannot_do_is_said(
+    exported: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = exported["pointnet"]
+    with pytest.raises(InputError, match="runs on the CPU"):
+        Classifier(file, engine="openvino", device="cuda")
+    with pytest.raises(InputError, match="unknown engine 'tflite'"):
+        Classifier(file, engine="tflite")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="cannot be run"):
+        OpenVinoSession(file)(np.zeros((1, 48, 4), np.float32))
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(InputError, match=r"pip install 'pointcmt\[openvino\]'"):
+        Classifier(file, engine="openvino")
