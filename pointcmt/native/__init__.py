@@ -98,7 +98,9 @@ def ball_query(
     return found
 
 
-def knn(query: Floats, points: Floats, k: int, threads: int | None = None) -> Indices:
+def knn(
+    query: Floats, points: Floats, k: int, threads: int | None = None, *, check_finite: bool = True
+) -> Indices:
     """Find the k nearest points of each query, nearest first.
 
     Args:
@@ -106,6 +108,8 @@ def knn(query: Floats, points: Floats, k: int, threads: int | None = None) -> In
         points: (B, N, C) points.
         k: how many to find, 1 <= k <= N.
         threads: see the module.
+        check_finite: look for NaN and infinity; where that is not done and there are some, any
+            indices in [0, N) may come back.
 
     Returns:
         (B, M, k) indices; where distances are equal the lower index comes first.
@@ -116,7 +120,8 @@ def knn(query: Floats, points: Floats, k: int, threads: int | None = None) -> In
     """
     _floating(query=query, points=points)
     checks.knn(query, points, k)
-    _finite(query=query, points=points)
+    if check_finite:
+        _finite(query=query, points=points)
     query, points = library.dense(query, np.float32), library.dense(points, np.float32)
     if not _compiled():
         return plain.knn(query, points, k)
@@ -128,7 +133,11 @@ def knn(query: Floats, points: Floats, k: int, threads: int | None = None) -> In
 
 
 def gathered_maximum(
-    values: Floats, index: NDArray[np.integer[Any]], threads: int | None = None
+    values: Floats,
+    index: NDArray[np.integer[Any]],
+    threads: int | None = None,
+    *,
+    check_finite: bool = True,
 ) -> NDArray[np.float32]:
     """Take the maximum over groups of rows, as edge convolution does over a point's neighbours.
 
@@ -136,6 +145,7 @@ def gathered_maximum(
         values: (R, C) rows.
         index: (G, k) rows of each group, k >= 1, in [0, R).
         threads: see the module.
+        check_finite: look for NaN and infinity.
 
     Returns:
         (G, C): `values[index].max(axis=1)` in float32.
@@ -148,7 +158,8 @@ def gathered_maximum(
     if not np.issubdtype(np.asarray(index).dtype, np.integer):
         raise TypeError("index must hold whole numbers")
     checks.gathered_maximum(values, index)
-    _finite(values=values)
+    if check_finite:
+        _finite(values=values)
     values, index = library.dense(values, np.float32), np.ascontiguousarray(index, np.int64)
     if index.size and not 0 <= index.min() <= index.max() < len(values):
         raise ValueError(f"index must lie in [0, {len(values)}), the rows of values")

@@ -69,7 +69,7 @@ class Neighbours(NativeOp):
 
     def compute(self, query: Any, points: Any) -> Any:
         """See `NativeOp`."""
-        return native.knn(query, points, self.k, self.threads)
+        return native.knn(query, points, self.k, self.threads, check_finite=False)
 
 
 class GatheredMaximum(NativeOp):
@@ -83,7 +83,8 @@ class GatheredMaximum(NativeOp):
 
     def compute(self, values: Any, index: Any) -> Any:
         """See `NativeOp`."""
-        return native.gathered_maximum(values, index.reshape(-1, self.k), self.threads)
+        index = index.reshape(-1, self.k)
+        return native.gathered_maximum(values, index, self.threads, check_finite=False)
 
 
 def specialised(op: type[NativeOp], k: int, threads: int) -> Any:

@@ -55,7 +55,7 @@ def test_the_native_library_searches_features_where_it_is(
     for name in ("knn", "gathered_maximum"):
         real = getattr(native, name)
         monkeypatch.setattr(
-            native, name, lambda *a, real=real, name=name: calls.append(name) or real(*a)
+            native, name, lambda *a, real=real, name=name, **b: calls.append(name) or real(*a, **b)
         )
     monkeypatch.setattr(native, "available", lambda: available)
     session = OpenVinoSession(exported["dgcnn"], threads=1)

@@ -76,7 +76,7 @@ bool Neighbours::pick_by_products(const float* query, float* value, const Search
   if (!std::isfinite(bar + doubt)) return false;
   const float limit = std::nextafter(bar + doubt, INFINITY);
   const int64_t count = kernels().select(value, room, limit, found_.data());
-  if (count > 4 * k + kPad) return false;
+  if (count < k || count > 4 * k + kPad) return false;
 
   sort(value, count, count);
   for (int64_t first = 0, last; first < k; first = last) {
@@ -107,11 +107,11 @@ void Neighbours::settle(const float* query, const Searched& among, int64_t first
 
 void Neighbours::pick(const float* value, int64_t n, int64_t k, int64_t* to) {
   const float bar = kernels().bar(value, padded(n), k);
-  int64_t count = n;
-  if (std::isfinite(bar)) {
-    count = kernels().select(value, padded(n), std::nextafter(bar, INFINITY), found_.data());
-  } else {
+  const float limit = std::nextafter(bar, INFINITY);
+  int64_t count = std::isfinite(bar) ? kernels().select(value, padded(n), limit, found_.data()) : 0;
+  if (count < k) {  // too many are asked for, or are not finite
     std::iota(found_.begin(), found_.begin() + n, 0);
+    count = n;
   }
   sort(value, count, k);
   std::copy_n(found_.begin(), k, to);

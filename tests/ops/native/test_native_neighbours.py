@@ -88,6 +88,20 @@ def test_hard_features_have_the_same_neighbours(kind: str, channels: int) -> Non
         np.testing.assert_array_equal(native.knn(query, points, 20), plain.knn(query, points, 20))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("share", [0.01, 0.9, 1.0])
+@pytest.mark.parametrize("channels", [3, 64])
+def test_unchecked_points_give_indices_of_points(value: float, share: float, channels: int) -> None:
+    random = np.random.default_rng(0)
+    points = random.standard_normal((2, 77, channels)).astype(np.float32)
+    points[random.random(points.shape) < share] = value
+    with pytest.raises(ValueError, match="query must be finite"):
+        native.knn(points, points, 20)
+    found = native.knn(points, points, 20, check_finite=False)
+    assert found.min() >= 0
+    assert found.max() < 77
+
+
 @pytest.mark.parametrize("channels", [1, 3, 16, 64, 70, 256])
 @pytest.mark.parametrize("k", [1, 20])
 def test_gathered_maximum_is_that_of_the_gathered_rows(channels: int, k: int) -> None:
