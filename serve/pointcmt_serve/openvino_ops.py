@@ -5,6 +5,7 @@ spells them out, with all distances of a cloud and all gathered rows in memory; 
 needs neither.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,19 @@ _SUMS = ("Add", "Subtract", "Multiply")
 class NativeOp(Op):  # type: ignore[misc]
     """An op with two inputs and one output.
 
-    OpenVINO copies an op by calling its class with the inputs alone, so what else the op depends on
-    belongs to the class: see `specialised`.
+    OpenVINO copies an op by calling its class with the inputs alone, so all that the op depends on
+    belongs to its class: see `neighbours` and `gathered_maximum`.
+
+    Attributes:
+        kind: the element type of the output.
+        result_shape: gives the shape of the output from those of the inputs; parts of a shape may
+            be unknown.
+        compute: gives the output for the inputs.
     """
 
     kind: Any
-    k: int
-    threads: int
+    result_shape: Callable[[Any, Any], list[Any]]
+    compute: Callable[[Any, Any], Any]
 
     def __init__(self, inputs: Any = None) -> None:
         super().__init__(self)
@@ -35,7 +42,7 @@ class NativeOp(Op):  # type: ignore[misc]
 
     def validate_and_infer_types(self) -> None:
         """Tell the type and shape of the output."""
-        shapes = [self.get_input_partial_shape(i) for i in (0, 1)]
+        shapes = (self.get_input_partial_shape(i) for i in (0, 1))
         self.set_output_type(0, self.kind, PartialShape(self.result_shape(*shapes)))
 
     def has_evaluate(self) -> bool:
@@ -49,47 +56,40 @@ class NativeOp(Op):  # type: ignore[misc]
         outputs[0].data[...] = result
         return True
 
-    def result_shape(self, first: Any, second: Any) -> list[Any]:
-        """The output's shape from those of the inputs, of which parts may be unknown."""
-        raise NotImplementedError
 
-    def compute(self, first: Any, second: Any) -> Any:
-        """The output's values from those of the inputs."""
-        raise NotImplementedError
+def neighbours(k: int, threads: int) -> type[NativeOp]:
+    """`native.knn` as an op: query (B, M, C) and points (B, N, C) to indices (B, M, k)."""
 
+    class Neighbours(NativeOp):
+        kind = Type.i64
 
-class Neighbours(NativeOp):
-    """`native.knn`: query (B, M, C) and points (B, N, C) to (B, M, k)."""
+        @staticmethod
+        def result_shape(query: Any, points: Any) -> list[Any]:
+            return [query[0], query[1], k]
 
-    kind = Type.i64
+        @staticmethod
+        def compute(query: Any, points: Any) -> Any:
+            return native.knn(query, points, k, threads, check_finite=False)
 
-    def result_shape(self, query: Any, points: Any) -> list[Any]:
-        """See `NativeOp`."""
-        return [query[0], query[1], self.k]
-
-    def compute(self, query: Any, points: Any) -> Any:
-        """See `NativeOp`."""
-        return native.knn(query, points, self.k, self.threads, check_finite=False)
+    return Neighbours
 
 
-class GatheredMaximum(NativeOp):
-    """`native.gathered_maximum`: values (R, C) and index (G * k) to (G, C)."""
+def gathered_maximum(k: int, threads: int) -> type[NativeOp]:
+    """`native.gathered_maximum` as an op: values (R, C) and index (G * k) to (G, C)."""
 
-    kind = Type.f32
+    class GatheredMaximum(NativeOp):
+        kind = Type.f32
 
-    def result_shape(self, values: Any, index: Any) -> list[Any]:
-        """See `NativeOp`."""
-        return [index[0].get_length() // self.k if index[0].is_static else -1, values[1]]
+        @staticmethod
+        def result_shape(values: Any, index: Any) -> list[Any]:
+            return [index[0].get_length() // k if index[0].is_static else -1, values[1]]
 
-    def compute(self, values: Any, index: Any) -> Any:
-        """See `NativeOp`."""
-        index = index.reshape(-1, self.k)
-        return native.gathered_maximum(values, index, self.threads, check_finite=False)
+        @staticmethod
+        def compute(values: Any, index: Any) -> Any:
+            rows = index.reshape(-1, k)
+            return native.gathered_maximum(values, rows, threads, check_finite=False)
 
-
-def specialised(op: type[NativeOp], k: int, threads: int) -> Any:
-    """Return the class of an op with these numbers."""
-    return type(f"{op.__name__}{k}", (op,), {"k": k, "threads": threads})
+    return GatheredMaximum
 
 
 def use_native_ops(model: Model, threads: int) -> None:
@@ -117,8 +117,10 @@ def _replace_search(top: Any, threads: int) -> None:
     if node.get_type_name() != "MatMul":
         return  # distances in space, summed axis by axis
     query, transposed = node.input_values()
+    if transposed.get_node().get_type_name() != "Transpose":
+        return
     points = transposed.get_node().input_value(0)
-    search = specialised(Neighbours, int(top.input_value(1).get_node().data), threads)
+    search = neighbours(int(top.input_value(1).get_node().data), threads)
     top.output(1).replace(search([query, points]).output(0))
 
 
@@ -136,5 +138,5 @@ def _replace_maximum(node: Any, threads: int) -> None:
     if [len(shape) for shape in shapes] != [3, 2, 1] or axes != [[1], [0]]:
         return
     if shapes[0][1].is_static:
-        maximum = specialised(GatheredMaximum, shapes[0][1].get_length(), threads)
+        maximum = gathered_maximum(shapes[0][1].get_length(), threads)
         node.output(0).replace(maximum([values, index]).output(0))

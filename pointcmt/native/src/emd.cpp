@@ -16,6 +16,7 @@ constexpr double kGuessedEps = 0.076;  // the first after a guess, over the cube
 constexpr double kLastEps = 1e-4;
 constexpr double kSmall = 2048;  // below so many points the last eps is larger, in proportion
 constexpr double kEpsRatio = 5;
+constexpr double kNearLast = 3;     // so near the last eps there is no other before it
 constexpr double kEpsGrowth = 4;    // when a phase takes more than kPatience bids a row
 constexpr int kPatience = 16;
 constexpr int kFirstPatience = 3;    // bids a row before prices are guessed,
@@ -100,7 +101,7 @@ bool Matcher::approach(const Real* x, const Real* y, int32_t n, double last) {
   last *= std::max(1.0, kSmall / n_) * diagonal_;
   double eps = first_phase(last);
   while (eps > last) {
-    eps = std::max(eps / kEpsRatio, last);
+    eps = eps / kEpsRatio < kNearLast * last ? last : eps / kEpsRatio;
     free_violators(eps);
     while (!auction(eps, int64_t{kPatience} * n_)) eps *= kEpsGrowth;
   }

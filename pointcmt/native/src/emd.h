@@ -99,7 +99,7 @@ class Matcher {
   double unit_ = 1, units_ = 1;       // of the table: its length, and how many go into one
 
   std::vector<double> price_;          // of columns
-  std::vector<float> price32_;         // the same rounded, padded with infinity
+  std::vector<float> price32_;         // the same rounded, padded with infinity; kept while fine
   std::vector<int16_t> price16_;       // the same in units, padded; kept while coarse_
   double highest_ = 0;                 // the greatest magnitude among them
   std::vector<int32_t> column_, row_;  // the pair of each row, of each column

@@ -79,11 +79,14 @@ Matcher::Choice Matcher::choose(int32_t row) {
 }
 
 void Matcher::raise(int32_t column, double by) {
-  price_[column] += by;
-  price32_[column] = static_cast<float>(price_[column]);
-  highest_ = std::max(highest_, price_[column]);
-  if (coarse_) price16_[column] = static_cast<int16_t>(price_[column] * units_);
-  coarse_ = coarse_ && highest_ < kMostPrice * diagonal_;
+  const double price = price_[column] += by;
+  highest_ = std::max(highest_, price);
+  if (coarse_) {
+    price16_[column] = static_cast<int16_t>(price * units_);
+    if (highest_ >= kMostPrice * diagonal_) set_precision(0);
+  } else {
+    price32_[column] = static_cast<float>(price);
+  }
 }
 
 // Returns the row that loses the column, or kNone.
@@ -121,10 +124,14 @@ bool Matcher::auction(double eps, int64_t bids) {
 
 // Whole units decide while eps is far above one, and costs and prices fit.
 void Matcher::set_precision(double eps) {
+  const bool was_coarse = coarse_;
   coarse_ = n_ <= kTable && eps > kCoarseEps * diagonal_ && highest_ < kMostPrice * diagonal_;
-  if (!coarse_) return;
-  price16_.assign(padded(n_), INT16_MAX);
-  for (int32_t j = 0; j < n_; ++j) price16_[j] = static_cast<int16_t>(price_[j] * units_);
+  if (coarse_) {
+    price16_.assign(padded(n_), INT16_MAX);
+    for (int32_t j = 0; j < n_; ++j) price16_[j] = static_cast<int16_t>(price_[j] * units_);
+  } else if (was_coarse) {
+    for (int32_t j = 0; j < n_; ++j) price32_[j] = static_cast<float>(price_[j]);
+  }
 }
 
 // Queues the rows whose column costs them more than eps above their best.
