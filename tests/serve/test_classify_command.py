@@ -27,8 +27,12 @@ def expected(clouds: NDArray[np.float32]) -> list[str]:
     return [CLASSES[i] for i in reference_logits(clouds).argmax(axis=1)]
 
 
-def test_each_file_gets_a_line(model: Path, files: list[Path], expected: list[str]) -> None:
-    result = classify(model, *files)
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_each_file_gets_a_line(
+    model: Path, files: list[Path], expected: list[str], engine: str
+) -> None:
+    pytest.importorskip(engine)
+    result = classify(model, *files, "--engine", engine)
     lines = result.stdout.splitlines()
     assert result.exit_code == 0
     assert [line.split(": ")[0] for line in lines] == [str(f) for f in files]
