@@ -44,10 +44,11 @@ def openvino(setup: Setup) -> Runner:
     """The exported graph in OpenVINO, as `pointcmt_serve` runs it."""
     if setup.device != "cpu":
         raise CannotRunError("OpenVINO is measured on the CPU only")
+    file = setup.target / GRAPH
     try:
-        return Runner(OpenVinoSession(setup.target / GRAPH, setup.threads))
+        return Runner(OpenVinoSession(file, setup.threads))
     except InputError as error:
-        raise CannotRunError(str(error)) from error
+        raise CannotRunError(str(error).removeprefix(f"{file}: ")) from error
 
 
 def tensorrt(setup: Setup) -> Runner:

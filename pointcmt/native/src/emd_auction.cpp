@@ -81,9 +81,10 @@ Matcher::Choice Matcher::choose(int32_t row) {
 void Matcher::raise(int32_t column, double by) {
   const double price = price_[column] += by;
   highest_ = std::max(highest_, price);
-  if (coarse_) {
+  if (coarse_ && highest_ >= kMostPrice * diagonal_) {
+    set_precision(0);
+  } else if (coarse_) {
     price16_[column] = static_cast<int16_t>(price * units_);
-    if (highest_ >= kMostPrice * diagonal_) set_precision(0);
   } else {
     price32_[column] = static_cast<float>(price);
   }
