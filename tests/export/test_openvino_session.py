@@ -45,6 +45,7 @@ def test_logits_are_those_of_onnxruntime(name: str, exported: dict[str, Path]) -
     for size, points in ((3, 48), (1, 64), (5, 40), (2, 48), (7, 48), (1, 50), (3, 48)):
         clouds = batch(size, points)
         np.testing.assert_allclose(session(clouds), reference(clouds), atol=2e-5)
+    assert len(session._compiled) == 5  # four shapes, and one for any
 
 
 @pytest.mark.parametrize("available", [True, False])

@@ -109,7 +109,7 @@ def standard_deviation(groups: Tensor) -> Tensor:
     """Standard deviation of each cloud of values (B, M, L): (B, 1, 1) float32.
 
     Summed group by group: one running float32 sum over the million values of a cloud, which is what
-    engines make of `std`, is off by 1e-4.
+    engines make of `std`, is too inexact for equal logits.
     """
     values = groups.float()
     mean = values.mean(dim=2, keepdim=True).mean(dim=1, keepdim=True)
