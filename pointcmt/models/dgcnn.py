@@ -29,7 +29,8 @@ class DGCNN(PointStudent):
         head: see `PointStudent`.
         k: neighbours, the point itself among them; also the fewest points of a cloud. The
             published networks use 20 for 1,024 points and 40 for 2,048.
-        dropout: probability in the head.
+        dropout: probability in the head; None is the head's own, 0.5 for "original" and none
+            for "pointcmt".
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class DGCNN(PointStudent):
         width: float = 1.0,
         head: HeadName = "pointcmt",
         k: int = 20,
-        dropout: float = 0.5,
+        dropout: float | None = None,
     ) -> None:
         widths = [scaled(c, width) for c in WIDTHS]
         embedding = scaled(EMBEDDING, width)

@@ -105,7 +105,8 @@ class PointMLP(PointStudent):
         head: see `PointStudent`.
         centres: how many points each stage samples; the first is the fewest points of a cloud.
         k: neighbours.
-        dropout: probability in the head.
+        dropout: probability in the head; None is the head's own, 0.5 for "original" and none
+            for "pointcmt".
     """
 
     EMBEDDING: ClassVar[int] = 64
@@ -123,7 +124,7 @@ class PointMLP(PointStudent):
         head: HeadName = "pointcmt",
         centres: Sequence[int] = (512, 256, 128, 64),
         k: int = 24,
-        dropout: float = 0.5,
+        dropout: float | None = None,
     ) -> None:
         widths = [scaled(self.EMBEDDING, width)]
         for growth in self.GROWTH:

@@ -49,7 +49,8 @@ class PointNet(PointStudent):
         feature_dim: length of the global feature with the "pointcmt" head.
         width: multiplies all hidden channels.
         head: see `PointStudent`.
-        dropout: probability in the head.
+        dropout: probability in the head; None is the head's own, 0.4 for "original" and none
+            for "pointcmt".
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class PointNet(PointStudent):
         feature_dim: int = 512,
         width: float = 1.0,
         head: HeadName = "pointcmt",
-        dropout: float = 0.4,
+        dropout: float | None = None,
     ) -> None:
         w64, w128, w1024 = (scaled(c, width) for c in (64, 128, 1024))
         super().__init__(
@@ -72,6 +73,7 @@ class PointNet(PointStudent):
             head=head,
             biases=(True, True),
             dropout=dropout,
+            original_dropout=0.4,
         )
         self.input_alignment = TNet(channels, 3, width)
         self.low = SharedMLP((channels, w64), bias=True)

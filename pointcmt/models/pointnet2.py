@@ -47,7 +47,8 @@ class PointNet2(PointStudent):
         bias: give the linear maps before a batch norm a bias, as some published ports have.
         centres: how many points each level samples; the first is the fewest points of a cloud.
         neighbours: neighbours of each level's scales, instead of the network's own.
-        dropout: probability in the head.
+        dropout: probability in the head; None is the head's own, 0.5 for "original" and none
+            for "pointcmt".
     """
 
     LEVELS: ClassVar[Levels]
@@ -63,7 +64,7 @@ class PointNet2(PointStudent):
         bias: bool = False,
         centres: Sequence[int] = (512, 128),
         neighbours: Sequence[Sequence[int]] | None = None,
-        dropout: float = 0.5,
+        dropout: float | None = None,
     ) -> None:
         super().__init__(
             num_classes,

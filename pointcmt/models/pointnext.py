@@ -57,7 +57,8 @@ class PointNeXtS(PointStudent):
         width: multiplies the channels before the head; 2 gives the published C = 64.
         head: see `PointStudent`.
         centres: how many points each level samples; the first is the fewest points of a cloud.
-        dropout: probability in the head.
+        dropout: probability in the head; None is the head's own, 0.5 for "original" and none
+            for "pointcmt".
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class PointNeXtS(PointStudent):
         width: float = 1.0,
         head: HeadName = "pointcmt",
         centres: Sequence[int] = (512, 256, 128, 64),
-        dropout: float = 0.5,
+        dropout: float | None = None,
     ) -> None:
         stem = scaled(STEM, width)
         widths = [stem * 2**level for level in range(len(centres) + 1)]

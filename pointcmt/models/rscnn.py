@@ -109,7 +109,8 @@ class RSCNN(PointStudent):
         absolute: give the relation the absolute positions of centre and neighbour, as the paper
             words it. The released code subtracts the centre in place, so that its networks, whose
             accuracy is published, saw zero and the difference instead: the default.
-        dropout: probability in the head.
+        dropout: probability in the head; None is the head's own, 0.5 for "original" and none
+            for "pointcmt".
     """
 
     def __init__(
@@ -122,7 +123,7 @@ class RSCNN(PointStudent):
         head: HeadName = "pointcmt",
         centres: Sequence[int] = (512, 128),
         absolute: bool = False,
-        dropout: float = 0.5,
+        dropout: float | None = None,
     ) -> None:
         w128, w512, w1024 = (scaled(c, width) for c in (128, 512, 1024))
         super().__init__(

@@ -73,7 +73,9 @@ class PointStudent(nn.Module):
     - "original": the hidden layers of the published network, with a feature of 256 numbers.
 
     Either way one linear classifier follows. Dropout acts on what the classifier reads and between
-    hidden layers, so that features compared with the teacher's are whole.
+    hidden layers, so that features compared with the teacher's are whole. The "pointcmt" head has
+    none unless asked: the classifier reads features of points and of images there, and under two
+    masks equal features would have unequal logits.
 
     Args:
         num_classes: C.
@@ -85,7 +87,9 @@ class PointStudent(nn.Module):
         original: widths of the original hidden layers.
         biases: whether the original hidden layers' linear maps have a bias.
         slope: negative slope of the head's activation; 0 is ReLU.
-        dropout: probability, in [0, 1).
+        dropout: probability, in [0, 1); None is 0 for "pointcmt" and `original_dropout` for
+            "original".
+        original_dropout: probability in the published head.
     """
 
     def __init__(
@@ -100,7 +104,8 @@ class PointStudent(nn.Module):
         original: tuple[int, ...] = (512, 256),
         biases: tuple[bool, ...] = (False, False),
         slope: float = 0.0,
-        dropout: float = 0.5,
+        dropout: float | None = None,
+        original_dropout: float = 0.5,
     ) -> None:
         super().__init__()
         if head not in HEADS:
@@ -117,7 +122,8 @@ class PointStudent(nn.Module):
             MLPLayer(c_in, c_out, bias=b, slope=slope)
             for (c_in, c_out), b in zip(pairwise((pooled, *widths)), bias, strict=True)
         )
-        self.dropout = nn.Dropout(dropout)
+        own = original_dropout if head == "original" else 0.0
+        self.dropout = nn.Dropout(own if dropout is None else dropout)
         self.classifier = nn.Linear(self.feature_dim, num_classes)
 
     def embed(self, points: Tensor) -> Tensor:

@@ -105,8 +105,22 @@ def test_gradients_reach_every_parameter(name: str) -> None:
 
 
 @EVERY
+def test_one_feature_has_one_logit_while_training(name: str) -> None:
+    features = torch.randn(4, 512, generator=torch.Generator().manual_seed(0))
+    student = small(name).train()
+    assert torch.equal(student.classify(features), student.classify(features))
+    assert small(name, dropout=0.3).dropout.p == 0.3
+
+
+@EVERY
+def test_the_published_head_keeps_its_dropout(name: str) -> None:
+    assert small(name, head="original").dropout.p == (0.4 if name == "pointnet" else 0.5)
+    assert small(name, head="original", dropout=0.0).dropout.p == 0
+
+
+@EVERY
 def test_a_few_steps_fit_a_batch(name: str) -> None:
-    student = small(name, dropout=0.0).train()
+    student = small(name).train()
     points, labels = clouds(CLASSES), torch.arange(CLASSES)
     optimiser = torch.optim.Adam(student.parameters(), 3e-3)
     losses = []
