@@ -1,6 +1,7 @@
 """Clouds from files of points: .npy, .npz, .xyz, .txt and .pcd."""
 
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pointcmt.geometry.pcd import read_pcd
 from pointcmt.geometry.resample import MAX_POINTS
 from pointcmt.geometry.text import read_rows
 
+XYZ = ("x", "y", "z")
 CLOUD_SUFFIXES = (".npy", ".npz", ".xyz", ".txt", ".pcd")
 MAX_BYTES = 4 * 1024**3
 MAX_COORDINATE = 1e18  # its square still fits float32, so that distances stay finite
@@ -19,35 +21,65 @@ FAR = 1000.0  # beyond this many times its own size from the origin, float32 wou
 NPZ_KEYS = ("points", "xyz", "pos", "data")
 
 
-def require_cloud(points: ArrayLike, where: str) -> NDArray[np.float32]:
-    """Return a usable cloud as (N, 3) float32.
+@dataclass(frozen=True)
+class Cloud:
+    """The points of one object.
+
+    Attributes:
+        points: (N, C) float32, a row a point.
+        channels: the names of the C columns: x, y, z, then nx, ny, nz (a unit normal), r, g, b
+            (colours in [0, 1]) or whatever the file calls them.
+        up: the vertical axis, "x", "y", "z", "-x", "-y" or "-z", if the format settles it.
+    """
+
+    points: NDArray[np.float32]
+    channels: tuple[str, ...] = XYZ
+    up: str | None = None
+
+
+def require_cloud(points: ArrayLike, where: str, channels: int = 3) -> NDArray[np.float32]:
+    """Return a usable cloud as (N, `channels`) float32.
 
     A cloud farther from the origin than 1,000 times its own size (a georeferenced scan) is moved
     to its centroid first, because float32 could not hold its shape there.
 
     Args:
-        points: (N, C >= 3) numbers; channels after the third are dropped.
+        points: (N, C >= channels) numbers, x, y and z first; further columns are dropped.
         where: what to name in the message, e.g. the file.
+        channels: how many columns to keep, 3 or more.
 
     Raises:
-        InputError: the shape or type is wrong; there are no points, too many, or only coincident
-            ones; a value is NaN, infinite or above 1e18.
+        InputError: the shape or type is wrong, or transposed; there are no points, too many, or
+            only coincident ones; a value is NaN, infinite or above 1e18.
     """
     array = _as_array(points, where)
-    if array.dtype.kind not in "fiu" or array.ndim != 2 or array.shape[1] < 3:
+    if array.dtype.kind not in "fiu" or array.ndim != 2 or array.shape[1] < channels:
         raise InputError(
             f"{where}: the array is {array.shape} {array.dtype}; "
-            "a cloud is (N, 3) numbers, one row x y z a point"
+            f"a cloud is (N, {channels}) numbers, one row a point"
+            f"{'; transpose it' if _looks_turned(array.shape) else ', x y z first'}"
+        )
+    if _looks_turned(array.shape):
+        raise InputError(
+            f"{where}: the array is {array.shape}, fewer points than channels; "
+            "a cloud is (N, 3) numbers, one row x y z a point, so transpose it"
         )
     if not 1 <= len(array) <= MAX_POINTS:
         raise InputError(f"{where}: {len(array)} points; a cloud has 2 to {MAX_POINTS}")
-    xyz = np.asarray(array[:, :3])
-    if not np.isfinite(xyz).all():
-        row = int(np.flatnonzero(~np.isfinite(xyz).all(axis=1))[0])
+    array = np.asarray(array[:, :channels])
+    if not np.isfinite(array).all():
+        row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
         raise InputError(
             f"{where}: point {row} has NaN or infinite coordinates; remove such points first"
         )
-    return _to_float32(xyz, where)
+    cloud = np.empty(array.shape, np.float32)  # a copy: the source may be mapped
+    cloud[:, :3] = _to_float32(array[:, :3], where)
+    cloud[:, 3:] = array[:, 3:]
+    return cloud
+
+
+def _looks_turned(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 2 and shape[0] < shape[1] and shape[1] > 3 and shape[0] > 1
 
 
 def _as_array(points: ArrayLike, where: str) -> NDArray[Any]:
@@ -70,13 +102,13 @@ def _to_float32(xyz: NDArray[Any], where: str) -> NDArray[np.float32]:
         )
     if distance > FAR * size:
         xyz = xyz - xyz.mean(axis=0, dtype=np.float64)
-    cloud = np.array(xyz, dtype=np.float32, order="C")  # a copy: the source may be mapped
+    cloud = np.asarray(xyz, dtype=np.float32)
     if not np.ptp(cloud, axis=0).any():
         raise InputError(f"{where}: the cloud is {size:.3g} wide, too small for float32; scale it")
     return cloud
 
 
-def read_cloud(path: Path) -> NDArray[Any]:
+def read_array(path: Path) -> NDArray[Any]:
     """Read the rows of a cloud file, unchecked: (N, C) of any number type.
 
     Raises:

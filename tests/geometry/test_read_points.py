@@ -6,7 +6,7 @@ import trimesh
 from pypcd4 import Encoding, PointCloud
 
 from pointcmt.errors import InputError
-from pointcmt.geometry import read_mesh, read_points
+from pointcmt.geometry import read_cloud, read_mesh, read_points
 
 CLOUD = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
 SQUARE = "0 0 0\n2 0 0\n2 2 0\n0 2 0\n4 0 1 2 3\n"
@@ -310,3 +310,36 @@ def test_a_senseless_count_is_refused(tmp_path, count):
     path = write(tmp_path / "a.off", "OFF\n4 1 0\n" + SQUARE)
     with pytest.raises(InputError, match="ask for 1"):
         read_points(path, count)
+
+
+# --- channels
+
+
+def test_channels_by_name(tmp_path):
+    np.save(tmp_path / "a.npy", np.hstack([CLOUD, -CLOUD]))
+    cloud = read_cloud(tmp_path / "a.npy", ("x", "y", "z", "nx", "ny", "nz"), 20)
+    assert cloud.points.shape == (20, 6)
+    assert cloud.channels == ("x", "y", "z", "nx", "ny", "nz")
+    assert np.array_equal(cloud.points[:, 3:], -cloud.points[:, :3])
+    assert cloud.up is None
+
+
+def test_a_missing_channel_is_named_with_those_there(tmp_path):
+    np.save(tmp_path / "a.npy", CLOUD)
+    with pytest.raises(InputError, match="no channel nx, ny, nz; it has x, y, z"):
+        read_cloud(tmp_path / "a.npy", ("x", "y", "z", "nx", "ny", "nz"))
+
+
+def test_a_surface_has_the_normals_of_its_faces_and_glb_is_y_up(tmp_path):
+    box = trimesh.creation.box((2, 2, 2))
+    path = write(tmp_path / "a.glb", box.export(file_type="glb"))
+    cloud = read_cloud(path, ("x", "y", "z", "nx", "ny", "nz"), 500)
+    assert np.allclose((cloud.points[:, :3] * cloud.points[:, 3:]).sum(axis=1), 1, atol=1e-6)
+    assert cloud.up == "y"
+
+
+@pytest.mark.parametrize("rows", [2, 3, 4, 6])
+def test_a_transposed_array_is_refused_with_the_remedy(tmp_path, rows):
+    np.save(tmp_path / "a.npy", np.zeros((rows, 1024)))
+    with pytest.raises(InputError, match="transpose it"):
+        read_cloud(tmp_path / "a.npy")
