@@ -9,10 +9,6 @@ from pointcmt.geometry import AXES, rotation, turn
 CLOUD = np.random.default_rng(0).normal(size=(20, 6)).astype(np.float32)
 CHANNELS = ("x", "y", "z", "nx", "ny", "nz")
 UNIT = {a: np.eye(3)["xyz".index(a[-1])] * (-1 if a.startswith("-") else 1) for a in AXES}
-    sign + axis: k * np.eye(3)["xyz".index(axis)]
-    for sign, k in (("", 1), ("-", -1))
-    for axis in "xyz"
-}
 
 
 @pytest.mark.parametrize(("source", "target"), list(product(AXES, AXES)))
