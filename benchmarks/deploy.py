@@ -18,21 +18,22 @@ from typing import Any
 import click
 import torch
 
+from benchmarks.gemm import Products
 from benchmarks.plain_students import plain_port
 from pointcmt.checkpoint import ModelConfig, load_student, save_student
 from pointcmt.data import SHAPES_CLASSES, Shapes
 from pointcmt.files import write_beside
 from pointcmt.models import create_student
-from pointcmt_export.benchmark.engines import ENGINES, LIMIT
-from pointcmt_export.benchmark.modules import torch_runner
-from pointcmt_export.benchmark.report import markdown
-from pointcmt_export.benchmark.run import Plan, benchmark
-from pointcmt_export.benchmark.runner import Engine, Runner, Setup
-from pointcmt_export.benchmark.targets import WEIGHTS, find_targets
+from pointcmt_export.bench.checkpoints import torch_runner
+from pointcmt_export.bench.engines import ENGINES
+from pointcmt_export.bench.report import markdown
+from pointcmt_export.bench.run import Plan, benchmark
+from pointcmt_export.bench.runner import CannotRunError, Engine, Runner, Setup
+from pointcmt_export.bench.targets import GRAPH, WEIGHTS, find_targets
 
 RESULTS = Path(__file__).parent / "results"
 POINTS = 1024
-PORT = "plain-port"
+PORT, LIMIT = "plain-port", "gemm-limit"
 # Wanted: how many times the plain port's samples a second at batch 32, and at batch 1.
 GOALS: dict[str, dict[int, float]] = {
     "pointnet2-ssg": {32: 6.0, 1: 4.0},
@@ -53,7 +54,16 @@ def open_port(setup: Setup) -> Runner:
     return torch_runner(plain_port(config.student, student).to(setup.device), setup.device)
 
 
+def open_limit(setup: Setup) -> Runner:
+    """Open an exported graph's matrix products alone, on buffers of their shapes."""
+    if setup.device != "cpu":
+        raise CannotRunError("the limit is measured on the CPU only")
+    return Runner(Products(setup.target / GRAPH, setup.threads))
+
+
 plain_port_engine = Engine(open_port, WEIGHTS)
+gemm_limit_engine = Engine(open_limit, GRAPH, once=True)
+OWN = {"benchmarks.deploy:plain_port_engine": PORT, "benchmarks.deploy:gemm_limit_engine": LIMIT}
 
 
 def make_student(name: str, folder: Path) -> Path:
@@ -75,14 +85,17 @@ def measure(name: str, batches: tuple[int, ...], options: dict[str, Any]) -> dic
         targets = find_targets([make_student(name, Path(room))], Path(room) / "targets")
         plan = Plan(
             targets=tuple(targets),
-            engines=("benchmarks.deploy:plain_port_engine", *(e for e in ENGINES if e != SLOWEST)),
+            engines=(*OWN, *(e for e in ENGINES if e != SLOWEST)),
+            bases=("torch-eager", *OWN),
             batches=tuple(sorted(batches)),
             points=POINTS,
             **options,
         )
         report = benchmark(plan, say=lambda text: click.echo(text, err=True))
     for record in report["results"]:
-        record["engine"] = record["engine"].replace("benchmarks.deploy:plain_port_engine", PORT)
+        record["engine"] = OWN.get(record["engine"], record["engine"])
+        over = record.get("speed_over", {})
+        over.update({OWN[name]: over.pop(name) for name in OWN if name in over})
     return report
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from pointcmt.commands import command_errors
-from pointcmt_export.benchmark import bench
+from pointcmt_export.bench import bench
+from pointcmt_export.formats import ALL, FORMATS
 from pointcmt_export.options import (
     BATCH,
-    Format,
     Grid,
     Limits,
     Options,
@@ -67,7 +67,7 @@ def _numbers(count: int | None) -> Any:
     "-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder to write."
 )
 @click.option(
-    "--format", "form", default="onnx", show_default=True, type=click.Choice(get_args(Format))
+    "--format", "form", default="onnx", show_default=True, type=click.Choice([*FORMATS, ALL])
 )
 @click.option(
     "--sampling",
@@ -117,7 +117,7 @@ def _numbers(count: int | None) -> Any:
 def export(
     model: Path,
     out: Path,
-    form: Format,
+    form: str,
     sampling: Sampling,
     precision: Precision,
     data: str | None,

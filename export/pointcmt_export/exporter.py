@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -10,17 +11,18 @@ from torch import nn
 from pointcmt import __version__
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
-from pointcmt_export.engines import Engine, Job, engines
-from pointcmt_export.graph import deployable, has_own_graph
-from pointcmt_export.lowering import Captured, capture, host_plan
+from pointcmt_export.convert.host_steps import host_steps
+from pointcmt_export.convert.networks import deployable, has_own_network
+from pointcmt_export.convert.to_onnx import Converted, set_metadata, to_onnx
+from pointcmt_export.convert.trace import Traced, trace
+from pointcmt_export.formats import ALL, Format, Job, Write, chosen_formats
 from pointcmt_export.model_card import model_card
-from pointcmt_export.onnx import Graph, describe, to_onnx
 from pointcmt_export.options import Options
 from pointcmt_export.report import REPORT_FILE, Report, hashes
 from pointcmt_export.source import Source, open_source
-from pointcmt_export.verification import Clouds, Thresholds, failed, open_data
-from pointcmt_export.verification.check import EXACT, FEATURE_NEIGHBOURS, HALF
-from pointcmt_export.verification.gate import Expectation, verify_onnx
+from pointcmt_export.verify import Check, Clouds, Thresholds, failed, open_data
+from pointcmt_export.verify.check import EXACT, FEATURE_NEIGHBOURS, HALF
+from pointcmt_export.verify.gate import Expectation, structure_checks
 
 MODEL_FILE = "model.onnx"
 
@@ -51,13 +53,13 @@ def export(model: Path | str, out: Path | str, options: Options | None = None) -
     """
     options = options or Options()
     _require_replaceable(Path(out))
-    makers = engines(options)
     source = open_source(model)
+    writers = [_writer(each, source, options) for each in chosen_formats(options.format)]
     clouds = open_data(options.data, source.config, source.channels, options.limit)
     try:
         with write_beside(out) as fresh:
             fresh.mkdir()
-            return _export(source, clouds, options, makers, fresh)
+            return _export(source, clouds, options, writers, fresh)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
             raise
@@ -65,15 +67,15 @@ def export(model: Path | str, out: Path | str, options: Options | None = None) -
 
 
 def _export(
-    source: Source, clouds: Clouds, options: Options, makers: Sequence[Engine], folder: Path
+    source: Source, clouds: Clouds, options: Options, writers: Sequence[Write], folder: Path
 ) -> Report:
     graph, expected = convert(source, options)
-    describe(graph.model, metadata(source, graph, options))
+    set_metadata(graph.model, metadata(source, graph, options))
     onnx.save(graph.model, folder / MODEL_FILE)
-    checks = verify_onnx(folder / MODEL_FILE, expected, clouds)
-    if not failed(checks):
-        job = Job(graph.model, _full(source, options), folder, expected, clouds, options)
-        checks += [check for engine in makers for check in engine(job)]
+    checks = structure_checks(folder / MODEL_FILE, expected)
+    job = Job(graph.model, partial(_full, source, options), folder, expected, clouds, options)
+    for write in writers:
+        checks += [] if failed(checks) else write(job)
     told = {key: getattr(options, key) for key in ("format", "sampling", "precision")}
     name = source.config.student
     report = Report(name, source.to_json(), told, expected.thresholds, tuple(checks), {})
@@ -85,17 +87,17 @@ def _export(
     return report
 
 
-def convert(source: Source, options: Options) -> tuple[Graph, Expectation]:
+def convert(source: Source, options: Options) -> tuple[Converted, Expectation]:
     """Convert a student to ONNX, and say what the file must be.
 
     Raises:
         InputError: the student cannot be converted as asked.
     """
     module = _prepared(source, options)
-    captured = capture(module, source.channels, source.student.min_points)
-    steps, on_xyz = host_plan(captured)
+    traced = trace(module, source.channels, source.student.min_points)
+    steps, on_xyz = host_steps(traced)
     host = options.sampling == "host"
-    graph = to_onnx(captured, steps, on_xyz) if host else to_onnx(captured)
+    graph = to_onnx(traced, steps, on_xyz) if host else to_onnx(traced)
     exact = frozenset(op.name for op in on_xyz)
     expected = Expectation(
         student=source.student,
@@ -105,13 +107,13 @@ def convert(source: Source, options: Options) -> tuple[Graph, Expectation]:
         inputs=("points", *(step.input for step in graph.host)),
         exact=exact,
         shapes=tuple(options.grid.shapes(source.student.min_points)),
-        thresholds=_thresholds(options, captured, exact),
+        thresholds=_thresholds(options, traced, exact),
     )
     return graph, expected
 
 
-def metadata(source: Source, graph: Graph, options: Options) -> dict[str, object]:
-    """Return what the file says of itself, see `onnx.describe`."""
+def metadata(source: Source, graph: Converted, options: Options) -> dict[str, object]:
+    """Return what the file says of itself, see `to_onnx.set_metadata`."""
     config = source.config
     return {
         "classes": list(config.classes),
@@ -133,23 +135,32 @@ def _prepared(source: Source, options: Options) -> nn.Module:
     module = deployable(source.student)
     if options.precision == "fp32":
         return module
-    if not has_own_graph(source.student):
+    if not has_own_network(source.student):
         raise InputError(
-            f"--precision fp16: {source.config.student} has no deployable graph of its own, so "
+            f"--precision fp16: {source.config.student} has no deployable network of its own, so "
             "nothing keeps its index selection in float32; export it in fp32"
         )
     return module.half()
 
 
-def _full(source: Source, options: Options) -> onnx.ModelProto | None:
+def _writer(form: Format, source: Source, options: Options) -> Write:
+    """Return a format's writer; among "all", one that cannot be made here says why."""
+    try:
+        return form.writer(source, options)
+    except InputError as error:
+        if options.format != ALL:
+            raise
+        reason = str(error)
+        return lambda _: [Check(form.name, "not run", reason)]
+
+
+def _full(source: Source, options: Options) -> onnx.ModelProto:
     """Convert the student in float32, to compare the sizes of engines."""
-    if options.precision == "fp32" or options.format not in ("trt", "all"):
-        return None
     return convert(source, replace(options, precision="fp32"))[0].model
 
 
-def _thresholds(options: Options, captured: Captured, exact: frozenset[str]) -> Thresholds:
-    searches_features = len(exact) < len(captured.indices)
+def _thresholds(options: Options, traced: Traced, exact: frozenset[str]) -> Thresholds:
+    searches_features = len(exact) < len(traced.indices)
     chosen = FEATURE_NEIGHBOURS if searches_features else EXACT
     if options.precision == "fp16":
         chosen = HALF

@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pointcmt_export.report import Report, machine, versions
+from pointcmt_export.machine import describe_machine, versions
+from pointcmt_export.report import Report
 from pointcmt_export.source import Source
 
 
@@ -85,8 +86,8 @@ def _use(source: Source) -> str:
 
 def _measured(report: Report) -> str:
     rows = "".join(f"| {c.name} | {c.status} | {_cell(c.detail)} |\n" for c in report.checks)
-    place, packages = machine(), versions()
-    where = ", ".join([place["processor"], *([place["gpu"]] if place["gpu"] else [])])
+    place, packages = describe_machine(), versions()
+    where = ", ".join([place["processor"], *([place["gpu"]["name"]] if place["gpu"] else [])])
     told = ", ".join(f"{key} {value}" for key, value in report.options.items())
     return (
         f"The exported files beside the checkpoint they were made of ({told}); a check that the "

@@ -6,7 +6,6 @@ from typing import Literal
 
 from pointcmt.errors import InputError
 
-Format = Literal["onnx", "openvino", "trt", "trt-rtx", "triton", "all"]
 Sampling = Literal["graph", "host"]
 Precision = Literal["fp32", "fp16"]
 
@@ -107,7 +106,7 @@ class Options:
     """An export.
 
     Attributes:
-        format: what to write; every format has the ONNX file beside it.
+        format: a name in `formats.FORMATS`, or "all"; each has the ONNX file beside it.
         sampling: "graph" for a graph that takes points alone, "host" for one that also takes the
             indices that the native library computes.
         precision: of the weights and the arithmetic between them; indices are float32 always.
@@ -119,7 +118,7 @@ class Options:
         timing_cache: file that keeps TensorRT's measurements between builds.
     """
 
-    format: Format = "onnx"
+    format: str = "onnx"
     sampling: Sampling = "graph"
     precision: Precision = "fp32"
     data: str | None = None

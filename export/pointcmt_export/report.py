@@ -1,24 +1,18 @@
 """The export report: what was checked, on what machine, with the figures."""
 
 import hashlib
-import importlib.metadata
 import json
-import os
-import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from pointcmt import __version__
-from pointcmt_export.verification.check import Check, Thresholds, failed
+from pointcmt_export.machine import describe_machine, versions
+from pointcmt_export.verify.check import Check, Thresholds, failed
 
 FORMAT = "pointcmt-export-report-1"
 REPORT_FILE = "export_report.json"
-PACKAGES = (
-    *("torch", "numpy", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu", "openvino"),
-    *("tensorrt", "tensorrt-cu12", "tensorrt-rtx", "tensorrt-rtx-cu12-bindings"),
-)
 
 
 @dataclass(frozen=True)
@@ -58,7 +52,7 @@ class Report:
             "thresholds": asdict(self.thresholds),
             "checks": [check.to_json() for check in self.checks],
             "files": dict(self.files),
-            "machine": machine(),
+            "machine": describe_machine(),
             "versions": versions(),
         }
 
@@ -88,41 +82,3 @@ def sha256(file: Path) -> str:
     """Return the sha256 (hex) of a file."""
     with file.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def machine() -> dict[str, Any]:
-    """Return what this machine is."""
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "gpu": gpu_name(),
-    }
-
-
-def gpu_name() -> str | None:
-    """Return the name of the first CUDA GPU, or None."""
-    import torch
-
-    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
-
-
-def versions(names: Iterable[str] = PACKAGES) -> dict[str, str]:
-    """Return the versions of the packages that are installed."""
-    found = {}
-    for name in names:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -1,8 +1,5 @@
-import gc
 import json
 import sys
-import weakref
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +8,6 @@ import onnx
 import pytest
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from pointcmt.checkpoint import (
@@ -21,23 +17,19 @@ from pointcmt.checkpoint import (
     save_training_checkpoint,
 )
 from pointcmt.models import create_student
-from pointcmt_export.benchmark import bench
-from pointcmt_export.benchmark import run as bench_run
-from pointcmt_export.benchmark.engines import ENGINES
-from pointcmt_export.benchmark.gemm import fastest, flops, product_shapes
-from pointcmt_export.benchmark.graphs import bound
-from pointcmt_export.benchmark.libraries import LIBRARIES
-from pointcmt_export.benchmark.report import markdown, plot
-from pointcmt_export.benchmark.run import Plan, benchmark
-from pointcmt_export.benchmark.runner import Setup
-from pointcmt_export.benchmark.targets import Target, find_targets
-from pointcmt_export.benchmark.worker import Job
-from pointcmt_export.benchmark.worker import run as run_job
+from pointcmt_export.bench import bench
+from pointcmt_export.bench import run as bench_run
+from pointcmt_export.bench.artefacts import bound
+from pointcmt_export.bench.engines import ENGINES
+from pointcmt_export.bench.report import markdown, plot
+from pointcmt_export.bench.run import Plan, benchmark
+from pointcmt_export.bench.runner import Setup
+from pointcmt_export.bench.targets import Target, find_targets
+from pointcmt_export.bench.worker import Job
+from pointcmt_export.bench.worker import run as run_job
 from pointcmt_export.options import Options
 from pointcmt_export.source import open_source
 from tests.reference.tiny_student import CLASSES, METADATA, POINTS, reference_logits, tiny_model
-
-Library = Callable[..., Callable[[], Any]]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +58,7 @@ def run(*arguments: object) -> Result:
 @pytest.fixture(scope="module")
 def report(artefact: Path, model_folder: Path) -> dict[str, Any]:
     """Torch on a model folder and an engine on an artefact, at batch sizes 1 and 3."""
-    engines = ("torch-eager", "onnxruntime", "gemm-limit", "tensorrt")
+    engines = ("torch-eager", "onnxruntime", "tensorrt")
     chosen = [word for engine in engines for word in ("--engine", engine)]
     sizes = ("--batch", 3, "--batch", 1, "--seconds", 0, "--threads", 1)
     result = run(artefact, model_folder, *chosen, *sizes, "--json")
@@ -79,7 +71,7 @@ def records(report: dict[str, Any], engine: str, status: str) -> list[dict[str, 
 
 
 def test_every_engine_is_measured_at_every_batch_size(report: dict[str, Any]) -> None:
-    for engine in ("torch-eager", "onnxruntime", "gemm-limit"):
+    for engine in ("torch-eager", "onnxruntime"):
         measured = records(report, engine, "measured")
         assert [r["batch"] for r in measured] == [1, 3]
         for record in measured:
@@ -118,7 +110,7 @@ def test_speed_is_compared_at_the_same_batch_size(report: dict[str, Any]) -> Non
     measured = [r for r in report["results"] if r["status"] == "measured"]
     rates = {(r["engine"], r["batch"]): r["samples_per_s"] for r in measured}
     for record in measured:
-        assert set(record["speed_over"]) == {"torch-eager", "gemm-limit"}
+        assert set(record["speed_over"]) == {"torch-eager"}
         for base, ratio in record["speed_over"].items():
             expected = record["samples_per_s"] / rates[base, record["batch"]]
             assert ratio == pytest.approx(expected)
@@ -251,61 +243,3 @@ def test_bound_memory_gives_the_same_logits(artefact: Path, clouds: NDArray[np.f
     runner = bound(session, "cpu")
     logits = runner.fetch(runner.infer(runner.stage(clouds)))
     np.testing.assert_allclose(logits, reference_logits(clouds), atol=1e-5)
-
-
-def test_the_products_are_those_the_graph_computes(
-    artefact: Path, clouds: NDArray[np.float32]
-) -> None:
-    pairs = product_shapes(artefact / "model.onnx", clouds)
-    assert pairs == [((3, POINTS, 3), (3, len(CLASSES)))]
-    assert flops(pairs) == 2 * 3 * POINTS * 3 * len(CLASSES)
-
-
-def test_a_turned_operand_counts_as_it_is_multiplied(tmp_path: Path) -> None:
-    """A Gemm with transB, behind a reshape whose size only the run knows."""
-    nodes = [
-        helper.make_node("Reshape", ["points", "rows"], ["flat"]),
-        helper.make_node("Gemm", ["flat", "weight"], ["logits"], transB=1),
-    ]
-    weights = [
-        numpy_helper.from_array(np.array([-1, 3]), "rows"),
-        numpy_helper.from_array(np.ones((7, 3), np.float32), "weight"),
-    ]
-    points = helper.make_tensor_value_info("points", TensorProto.FLOAT, ["B", "N", 3])
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", 7])
-    graph = helper.make_graph(nodes, "gemm", [points], [logits], weights)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    helper.set_model_props(model, METADATA)
-    onnx.save(model, tmp_path / "model.onnx")
-    pairs = product_shapes(tmp_path / "model.onnx", np.zeros((2, 5, 3), np.float32))
-    assert pairs == [((10, 3), (3, 7))]
-
-
-@pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize(("left", "right"), [((6, 4), (4, 5)), ((2, 6, 4), (2, 4, 5))])
-def test_every_library_computes_the_product(
-    library: Library, left: tuple[int, ...], right: tuple[int, ...]
-) -> None:
-    rng = np.random.default_rng(0)
-    a, b = (rng.normal(size=shape).astype(np.float32) for shape in (left, right))
-    out = np.zeros((*left[:-1], right[-1]), np.float32)
-    try:
-        call = library(a, b, out, 1)
-    except ImportError as error:
-        pytest.skip(str(error))
-    expected, kept = a @ b, [weakref.ref(array) for array in (a, b, out)]
-    del a, b
-    call()
-    np.testing.assert_allclose(out, expected, atol=1e-5)
-    del out
-    gc.collect()
-    alive = [reference() is not None for reference in kept]
-    assert alive[2], "the call writes into memory that is no longer its own"
-    assert all(alive) or len(right) == 2, "the call reads memory that is no longer its own"
-
-
-def test_the_limit_computes_every_product_once() -> None:
-    calls = fastest([((3, 8, 4), (4, 5)), ((3, 8, 4), (4, 5)), ((2, 6, 4), (2, 4, 5))], 1)
-    assert len(calls) == 3
-    for call in calls:
-        call()

@@ -12,11 +12,15 @@ import torch
 
 from pointcmt.errors import InputError
 from pointcmt.models import STUDENTS
-from pointcmt_export.engines.precision import precision_check, size_check, stored_weights_check
-from pointcmt_export.engines.side_car import SideCar, require_fitting
-from pointcmt_export.engines.vendor import load_vendor
+from pointcmt_export.convert.networks import deployable
 from pointcmt_export.exporter import export
-from pointcmt_export.graph import deployable
+from pointcmt_export.formats.tensorrt.precision import (
+    precision_check,
+    size_check,
+    stored_weights_check,
+)
+from pointcmt_export.formats.tensorrt.side_car import SideCar, require_fitting
+from pointcmt_export.formats.tensorrt.vendor import load_vendor
 from pointcmt_export.options import FittedProfile, Grid, Options, Profile
 from tests.reference.small_students import small_model, small_student
 

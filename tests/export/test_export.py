@@ -21,13 +21,13 @@ from pointcmt.data import SHAPES_CLASSES
 from pointcmt.errors import InputError
 from pointcmt.models import create_student
 from pointcmt_export import exporter
+from pointcmt_export.convert.networks import deployable
+from pointcmt_export.convert.to_onnx import Converted
 from pointcmt_export.exporter import GateError, convert, export
-from pointcmt_export.graph import deployable
-from pointcmt_export.onnx import Graph
 from pointcmt_export.options import Grid, Limits, Options
 from pointcmt_export.report import Report, hashes, sha256
 from pointcmt_export.source import open_source
-from pointcmt_export.verification.gate import Expectation
+from pointcmt_export.verify.gate import Expectation
 from pointcmt_serve import Classifier
 from tests.reference.small_students import CLASSES, GRID, POINTS, small_model
 
@@ -42,7 +42,7 @@ def converted_once(plain_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @functools.cache
-def plain_conversion(folder: Path) -> tuple[Graph, Expectation]:
+def plain_conversion(folder: Path) -> tuple[Converted, Expectation]:
     return convert(open_source(folder), QUICK)
 
 
@@ -188,7 +188,7 @@ def test_an_interrupted_export_leaves_the_earlier_one(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(exporter, "verify_onnx", stop)
+    monkeypatch.setattr(exporter, "structure_checks", stop)
     with pytest.raises(KeyboardInterrupt):
         export(plain_folder, out, QUICK)
     assert (out / "model.onnx").read_bytes() == b"an earlier artefact"

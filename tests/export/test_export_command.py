@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from safetensors.torch import save_file
 
 from pointcmt_export.cli import main
-from pointcmt_export.engines import vendor
+from pointcmt_export.formats.tensorrt import vendor
 
 Spoil = Callable[[Path], Path]
 

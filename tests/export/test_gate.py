@@ -11,18 +11,21 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from pointcmt.data import Shapes
+from pointcmt_export.convert.networks import deployable
+from pointcmt_export.convert.to_onnx import Converted, set_metadata
 from pointcmt_export.exporter import convert, metadata
-from pointcmt_export.graph import deployable
-from pointcmt_export.onnx import Graph, describe
+from pointcmt_export.formats import Job
+from pointcmt_export.formats.onnx import write
 from pointcmt_export.options import Options
 from pointcmt_export.source import Source, open_source
-from pointcmt_export.verification import Check, Clouds, failed, open_data
-from pointcmt_export.verification.check import EXACT
-from pointcmt_export.verification.gate import Expectation, verify_onnx, verify_runner
-from pointcmt_export.verification.parity import accuracy_check
-from pointcmt_export.verification.run import Outputs, Runner, checkpoint_runner
+from pointcmt_export.verify import Check, Clouds, failed, open_data
+from pointcmt_export.verify.check import EXACT
+from pointcmt_export.verify.gate import Expectation, structure_checks, verify_runner
+from pointcmt_export.verify.parity import accuracy_check
+from pointcmt_export.verify.runners import Outputs, Runner, checkpoint_runner
 from tests.reference.small_students import GRID, small_model
 
+Pair = tuple[Converted, Expectation]
 Change = Callable[[onnx.ModelProto], None]
 
 
@@ -32,9 +35,9 @@ def source(ssg_folder: Path) -> Source:
 
 
 @pytest.fixture(scope="module")
-def converted(source: Source) -> tuple[Graph, Expectation]:
+def converted(source: Source) -> Pair:
     graph, expected = convert(source, Options(grid=GRID))
-    describe(graph.model, metadata(source, graph, Options()))
+    set_metadata(graph.model, metadata(source, graph, Options()))
     return graph, expected
 
 
@@ -45,7 +48,11 @@ def clouds(source: Source) -> Clouds:
 
 def verdict(model: onnx.ModelProto, expected: Expectation, clouds: Clouds, room: Path) -> set[str]:
     onnx.save(model, room / "model.onnx")
-    return {check.name for check in failed(verify_onnx(room / "model.onnx", expected, clouds))}
+    checks = structure_checks(room / "model.onnx", expected)
+    if not failed(checks):
+        job = Job(model, lambda: model, room, expected, clouds, Options())
+        checks += write(job)
+    return {check.name for check in failed(checks)}
 
 
 def weight(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
@@ -127,7 +134,7 @@ def change_the_normalisation(model: onnx.ModelProto) -> None:
     ],
 )
 def test_a_changed_artefact_is_caught(
-    converted: tuple[Graph, Expectation],
+    converted: Pair,
     clouds: Clouds,
     tmp_path: Path,
     change: Change,
@@ -140,15 +147,13 @@ def test_a_changed_artefact_is_caught(
     assert check in verdict(model, expected, clouds, tmp_path)
 
 
-def test_the_unchanged_artefact_passes(
-    converted: tuple[Graph, Expectation], clouds: Clouds, tmp_path: Path
-) -> None:
+def test_the_unchanged_artefact_passes(converted: Pair, clouds: Clouds, tmp_path: Path) -> None:
     graph, expected = converted
     assert verdict(graph.model, expected, clouds, tmp_path) == set()
 
 
 def test_another_students_artefact_is_caught(
-    converted: tuple[Graph, Expectation], clouds: Clouds, tmp_path: Path
+    converted: Pair, clouds: Clouds, tmp_path: Path
 ) -> None:
     """The same network with other weights: by its weights, and by its logits alone."""
     graph, expected = converted
@@ -183,7 +188,7 @@ def changed(runner: Runner, change: Callable[[NDArray[np.float32]], NDArray[np.f
     ids=["equal", "shifted", "classes turned", "not a number", "a class short"],
 )
 def test_wrong_logits_are_caught_without_a_look_at_the_weights(
-    converted: tuple[Graph, Expectation],
+    converted: Pair,
     clouds: Clouds,
     change: Callable[[NDArray[np.float32]], NDArray[np.float32]],
     caught: set[str],
@@ -193,7 +198,7 @@ def test_wrong_logits_are_caught_without_a_look_at_the_weights(
     assert outcome(verify_runner(runner, expected, clouds)) == caught
 
 
-def test_one_wrong_index_is_caught(converted: tuple[Graph, Expectation], clouds: Clouds) -> None:
+def test_one_wrong_index_is_caught(converted: Pair, clouds: Clouds) -> None:
     _, expected = converted
     honest = checkpoint_runner(expected.student)
 

@@ -10,7 +10,7 @@ from pointcmt.models import create_student
 from pointcmt_export.model_card import model_card
 from pointcmt_export.report import Report
 from pointcmt_export.source import Source
-from pointcmt_export.verification import Check, Thresholds
+from pointcmt_export.verify import Check, Thresholds
 
 CLASSES = ("cone", 'a "b": c', "tube")
 ACCURACY = {

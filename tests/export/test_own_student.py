@@ -10,8 +10,8 @@ from pointcmt.checkpoint import ModelConfig, save_student
 from pointcmt.errors import InputError
 from pointcmt.models import create_student
 from pointcmt.ops import ball_query, farthest_point_sample, knn
+from pointcmt_export.convert.networks import has_own_network
 from pointcmt_export.exporter import export
-from pointcmt_export.graph import has_own_graph
 from pointcmt_export.options import Options
 from tests.reference.small_students import CLASSES, GRID, POINTS, unsettle
 
@@ -82,8 +82,8 @@ def test_it_is_exported_and_verified(sampling: str, tmp_path: Path) -> None:
 
 def test_it_cannot_be_half_precision(tmp_path: Path) -> None:
     model = saved(Own, tmp_path / "model")
-    assert not has_own_graph(create_student(f"{__name__}:Own", 3))
-    with pytest.raises(InputError, match="no deployable graph of its own"):
+    assert not has_own_network(create_student(f"{__name__}:Own", 3))
+    with pytest.raises(InputError, match="no deployable network of its own"):
         export(model, tmp_path / "out", Options(precision="fp16", grid=GRID))
 
 

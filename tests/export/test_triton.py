@@ -11,7 +11,7 @@ from google.protobuf import text_format
 from onnx import TensorProto, helper
 
 from pointcmt.errors import InputError
-from pointcmt_export.triton import Serving, write_repository
+from pointcmt_export.formats.triton import Serving, write_repository
 from tests.reference.tiny_student import CLASSES, METADATA, POINTS, tiny_model
 
 

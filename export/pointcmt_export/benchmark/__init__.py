@@ -1,5 +1,0 @@
-"""The benchmark: every engine on one student, side by side, in one run."""
-
-from pointcmt_export.benchmark.command import bench
-
-__all__ = ["bench"]

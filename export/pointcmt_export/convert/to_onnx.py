@@ -1,0 +1,162 @@
+"""Writing a traced network as ONNX: standard operators, dynamic batch and points, metadata."""
+
+import json
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import onnx
+import onnx_ir
+import onnxscript.optimizer
+import torch
+from onnx_ir import serde
+from torch import fx
+
+from pointcmt.errors import InputError
+from pointcmt_export.convert.host_steps import HostStep
+from pointcmt_export.convert.replace_ops import replace_ops
+from pointcmt_export.convert.trace import IndexOp, Traced
+
+OPSET = 20
+Free = dict[int, torch.export.Dim]
+FOLDED_ELEMENTS = 64  # larger constants are weights, which keep their name and layout
+
+
+@dataclass(frozen=True)
+class Converted:
+    """An ONNX model and the names of the index tensors inside it.
+
+    Attributes:
+        model: takes `points` and the host's indices, gives `logits`.
+        indices: names of the values that hold the indices computed in the graph.
+        host: how the host computes the further inputs; empty for a graph that samples itself.
+    """
+
+    model: onnx.ModelProto
+    indices: tuple[str, ...]
+    host: tuple[HostStep, ...]
+
+
+def to_onnx(
+    traced: Traced, steps: Sequence[HostStep] = (), on_host: Sequence[IndexOp] = ()
+) -> Converted:
+    """Convert a traced student to ONNX.
+
+    Args:
+        traced: the traced student.
+        steps: the host's steps, for a graph that takes indices as inputs.
+        on_host: the ops these steps replace, in the same order.
+
+    Raises:
+        InputError: an operator of the student has no ONNX counterpart.
+    """
+    module = replace_ops(traced, on_host)
+    names = ["points", *(op.name for op in on_host)]
+    indices = [op.name for op in traced.indices if op not in on_host]
+    shapes = _free_dimensions(traced, steps)
+    program = _export(module, _example(traced, on_host), shapes, names, ["logits", *indices])
+    onnxscript.optimizer.fold_constants(program.model, should_fold=_keeps_weights)
+    onnxscript.optimizer.remove_unused_nodes(program.model)
+    model = _clean(serde.serialize_model(program.model))
+    del model.graph.output[1:]  # the indices stay inside, under their names, for verification
+    return Converted(model, tuple(indices), tuple(steps))
+
+
+def set_metadata(model: onnx.ModelProto, metadata: Mapping[str, Any]) -> None:
+    """Set `metadata_props`: each key gets the prefix `pointcmt.`, each value is text or JSON."""
+    onnx.helper.set_model_props(
+        model,
+        {
+            f"pointcmt.{key}": value if isinstance(value, str) else json.dumps(value)
+            for key, value in metadata.items()
+        },
+    )
+
+
+def _example(traced: Traced, on_host: Sequence[IndexOp]) -> tuple[torch.Tensor, ...]:
+    wanted = [op.node for op in on_host]
+    found: dict[fx.Node, torch.Tensor] = {}
+
+    class Keep(fx.Interpreter):
+        def run_node(self, n: fx.Node) -> Any:
+            result = super().run_node(n)
+            if n in wanted:
+                found[n] = result
+            return result
+
+    if wanted:
+        with torch.no_grad():
+            Keep(traced.module).run(traced.example)
+    return (traced.example, *(found[node] for node in wanted))
+
+
+def _free_dimensions(traced: Traced, steps: Sequence[HostStep]) -> tuple[Free, ...]:
+    free = traced.dynamic_shapes
+    return (free, *(free if step.row_a_point else {0: free[0]} for step in steps))
+
+
+def _export(
+    module: fx.GraphModule,
+    example: tuple[torch.Tensor, ...],
+    shapes: tuple[Free, ...],
+    inputs: list[str],
+    outputs: list[str],
+) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            logging.getLogger("torch.onnx._internal.exporter").setLevel(logging.ERROR)
+            program = torch.onnx.export(
+                module,
+                example,
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=inputs,
+                output_names=outputs,
+                dynamic_shapes=shapes,
+                optimize=False,
+                verbose=False,
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise InputError(f"the student cannot be written as ONNX: {_reason(error)}") from error
+    return program
+
+
+def _keeps_weights(node: onnx_ir.Node) -> bool | None:
+    """Forbid folding a node that reads a weight, so that weights keep their name and layout."""
+    constants = [value.const_value for value in node.inputs if value is not None]
+    large = any(c is not None and c.size > FOLDED_ELEMENTS for c in constants)
+    return False if large else None
+
+
+def _reason(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())[:300]
+
+
+def _clean(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Drop what the exporter noted about this machine's files, and unused constants."""
+    for graph in _graphs(model.graph):
+        for item in (*graph.node, *graph.input, *graph.output, *graph.value_info):
+            del item.metadata_props[:]
+            item.doc_string = ""
+        for tensor in graph.initializer:
+            del tensor.metadata_props[:]
+            tensor.doc_string = ""
+        del graph.metadata_props[:]
+        graph.doc_string = ""
+    used = {name for graph in _graphs(model.graph) for node in graph.node for name in node.input}
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    del model.metadata_props[:]
+    model.graph.name = "pointcmt"
+    return model
+
+
+def _graphs(graph: onnx.GraphProto) -> list[onnx.GraphProto]:
+    inner = [a.g for node in graph.node for a in node.attribute if a.HasField("g")]
+    return [graph, *(g for sub in inner for g in _graphs(sub))]

@@ -1,6 +1,0 @@
-"""The gate: what an artefact must show before it may exist."""
-
-from pointcmt_export.verification.check import Check, Status, Thresholds, failed
-from pointcmt_export.verification.clouds import Clouds, open_data
-
-__all__ = ["Check", "Clouds", "Status", "Thresholds", "failed", "open_data"]
