@@ -26,7 +26,7 @@ from pointcmt.data import CloudDataset, RenderedViews, Shapes
 from pointcmt.data.augment import Augmentation
 from pointcmt.data.loader import Batches
 from pointcmt.models import STUDENTS, create_student
-from pointcmt.models.multiview import MultiViewTeacher
+from pointcmt.teacher.multiview import MultiViewTeacher
 
 BATCH, POINTS, CLASSES, GOAL = 32, 1024, 40, 5.0
 CLOUDS, STORED = 512, 10_000

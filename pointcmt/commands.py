@@ -1,7 +1,10 @@
-"""What every command of the project shares: errors as one sentence and a non-zero exit."""
+"""Where the commands start, and what they share: errors as one sentence and a non-zero exit."""
 
 import functools
+import importlib
+import sys
 from collections.abc import Callable
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 import click
@@ -10,6 +13,27 @@ from pointcmt.errors import InputError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def start(module: str, extra: str) -> None:
+    """Run the `main` of a module; a package that is not installed is named, with its extra."""
+    try:
+        importlib.import_module(module).main()
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("pointcmt"):
+            raise
+        sys.exit(
+            f"Error: this command needs {error.name}, which is not installed; "
+            f"install it with: pip install 'pointcmt[{extra}]'"
+        )
+
+
+train = partial(start, "pointcmt_training.cli", "train")
+data = partial(start, "pointcmt.data.cli", "train")
+import_ = partial(start, "pointcmt.importers.cli", "train")
+export = partial(start, "pointcmt_export.cli", "export")
+classify = partial(start, "pointcmt_serve.cli", "serve")
+serve = partial(start, "pointcmt_serve.serve", "serve")
 
 
 def command_errors(function: Callable[P, R]) -> Callable[P, R]:

@@ -9,7 +9,7 @@ from scipy.special import log_softmax, rel_entr, softmax
 from torch import Tensor, nn
 
 from pointcmt import losses
-from pointcmt.models.generator import PointGenerator
+from pointcmt.teacher.generator import PointGenerator
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from torch import Tensor
 from benchmarks.ops_parts.problems import chair
 from pointcmt import losses
 from pointcmt.models import create_student
-from pointcmt.models.generator import PointGenerator
 from pointcmt.ops import earth_movers_distance
+from pointcmt.teacher.generator import PointGenerator
 from pointcmt_training.config import DistillationConfig
 from pointcmt_training.memory import keep_freed_memory
 from pointcmt_training.methods import Batch, Images, PointCMT

@@ -6,7 +6,7 @@ from pointcmt.geometry.normalize import NORMALIZATIONS, normalize
 from pointcmt.geometry.orientation import AXES, rotation, turn
 from pointcmt.geometry.read import SUFFIXES, read_cloud, read_points
 from pointcmt.geometry.resample import resample
-from pointcmt.geometry.sampling import SAMPLERS, sample_mesh, sample_mesh_evenly
+from pointcmt.geometry.surface import SAMPLERS, sample_mesh, sample_mesh_evenly
 
 __all__ = [
     "AXES",

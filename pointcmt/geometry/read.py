@@ -11,7 +11,7 @@ from pointcmt.errors import InputError
 from pointcmt.geometry.clouds import CLOUD_SUFFIXES, XYZ, Cloud, read_array, require_cloud
 from pointcmt.geometry.mesh import MESH_SUFFIXES, Mesh, read_mesh
 from pointcmt.geometry.resample import resample
-from pointcmt.geometry.sampling import sample_mesh
+from pointcmt.geometry.surface import sample_mesh
 
 SUFFIXES = (*CLOUD_SUFFIXES, *MESH_SUFFIXES)
 DEFAULT_SAMPLES = 2048  # points drawn from a mesh when no count is given

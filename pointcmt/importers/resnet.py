@@ -7,7 +7,7 @@ Our ResNets have torchvision's names. The released teacher holds the same networ
 import torch
 
 from pointcmt.importers.mapping import Found, Plan, Rule, require, rows
-from pointcmt.models.resnet import RESNETS
+from pointcmt.teacher.resnet import RESNETS
 from pointcmt.weights import State
 
 CHILDREN = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4": 7}

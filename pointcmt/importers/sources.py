@@ -17,7 +17,7 @@ from pointcmt.importers.others import plan_dgcnn, plan_pointmlp, plan_rscnn
 from pointcmt.importers.pointnet2 import plan_erikwijmans, plan_released, plan_yanx27
 from pointcmt.importers.resnet import plan_released_teacher, plan_torchvision
 from pointcmt.models import create_student
-from pointcmt.models.pretrained import TeacherConfig, build_teacher, save_teacher
+from pointcmt.teacher.pretrained import TeacherConfig, build_teacher, save_teacher
 from pointcmt.weights import State, read_state
 
 KNOWN_CLASSES: dict[int, tuple[str, ...]] = {
@@ -66,7 +66,7 @@ def import_checkpoint(
     """Turn the weight file of a public implementation into a model folder.
 
     A student becomes a folder that `load_student` reads, an image network one that
-    `pointcmt.models.pretrained.load_teacher` reads.
+    `pointcmt.teacher.pretrained.load_teacher` reads.
 
     Args:
         file: what `torch.save` wrote, or a safetensors file with the same keys.

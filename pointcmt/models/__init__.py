@@ -1,4 +1,4 @@
-"""The networks: students (one file each), the image teacher and the point generator."""
+"""The students, a file each, and the table of their names."""
 
 import difflib
 import importlib

@@ -1,8 +1,9 @@
 """The ops for numpy arrays, in C++ behind a plain C ABI; needs no torch.
 
 Where the library was not built, numpy (for the matching: scipy) computes the same indices more
-slowly, after one `MissingFaceWarning`. Arrays may have any floating dtype and layout; the sampling
-and neighbour ops compare squared distances in float32, the matching is computed in float64.
+slowly, after one `MissingBackendWarning`. Arrays may have any floating dtype and layout; the
+sampling and neighbour ops compare squared distances in float32, the matching is computed in
+float64.
 
 `threads` is the number of threads to use; by default OMP_NUM_THREADS, else all processors at hand.
 The result does not depend on it.
@@ -13,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt.native import checks, library, plain
-from pointcmt.native.library import MissingFaceWarning, default_threads, instruction_set
+from pointcmt import op_arguments
+from pointcmt.native import library, plain
+from pointcmt.native.library import MissingBackendWarning, default_threads, instruction_set
 
 __all__ = [
-    "MissingFaceWarning",
+    "MissingBackendWarning",
     "available",
     "ball_query",
     "default_threads",
@@ -54,7 +56,7 @@ def farthest_point_sample(xyz: Floats, m: int, threads: int | None = None) -> In
         TypeError: xyz is not a floating array, or m is not a whole number.
     """
     _floating(xyz=xyz)
-    checks.farthest_point_sample(xyz, m)
+    op_arguments.farthest_point_sample(xyz, m)
     _finite(xyz=xyz)
     xyz = library.dense(xyz, np.float32)
     if not _compiled():
@@ -86,7 +88,7 @@ def ball_query(
         TypeError: an array is not floating, or k is not a whole number.
     """
     _floating(xyz=xyz, centers=centers)
-    checks.ball_query(xyz, centers, radius, k)
+    op_arguments.ball_query(xyz, centers, radius, k)
     _finite(xyz=xyz, centers=centers)
     xyz, centers = library.dense(xyz, np.float32), library.dense(centers, np.float32)
     if not _compiled():
@@ -119,7 +121,7 @@ def knn(
         TypeError: an array is not floating, or k is not a whole number.
     """
     _floating(query=query, points=points)
-    checks.knn(query, points, k)
+    op_arguments.knn(query, points, k)
     if check_finite:
         _finite(query=query, points=points)
     query, points = library.dense(query, np.float32), library.dense(points, np.float32)
@@ -157,7 +159,7 @@ def gathered_maximum(
     _floating(values=values)
     if not np.issubdtype(np.asarray(index).dtype, np.integer):
         raise TypeError("index must hold whole numbers")
-    checks.gathered_maximum(values, index)
+    op_arguments.gathered_maximum(values, index)
     if check_finite:
         _finite(values=values)
     values, index = library.dense(values, np.float32), np.ascontiguousarray(index, np.int64)
@@ -215,7 +217,7 @@ def emd_prices(x: Floats, y: Floats, threads: int | None = None) -> tuple[Indice
 
 def _pair(x: Floats, y: Floats) -> tuple[Floats, Floats]:
     _floating(x=x, y=y)
-    checks.emd_matching(x, y)
+    op_arguments.emd_matching(x, y)
     _finite(x=x, y=y)
     dtype = np.float64 if np.float64 in (x.dtype, y.dtype) else np.float32
     return library.dense(x, dtype), library.dense(y, dtype)
@@ -238,7 +240,7 @@ def _compiled() -> bool:
 
 
 def _threads(asked: int | None) -> int:
-    return default_threads() if asked is None else max(1, checks.whole("threads", asked))
+    return default_threads() if asked is None else max(1, op_arguments.whole("threads", asked))
 
 
 def _floating(**arrays: Floats) -> None:

@@ -26,7 +26,7 @@ _SIGNATURES: dict[str, list[Any]] = {
 }
 
 
-class MissingFaceWarning(RuntimeWarning):
+class MissingBackendWarning(RuntimeWarning):
     """An op runs slower than it could, because a fast implementation is not installed."""
 
 
@@ -91,6 +91,6 @@ def warn_missing() -> None:
     warnings.warn(
         "pointcmt's compiled library is missing, so sampling, neighbours and matching run in slow "
         "Python; install a C++17 compiler (g++ or clang++) and reinstall pointcmt to build it",
-        MissingFaceWarning,
+        MissingBackendWarning,
         stacklevel=3,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pointcmt.native import checks
+from pointcmt import op_arguments
 from pointcmt.ops import native, reference, tensors
 
 _ROWS = 1024  # rows of the distance matrix held at once
@@ -40,7 +40,7 @@ def emd_certificate(x: Tensor, y: Tensor, matching: Tensor) -> Certificate:
     Args:
         x: (B, N, 3) points on any device.
         y: (B, N, 3) points.
-        matching: (B, N) int64, any bijection from x to y, from whatever face.
+        matching: (B, N) int64, any bijection from x to y, from whatever backend.
 
     Returns:
         Cost and bound on the CPU; for the exact matching their gap is rounding, about 1e-15.
@@ -50,13 +50,13 @@ def emd_certificate(x: Tensor, y: Tensor, matching: Tensor) -> Certificate:
         TypeError: x or y is not a floating-point tensor.
     """
     tensors.floating(x=x, y=y)
-    checks.emd_matching(x, y)
+    op_arguments.emd_matching(x, y)
     x, y, matching = x.detach().cpu(), y.detach().cpu(), matching.cpu()
     order = torch.arange(x.shape[1]).expand(x.shape[:2])
     if matching.shape != order.shape or not torch.equal(matching.sort(1).values, order):
         raise ValueError("matching must be a bijection from x to y, (B, N) indices")
-    face = native if native.available() else reference
-    _, prices = face.emd_prices(x, y)
+    backend = native if native.available() else reference
+    _, prices = backend.emd_prices(x, y)
     x, y = x.double(), y.double()
     matched = y.gather(1, matching[..., None].expand(-1, -1, 3))
     cost = torch.linalg.vector_norm(x - matched, dim=-1).sum(1)

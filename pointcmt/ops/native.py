@@ -1,4 +1,4 @@
-"""The native face: the compiled library on tensors in main memory, without copying dense ones."""
+"""The native backend: the compiled library on tensors in main memory; dense ones are not copied."""
 
 from typing import Any
 

@@ -1,20 +1,20 @@
-"""The ops in plain torch (the matching: scipy): slow, obvious, the oracle of the other faces.
+"""The ops in plain torch (the matching: scipy): slow, obvious, the oracle of the other backends.
 
 Squared distances are `dx*dx + dy*dy + dz*dz` in float32, summed coordinate by coordinate without
-fused multiply-add, so that every face compares the same numbers and returns the same indices.
+fused multiply-add, so that every backend compares the same numbers and returns the same indices.
 """
 
 import torch
 from torch import Tensor
 
-from pointcmt.native import checks
+from pointcmt import op_arguments
 from pointcmt.ops import tensors
 
 
 def farthest_point_sample(xyz: Tensor, m: int) -> Tensor:
     """Choose m points, each the farthest from those chosen before; see `pointcmt.ops`."""
     tensors.floating(xyz=xyz)
-    checks.farthest_point_sample(xyz, m)
+    op_arguments.farthest_point_sample(xyz, m)
     tensors.finite(xyz=xyz)
     xyz = xyz.detach().float()
     batch, points, _ = xyz.shape
@@ -30,7 +30,7 @@ def farthest_point_sample(xyz: Tensor, m: int) -> Tensor:
 def ball_query(xyz: Tensor, centers: Tensor, radius: float, k: int) -> Tensor:
     """Find the first k points within a radius of each centre; see `pointcmt.ops`."""
     tensors.floating(xyz=xyz, centers=centers)
-    checks.ball_query(xyz, centers, radius, k)
+    op_arguments.ball_query(xyz, centers, radius, k)
     tensors.finite(xyz=xyz, centers=centers)
     squared = squared_distances(centers.detach().float(), xyz.detach().float())  # (B, M, N)
     points = xyz.shape[1]
@@ -47,7 +47,7 @@ def ball_query(xyz: Tensor, centers: Tensor, radius: float, k: int) -> Tensor:
 def knn(query: Tensor, points: Tensor, k: int) -> Tensor:
     """Find the k nearest points of each query, nearest first; see `pointcmt.ops`."""
     tensors.floating(query=query, points=points)
-    checks.knn(query, points, k)
+    op_arguments.knn(query, points, k)
     tensors.finite(query=query, points=points)
     squared = squared_distances(query.detach().float(), points.detach().float())
     return torch.sort(squared, dim=-1, stable=True).indices[..., :k]
@@ -58,7 +58,7 @@ def emd_matching(x: Tensor, y: Tensor) -> Tensor:
     from scipy.optimize import linear_sum_assignment
 
     tensors.floating(x=x, y=y)
-    checks.emd_matching(x, y)
+    op_arguments.emd_matching(x, y)
     tensors.finite(x=x, y=y)
     matching = torch.empty(x.shape[:2], dtype=torch.int64)
     for b in range(x.shape[0]):

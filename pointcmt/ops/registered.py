@@ -1,6 +1,6 @@
 """The ops as torch.library custom ops, so that they pass torch.compile and torch.export whole.
 
-The faces check what comes in. What cannot wait until they run, because torch's own dispatcher
+The backends check what comes in. What cannot wait until they run, because torch's own dispatcher
 would fail first with a message of its own, is checked before.
 """
 
@@ -9,9 +9,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pointcmt.native import checks
+from pointcmt import op_arguments
 from pointcmt.ops import tensors
-from pointcmt.ops.faces import serving
+from pointcmt.ops.backends import serving
 
 
 def farthest_point_sample(xyz: Tensor, m: int) -> Tensor:
@@ -52,7 +52,7 @@ def ball_query(xyz: Tensor, centers: Tensor, radius: float, k: int) -> Tensor:
         TypeError: a tensor is not floating-point, or k is not a whole number.
     """
     tensors.floating(xyz=xyz, centers=centers)
-    radius = checks.number("radius", radius)
+    radius = op_arguments.number("radius", radius)
     indices: Tensor = torch.ops.pointcmt.ball_query(
         xyz.detach(), centers.detach(), radius, _whole("k", k)
     )
@@ -103,7 +103,7 @@ def emd_matching(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _whole(name: str, value: int) -> int:
-    return value if isinstance(value, torch.SymInt) else checks.whole(name, value)
+    return value if isinstance(value, torch.SymInt) else op_arguments.whole(name, value)
 
 
 def _sample(xyz: Tensor, m: int) -> Tensor:

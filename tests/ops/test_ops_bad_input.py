@@ -1,4 +1,4 @@
-"""Bad input raises, naming the argument, on every face alike."""
+"""Bad input raises, naming the argument, on every backend alike."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pointcmt import native as numpy_face
+from pointcmt import native as numpy_backend
 from pointcmt import ops
 from pointcmt.ops import native, reference
 
@@ -64,23 +64,23 @@ BAD: list[tuple[str, tuple[Any, ...], type[Exception], str]] = [
 CASES = [pytest.param(*case, id=f"{case[0]}-{case[3]}") for case in BAD]
 
 
-@pytest.mark.parametrize("face", [ops, native, reference], ids=["ops", "native", "reference"])
+@pytest.mark.parametrize("backend", [ops, native, reference], ids=["ops", "native", "reference"])
 @pytest.mark.parametrize(("name", "arguments", "error", "message"), CASES)
-def test_every_torch_face_names_what_is_wrong(
-    face: ModuleType, name: str, arguments: tuple[Any, ...], error: type[Exception], message: str
+def test_every_torch_backend_names_what_is_wrong(
+    backend: ModuleType, name: str, arguments: tuple[Any, ...], error: type[Exception], message: str
 ) -> None:
-    op: Callable[..., Tensor] = getattr(face, name)
+    op: Callable[..., Tensor] = getattr(backend, name)
     with pytest.raises(error, match=re.escape(message)):
         op(*arguments)
 
 
 @pytest.mark.parametrize(("name", "arguments", "error", "message"), CASES)
-def test_the_numpy_face_names_what_is_wrong(
+def test_the_arrays_names_what_is_wrong(
     name: str, arguments: tuple[Any, ...], error: type[Exception], message: str
 ) -> None:
     plain = [a.numpy() if isinstance(a, Tensor) else a for a in arguments]
     with pytest.raises(error, match=re.escape(message)):
-        getattr(numpy_face, name)(*plain)
+        getattr(numpy_backend, name)(*plain)
 
 
 TWO_DEVICES = [
@@ -90,22 +90,22 @@ TWO_DEVICES = [
 ]
 
 
-@pytest.mark.parametrize("face", [ops, native, reference], ids=["ops", "native", "reference"])
+@pytest.mark.parametrize("backend", [ops, native, reference], ids=["ops", "native", "reference"])
 @pytest.mark.parametrize(("name", "arguments", "both"), TWO_DEVICES)
 def test_tensors_on_two_devices_are_refused(
-    face: ModuleType, name: str, arguments: tuple[Any, ...], both: str
+    backend: ModuleType, name: str, arguments: tuple[Any, ...], both: str
 ) -> None:
     with pytest.raises(ValueError, match=f"{both} must lie on one device, not on cpu and meta"):
-        getattr(face, name)(*arguments)
+        getattr(backend, name)(*arguments)
 
 
 def test_what_is_not_a_tensor_is_refused() -> None:
     with pytest.raises(TypeError, match="y must be a torch tensor, not ndarray"):
         ops.emd_matching(XYZ, XYZ.numpy())
     with pytest.raises(TypeError, match="xyz must be a numpy array, not list"):
-        numpy_face.farthest_point_sample([[[0.0, 0.0, 0.0]]], 1)
+        numpy_backend.farthest_point_sample([[[0.0, 0.0, 0.0]]], 1)
     with pytest.raises(TypeError, match="threads must be a whole number, not float"):
-        numpy_face.farthest_point_sample(XYZ.numpy(), 1, threads=1.5)
+        numpy_backend.farthest_point_sample(XYZ.numpy(), 1, threads=1.5)
 
 
 def test_an_unknown_reduction_is_refused() -> None:

@@ -70,6 +70,11 @@ def test_the_serve_extra_alone_classifies_files(
     python = empty_environment
     succeed(UV, "pip", "install", "--python", python, f"{wheel}[serve]")
     assert run(python, "-c", "import torch", cwd=tmp_path).returncode != 0
+    shown = run(python, "-m", "pointcmt.ops", cwd=tmp_path)
+    assert shown.returncode != 0
+    assert shown.stdout.startswith("pointcmt.native, on numpy arrays: the compiled library (")
+    assert shown.stderr.count("\n") == 1
+    assert "pip install 'pointcmt[train]'" in shown.stderr
     onnx.save(tiny_model(METADATA), tmp_path / "model.onnx")
     corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=float)
     np.save(tmp_path / "cube.npy", corners)

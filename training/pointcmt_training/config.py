@@ -93,7 +93,7 @@ class TeacherConfig(Schedule):
     """Stage I, the multi-view teacher.
 
     Attributes:
-        backbone: name for `pointcmt.models.multiview.MultiViewTeacher`.
+        backbone: name for `pointcmt.teacher.multiview.MultiViewTeacher`.
         width: multiplier of its channels; 0.25 is SimpleView's.
         stem: first layers of a ResNet, "imagenet" or, for small images, SimpleView's "small".
         aggregate: how the views are joined, "max" (Eq. 3) or "mean".

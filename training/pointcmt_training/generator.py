@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from pointcmt.models.generator import PointGenerator
 from pointcmt.ops import earth_movers_distance
+from pointcmt.teacher.generator import PointGenerator
 from pointcmt_training.config import Config
 from pointcmt_training.folder import RunFolder
 from pointcmt_training.inputs import Inputs

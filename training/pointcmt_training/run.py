@@ -12,9 +12,9 @@ from pointcmt.checkpoint import ModelConfig, save_student, save_training_checkpo
 from pointcmt.errors import InputError
 from pointcmt.metrics import Accuracy
 from pointcmt.models import create_student
-from pointcmt.models.generator import PointGenerator
-from pointcmt.models.multiview import MultiViewTeacher
 from pointcmt.models.student import Student
+from pointcmt.teacher.generator import PointGenerator
+from pointcmt.teacher.multiview import MultiViewTeacher
 from pointcmt_training.config import Config
 from pointcmt_training.folder import RunFolder, read_history, write_json
 from pointcmt_training.generator import train_generator

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from pointcmt.files import write_beside
 from pointcmt.metrics import Accuracy
-from pointcmt.models.multiview import MultiViewTeacher
-from pointcmt.models.pretrained import start_from
+from pointcmt.teacher.multiview import MultiViewTeacher
+from pointcmt.teacher.pretrained import start_from
 from pointcmt_training.config import Config
 from pointcmt_training.evaluate import evaluate, map_batches
 from pointcmt_training.folder import RunFolder

@@ -1,15 +1,15 @@
-"""The cuda face: CUDA C++ compiled for the GPU at hand by NVRTC when an op is first used.
+"""The cuda backend: CUDA C++ compiled for the GPU at hand by NVRTC when an op is first used.
 
-Indices equal those of the other faces. The matching is a bijection whose cost is proved to be at
+Indices equal those of the other backends. The matching is a bijection whose cost is proved to be at
 most a thousandth above the optimum; `certified_matching` reports the proof.
 """
 
 import torch
 
 from pointcmt.ops.cuda import nvrtc
+from pointcmt.ops.cuda.farthest_point import farthest_point_sample
 from pointcmt.ops.cuda.matching import Certified, certified_matching, emd_matching
 from pointcmt.ops.cuda.neighbours import ball_query, knn
-from pointcmt.ops.cuda.sampling import farthest_point_sample
 
 __all__ = [
     "Certified",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pointcmt.native import checks
+from pointcmt import op_arguments
 from pointcmt.ops.cuda import driver, inputs
 from pointcmt.ops.cuda.driver import Launch, Scalar
 
@@ -81,7 +81,7 @@ def certified_matching(x: Tensor, y: Tensor, tolerance: float = TOLERANCE) -> Ce
         TypeError: a tensor is not floating-point.
     """
     inputs.floating(x=x, y=y)
-    checks.emd_matching(x, y)
+    op_arguments.emd_matching(x, y)
     batch, points, _ = x.shape
     if points > MOST_POINTS:
         raise ValueError(f"x must hold at most {MOST_POINTS} points a cloud, not {points}")

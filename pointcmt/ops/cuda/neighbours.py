@@ -5,7 +5,7 @@ from ctypes import c_float, c_int, c_longlong
 import torch
 from torch import Tensor
 
-from pointcmt.native import checks
+from pointcmt import op_arguments
 from pointcmt.ops.cuda import driver, inputs
 from pointcmt.ops.cuda.driver import Launch, Scalar
 
@@ -33,7 +33,7 @@ def ball_query(xyz: Tensor, centers: Tensor, radius: float, k: int) -> Tensor:
         ValueError, TypeError: as `pointcmt.ops.ball_query` does.
     """
     inputs.floating(xyz=xyz, centers=centers)
-    checks.ball_query(xyz, centers, radius, k)
+    op_arguments.ball_query(xyz, centers, radius, k)
     inputs.finite(xyz=xyz, centers=centers)
     xyz, centers = inputs.dense(xyz), inputs.dense(centers)
     (batch, points, _), queries = xyz.shape, centers.shape[1]
@@ -63,7 +63,7 @@ def knn(query: Tensor, points: Tensor, k: int) -> Tensor:
         ValueError, TypeError: as `pointcmt.ops.knn` does.
     """
     inputs.floating(query=query, points=points)
-    checks.knn(query, points, k)
+    op_arguments.knn(query, points, k)
     inputs.finite(query=query, points=points)
     query, points = inputs.dense(query), inputs.dense(points)
     batch, queries, channels = query.shape

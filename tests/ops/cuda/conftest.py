@@ -11,7 +11,7 @@ from tests.ops.cuda.emulation import Emulator, require_compiler
 
 @pytest.fixture
 def emulator(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> Emulator:
-    """An emulated device that serves the cuda face's launches for the time of a test."""
+    """An emulated device that serves the cuda backend's launches for the time of a test."""
     require_compiler()
     assert pytestconfig.cache is not None
     folder = Path(pytestconfig.cache.mkdir("emulator"))

@@ -1,7 +1,7 @@
 """Runs the kernels' own sources on the CPU: compiles them with g++ against emulator/device.cuh.
 
 `Emulator.launch` has the signature of `pointcmt.ops.cuda.driver.launch` and stands in for it, so
-that the Python face, the launch plans and the kernels run together, on tensors in main memory.
+that the Python backend, the launch plans and the kernels run together, on tensors in main memory.
 """
 
 import ctypes

@@ -6,20 +6,20 @@ from pathlib import Path
 import pytest
 
 from benchmarks.ops_parts import released_auction
-from pointcmt.ops.cuda import matching, neighbours, nvrtc, sampling
+from pointcmt.ops.cuda import farthest_point, matching, neighbours, nvrtc
 from pointcmt.ops.cuda.driver import Launch
 
 VOLTA, AMPERE, HOPPER = (7, 0), (8, 0), (9, 0)
 BALL_QUERY = nvrtc.KERNELS / "ball_query.cu"
 USUAL = [
-    sampling.plan(32, 1024),
+    farthest_point.plan(32, 1024),
     Launch("ball_query", (), 1, 256),
     neighbours.knn_plan(32, 1024, 20),
     matching.plan(32, 1024, False, 96 * 1024)[0],
 ]
 RARE = [
-    sampling.plan(1, 8192),
-    sampling.plan(1, 10000),
+    farthest_point.plan(1, 8192),
+    farthest_point.plan(1, 10000),
     neighbours.knn_plan(1, 1, 2000),
     *(matching.plan(1, points, False, 96 * 1024)[0] for points in (3000, 5000)),
     matching.plan(1, 1024, True, 96 * 1024)[0],

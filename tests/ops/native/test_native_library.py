@@ -117,7 +117,7 @@ def without_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("without_library")
 def test_without_the_library_numpy_serves_after_one_warning() -> None:
     x, y = clouds.batch("uniform", 1, 2, 30), clouds.batch("uniform", 2, 2, 30)
-    with pytest.warns(native.MissingFaceWarning, match="install a C\\+\\+17 compiler"):
+    with pytest.warns(native.MissingBackendWarning, match="install a C\\+\\+17 compiler"):
         chosen = native.farthest_point_sample(x, 9)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -140,7 +140,7 @@ def test_without_the_library_and_scipy_the_matching_says_what_to_install(
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
     cloud = clouds.batch("uniform", 1, 1, 4)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", native.MissingFaceWarning)
+        warnings.simplefilter("ignore", native.MissingBackendWarning)
         with pytest.raises(ImportError, match="install scipy"):
             native.emd_matching(cloud, cloud)
 

@@ -41,7 +41,7 @@ __device__ inline double warp_sum(double value) {
   return value;
 }
 
-// dx*dx + dy*dy + dz*dz without fused multiply-add, as every face computes it: a key made of these
+// dx*dx + dy*dy + dz*dz without fused multiply-add, as every backend computes it: a key made of these
 // bits orders the points alike on every device. `a` and `b` are offsets of points of 3 numbers.
 template <class A, class B>
 __device__ inline float squared_distance(const A& p, i64 a, const B& q, i64 b) {

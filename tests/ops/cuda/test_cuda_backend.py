@@ -1,4 +1,4 @@
-"""What the cuda face refuses, and when it says that it is there."""
+"""What the cuda backend refuses, and when it says that it is there."""
 
 from collections.abc import Callable
 
@@ -65,7 +65,7 @@ def test_more_points_than_a_key_can_tell_apart_are_refused(
 
 
 @pytest.mark.parametrize(("gpu", "compiler"), [(True, True), (True, False), (False, True)])
-def test_the_face_is_there_when_a_gpu_and_nvrtc_are(
+def test_the_backend_is_there_when_a_gpu_and_nvrtc_are(
     monkeypatch: pytest.MonkeyPatch, gpu: bool, compiler: bool
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)

@@ -1,4 +1,4 @@
-"""What every face of an op asks of shapes and numbers, whatever the array library.
+"""What every backend of an op asks of shapes and numbers, of numpy arrays and torch tensors alike.
 
 Each function raises `ValueError` or `TypeError` in one sentence that names the argument.
 """

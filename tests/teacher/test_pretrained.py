@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import save_file
 
 from pointcmt.errors import InputError
-from pointcmt.models.multiview import MultiViewTeacher
-from pointcmt.models.pretrained import TeacherConfig, load_teacher, save_teacher, start_from
+from pointcmt.teacher.multiview import MultiViewTeacher
+from pointcmt.teacher.pretrained import TeacherConfig, load_teacher, save_teacher, start_from
 from tests.reference.published import State
 from tests.reference.published_resnet import resnet_features, resnet_state
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pointcmt.errors import InputError
-from pointcmt.models import imagenet
-from pointcmt.models.imagenet import imagenet_file
+from pointcmt.teacher import imagenet
+from pointcmt.teacher.imagenet import imagenet_file
 
 BODY = b"the weights" * 1000
 NAME = f"resnet18-{hashlib.sha256(BODY).hexdigest()[:8]}.pth"

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pointcmt.models.generator import PointGenerator
+from pointcmt.teacher.generator import PointGenerator
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pointcmt.models.multiview import MultiViewTeacher
+from pointcmt.teacher.multiview import MultiViewTeacher
 
 
 def small_teacher(**options: object) -> MultiViewTeacher:

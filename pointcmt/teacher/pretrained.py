@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save
 
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
-from pointcmt.models.imagenet import imagenet_file
-from pointcmt.models.multiview import MultiViewTeacher
+from pointcmt.teacher.imagenet import imagenet_file
+from pointcmt.teacher.multiview import MultiViewTeacher
 from pointcmt.weights import listing, read_state
 
 FORMAT = "pointcmt-teacher-1"

@@ -5,7 +5,7 @@ from ctypes import c_int
 import torch
 from torch import Tensor
 
-from pointcmt.native import checks
+from pointcmt import op_arguments
 from pointcmt.ops.cuda import driver, inputs
 from pointcmt.ops.cuda.driver import Launch
 
@@ -27,7 +27,7 @@ def farthest_point_sample(xyz: Tensor, m: int) -> Tensor:
         ValueError, TypeError: as `pointcmt.ops.farthest_point_sample` does.
     """
     inputs.floating(xyz=xyz)
-    checks.farthest_point_sample(xyz, m)
+    op_arguments.farthest_point_sample(xyz, m)
     inputs.finite(xyz=xyz)
     xyz = inputs.dense(xyz)
     batch, points, _ = xyz.shape

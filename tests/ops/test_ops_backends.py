@@ -8,9 +8,9 @@ from click.testing import CliRunner
 from torch import Tensor
 
 from pointcmt import ops
-from pointcmt.native import MissingFaceWarning, library
-from pointcmt.ops import faces, native, reference
-from pointcmt.ops.__main__ import main
+from pointcmt.native import MissingBackendWarning, library
+from pointcmt.ops import backends, native, reference
+from pointcmt.ops.selftest import main
 from tests.reference import clouds
 
 KINDS = list(clouds.KINDS)
@@ -25,7 +25,7 @@ def cost(x: Tensor, y: Tensor, matching: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_faces_return_the_same_indices(kind: str) -> None:
+def test_the_backends_return_the_same_indices(kind: str) -> None:
     xyz, centers = cloud(kind, 1), cloud("lattice", 2, 25)
     for op, arguments in (
         ("farthest_point_sample", (xyz, 40)),
@@ -34,23 +34,23 @@ def test_the_faces_return_the_same_indices(kind: str) -> None:
     ):
         expected = getattr(reference, op)(*arguments)
         assert expected.dtype == torch.int64
-        for face in (native, ops):
-            torch.testing.assert_close(getattr(face, op)(*arguments), expected, rtol=0, atol=0)
+        for backend in (native, ops):
+            torch.testing.assert_close(getattr(backend, op)(*arguments), expected, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_faces_find_matchings_of_equal_cost(kind: str) -> None:
+def test_the_backends_find_matchings_of_equal_cost(kind: str) -> None:
     x, y = cloud(kind, 1), cloud("uniform", 2)
     expected = cost(x, y, reference.emd_matching(x, y))
-    for face in (native, ops):
-        found = cost(x, y, face.emd_matching(x, y))
+    for backend in (native, ops):
+        found = cost(x, y, backend.emd_matching(x, y))
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=0)
 
 
 Prepare = Callable[[Tensor], Tensor]
 
 
-@pytest.mark.parametrize("face", [native, reference, ops], ids=["native", "reference", "ops"])
+@pytest.mark.parametrize("backend", [native, reference, ops], ids=["native", "reference", "ops"])
 @pytest.mark.parametrize(
     "prepare",
     [
@@ -62,28 +62,28 @@ Prepare = Callable[[Tensor], Tensor]
         pytest.param(lambda t: t.clone().requires_grad_(), id="in autograd"),
     ],
 )
-def test_dtype_and_layout_change_only_the_input(face: Any, prepare: Prepare) -> None:
+def test_dtype_and_layout_change_only_the_input(backend: Any, prepare: Prepare) -> None:
     x, y = prepare(cloud("uniform", 1)), prepare(cloud("uniform", 2))
     plain_x, plain_y = x.detach().float().contiguous(), y.detach().float().contiguous()
     for op, numbers in (("farthest_point_sample", (9,)), ("knn", (7,)), ("ball_query", (0.3, 7))):
         count = 1 if op == "farthest_point_sample" else 2
-        found = getattr(face, op)(*(x, y)[:count], *numbers)
+        found = getattr(backend, op)(*(x, y)[:count], *numbers)
         expected = getattr(reference, op)(*(plain_x, plain_y)[:count], *numbers)
         torch.testing.assert_close(found, expected, rtol=0, atol=0)
         assert not found.requires_grad
-    found = cost(x, y, face.emd_matching(x, y))
+    found = cost(x, y, backend.emd_matching(x, y))
     expected = cost(x, y, reference.emd_matching(plain_x, plain_y))
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=0)
 
 
-def test_the_native_face_serves_the_cpu() -> None:
-    assert faces.serving(torch.device("cpu")) is native
+def test_the_native_backend_serves_the_cpu() -> None:
+    assert backends.serving(torch.device("cpu")) is native
 
 
 @pytest.fixture
 def without_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("POINTCMT_NATIVE", "/nowhere/_native.abi3.so")
-    caches = [library.load, library.warn_missing, faces._warn_missing]
+    caches = [library.load, library.warn_missing, backends._warn_missing]
     for cache in caches:
         cache.cache_clear()
     yield
@@ -94,7 +94,7 @@ def without_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("without_library")
 def test_without_the_library_plain_torch_serves_after_one_warning() -> None:
     x = cloud("uniform", 1)
-    with pytest.warns(MissingFaceWarning, match="C\\+\\+17 compiler"):
+    with pytest.warns(MissingBackendWarning, match="C\\+\\+17 compiler"):
         chosen = ops.farthest_point_sample(x, 9)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -104,24 +104,24 @@ def test_without_the_library_plain_torch_serves_after_one_warning() -> None:
 
 def test_a_gpu_without_nvrtc_falls_back_after_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pointcmt.ops.cuda.available", lambda: False)
-    for cache in (faces._cuda, faces._warn_missing):
+    for cache in (backends._cuda, backends._warn_missing):
         cache.cache_clear()
-    with pytest.warns(MissingFaceWarning, match="NVRTC"):
-        assert faces.serving(torch.device("cuda")) is reference
+    with pytest.warns(MissingBackendWarning, match="NVRTC"):
+        assert backends.serving(torch.device("cuda")) is reference
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert faces.serving(torch.device("cuda")) is reference
-    for cache in (faces._cuda, faces._warn_missing):
+        assert backends.serving(torch.device("cuda")) is reference
+    for cache in (backends._cuda, backends._warn_missing):
         cache.cache_clear()
 
 
-def test_devices_without_a_fast_face_are_served_without_a_warning() -> None:
+def test_devices_without_a_fast_backend_are_served_without_a_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert faces.serving(torch.device("mps")) is reference
+        assert backends.serving(torch.device("mps")) is reference
 
 
-def test_the_command_shows_which_face_serves_each_op() -> None:
+def test_the_command_shows_which_backend_serves_each_op() -> None:
     shown = CliRunner().invoke(main, catch_exceptions=False)
     assert shown.exit_code == 0
     for op in ("farthest_point_sample", "ball_query", "knn", "emd_matching"):
@@ -132,7 +132,7 @@ def test_the_command_shows_which_face_serves_each_op() -> None:
 
 @pytest.mark.usefixtures("without_library")
 def test_the_command_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pointcmt.ops.__main__.POINTS", 64)
+    monkeypatch.setattr("pointcmt.ops.selftest.POINTS", 64)
     shown = CliRunner().invoke(main, catch_exceptions=False)
     assert shown.exit_code == 0
     assert "reference" in shown.output
@@ -141,8 +141,8 @@ def test_the_command_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_command_fails_when_an_op_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = torch.zeros(1, 32, 20, dtype=torch.int64)
-    monkeypatch.setattr("pointcmt.ops.__main__.POINTS", 64)
-    monkeypatch.setattr("pointcmt.ops.__main__.ops.knn", lambda *_: wrong)
+    monkeypatch.setattr("pointcmt.ops.selftest.POINTS", 64)
+    monkeypatch.setattr("pointcmt.ops.selftest.ops.knn", lambda *_: wrong)
     shown = CliRunner().invoke(main, catch_exceptions=False)
     assert shown.exit_code == 1
     assert "WRONG" in shown.output

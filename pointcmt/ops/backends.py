@@ -1,4 +1,4 @@
-"""Which of the three faces serves a device: native, cuda, or the reference in plain torch."""
+"""Which of the three backends serves a device: native, cuda, or the reference in plain torch."""
 
 import functools
 import warnings
@@ -6,14 +6,14 @@ from types import ModuleType
 
 import torch
 
-from pointcmt.native import MissingFaceWarning
+from pointcmt.native import MissingBackendWarning
 from pointcmt.ops import native, reference
 
 
 def serving(device: torch.device) -> ModuleType:
     """The module whose functions serve tensors on a device.
 
-    Where the fast face is missing, one `MissingFaceWarning` says what to install.
+    Where the fast backend is missing, one `MissingBackendWarning` says what to install.
     """
     if device.type == "cpu" and native.available():
         return native
@@ -45,6 +45,6 @@ def _warn_missing(device: str) -> None:
         warnings.warn(
             f"sampling, neighbours and matching on {device} run in slow plain torch and scipy, "
             f"because {needed.replace(': ', ' is missing; ', 1)}",
-            MissingFaceWarning,
+            MissingBackendWarning,
             stacklevel=3,
         )

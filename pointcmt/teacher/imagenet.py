@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from pointcmt.errors import InputError
-from pointcmt.models.multiview import LITE
+from pointcmt.teacher.multiview import LITE
 
 # The eight hexadecimal digits in a name are the first of the file's sha256, as published. These
 # are torchvision's first versions of the weights, which the paper's authors had.

@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pointcmt.models.efficientnet_lite import EfficientNetLite0
-from pointcmt.models.resnet import RESNETS, Stem
+from pointcmt.teacher.efficientnet_lite import EfficientNetLite0
+from pointcmt.teacher.resnet import RESNETS, Stem
 
 Aggregate = Literal["max", "mean"]
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pointcmt.models.resnet import RESNETS, resnet18
+from pointcmt.teacher.resnet import RESNETS, resnet18
 
 # Parameters of torchvision's networks (its table of weights) less the last layer's.
 PUBLISHED = {

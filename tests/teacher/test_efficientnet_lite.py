@@ -5,10 +5,10 @@ import importlib.util
 import pytest
 import torch
 
-from pointcmt.models.efficientnet_lite import EfficientNetLite0, SameConv2d
-from pointcmt.models.imagenet import imagenet_file
-from pointcmt.models.multiview import MultiViewTeacher
-from pointcmt.models.pretrained import start_from
+from pointcmt.teacher.efficientnet_lite import EfficientNetLite0, SameConv2d
+from pointcmt.teacher.imagenet import imagenet_file
+from pointcmt.teacher.multiview import MultiViewTeacher
+from pointcmt.teacher.pretrained import start_from
 from pointcmt.weights import read_state
 
 

@@ -1,0 +1,1 @@
+"""What training has and deployment has not: the image teacher, its backbones, the generator."""
