@@ -12,7 +12,7 @@ from enum import IntEnum
 import torch
 from torch import Tensor
 
-from pointcmt.data.hashing import integers, normal, uniform
+from pointcmt.data.counter_random import integers, normal, uniform
 
 AXES = {"x": 0, "y": 1, "z": 2}
 

@@ -12,7 +12,8 @@ from pointcmt.commands import command_errors
 from pointcmt.errors import InputError
 
 if TYPE_CHECKING:
-    from pointcmt.data.sources import DataArchive
+    from pointcmt.data.catalog import Reference
+    from pointcmt.fetch.mirrors import Archive
     from pointcmt.views.batch import ViewJob
 
 ROOT = "data"
@@ -24,7 +25,6 @@ root_option = click.option(
     help="Folder of all data sets.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-variant_option = click.option("--variant", help="Which one, where a folder holds several.")
 up_option = click.option(
     "--up",
     type=click.Choice(["auto", "y", "z"]),
@@ -43,31 +43,38 @@ def main() -> None:
 @root_option
 @json_option
 def list_command(root: Path, as_json: bool) -> None:
-    """List the data sets that can be downloaded, and which are there."""
-    from pointcmt.data.sources import ARCHIVES
-
-    rows = [_row(archive, root) for archive in ARCHIVES.values()]
+    """List the data sets by the names that recipes and commands use, and which are there."""
+    rows = [_row(name, about, archive, root) for name, about, archive in _entries()]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        size = f"{row['gigabytes']:.1f} GB" if row["gigabytes"] else "?"
-        click.echo(f"{row['name']:20} {size:>8}  {row['about']}")
+        size = f"{row['gigabytes']:.1f} GB" if row["gigabytes"] else "?" if row["page"] else "-"
+        click.echo(f"{row['name']:24} {size:>8}  {row['about']}")
         if row["present"]:
-            click.echo(f"{'':31}in {row['folder']}")
-    click.echo(f"{'shapes':20} {'-':>8}  twelve classes of made-up objects, embedded: no download")
+            click.echo(f"{'':35}in {row['folder']}")
 
 
-def _row(archive: "DataArchive", root: Path) -> dict[str, Any]:
+def _entries() -> list[tuple[str, str, "Archive | None"]]:
+    from pointcmt.data.catalog import CATALOG, PICTURES
+    from pointcmt.data.readers.rendered import ABOUT
+
+    clouds = [(data.name, data.about, data.archive) for data in CATALOG.values()]
+    return [*clouds, *((name, ABOUT, archive) for name, archive in PICTURES.items())]
+
+
+def _row(name: str, about: str, archive: "Archive | None", root: Path) -> dict[str, Any]:
+    if archive is None:
+        return {"name": name, "about": about, "gigabytes": None, "present": False, "page": None}
     folder = root / archive.folder
     return {
-        "name": archive.name,
-        "about": archive.about,
+        "name": name,
+        "about": about,
         "gigabytes": archive.gigabytes,
         "folder": str(folder),
         "present": folder.is_dir(),
         "page": archive.page,
-        "sources": [source.url for source in archive.sources],
+        "sources": [mirror.url for mirror in archive.mirrors],
     }
 
 
@@ -88,12 +95,12 @@ def download(name: str, root: Path, from_archive: Path | None) -> None:
     """
     from tqdm import tqdm
 
-    from pointcmt.data.download import download as fetch
-    from pointcmt.data.sources import ARCHIVES
+    from pointcmt.fetch.download import download as fetch
 
-    if name not in ARCHIVES:
-        known = ", ".join(ARCHIVES)
-        raise InputError(f"unknown data set {name!r}: use one of {known}; shapes needs no download")
+    archives = {entry: archive for entry, _, archive in _entries() if archive is not None}
+    if name not in archives:
+        known = ", ".join(archives)
+        raise InputError(f"no data set {name!r} to download: use one of {known}")
     with tqdm(disable=None, unit="B", unit_scale=True, unit_divisor=1000) as bar:
 
         def progress(done: int, total: int | None) -> None:
@@ -101,7 +108,8 @@ def download(name: str, root: Path, from_archive: Path | None) -> None:
             bar.update(done - bar.n)
 
         folder = fetch(
-            ARCHIVES[name],
+            name,
+            archives[name],
             root,
             from_archive=from_archive,
             progress=progress,
@@ -112,19 +120,18 @@ def download(name: str, root: Path, from_archive: Path | None) -> None:
 
 @main.command()
 @click.argument("path")
-@variant_option
 @json_option
 @command_errors
-def check(path: str, variant: str | None, as_json: bool) -> None:
-    """Check the data set in folder PATH, or the embedded `shapes`.
+def check(path: str, as_json: bool) -> None:
+    """Check the data set PATH: a folder, NAME:FOLDER where a folder holds several, or `shapes`.
 
     Counts objects and classes, and looks for values that are not finite, labels out of range and
     clouds that occur in two splits. The exit status is 1 if there is a problem.
     """
-    from pointcmt.data.check import check as examine
-    from pointcmt.data.viewing import openers
+    from pointcmt.data.tools.check import check as examine
+    from pointcmt.data.tools.viewing import openers, refer
 
-    report = examine([opened() for opened in openers(path, variant)])
+    report = examine([opened() for opened in openers(refer(path))])
     click.echo(json.dumps(report.as_dict(), indent=2) if as_json else str(report))
     sys.exit(0 if report.ok else 1)
 
@@ -149,7 +156,6 @@ def check(path: str, variant: str | None, as_json: bool) -> None:
 @click.option("--splat", type=click.IntRange(1, 64), default=3, show_default=True, help="Pixels.")
 @up_option
 @click.option("--workers", type=click.IntRange(1), help="Processes; default: one a core.")
-@variant_option
 @json_option
 @command_errors
 def views(
@@ -161,10 +167,9 @@ def views(
     splat: int,
     up: str,
     workers: int | None,
-    variant: str | None,
     as_json: bool,
 ) -> None:
-    """Make pictures of all objects of the data set in folder PATH, or of `shapes`.
+    """Make pictures of all objects of the data set PATH: a folder, NAME:FOLDER or `shapes`.
 
     They are written as <class>/<split>/<name>_001.png and on. Pictures that are there are not made
     again, so an interrupted run goes on. An object that fails is told, the others are made all the
@@ -172,20 +177,22 @@ def views(
     """
     from tqdm import tqdm
 
-    from pointcmt.data.viewing import holds_meshes, vertical
+    from pointcmt.data.tools.viewing import holds_meshes, refer, vertical
     from pointcmt.views.batch import write_views
     from pointcmt.views.pictures import ViewSettings
 
-    render = kind == "render" or (kind == "auto" and holds_meshes(path))
+    reference = refer(path)
+    render = kind == "render" or (kind == "auto" and holds_meshes(reference))
     settings = ViewSettings(
         kind="render" if render else "project",
         views=view_set or ("dodecahedron" if render else "six"),
         size=size or (224 if render else 128),
-        up=vertical(Path(path)) if up == "auto" else up,
+        up=(reference.data.up or vertical(reference.root)) if up == "auto" else up,
         splat=splat,
     )
-    jobs = _view_jobs(path, render, variant)
-    out = out or Path(f"{path.rstrip('/')}-views")
+    jobs = _view_jobs(reference, render)
+    root = Path(reference.data.name) if reference.data.embedded else reference.root
+    out = out or root.with_name(f"{root.name}-views")
     with tqdm(total=len(jobs), disable=None, unit="object") as bar:
         report = write_views(jobs, out, settings, workers or os.cpu_count() or 1, bar.update)
     for line in report.failed:
@@ -199,12 +206,12 @@ def views(
     sys.exit(1 if report.failed else 0)
 
 
-def _view_jobs(path: str, render: bool, variant: str | None) -> "list[ViewJob]":
-    from pointcmt.data.viewing import cloud_jobs, mesh_jobs, openers
+def _view_jobs(reference: "Reference", render: bool) -> "list[ViewJob]":
+    from pointcmt.data.tools.viewing import cloud_jobs, mesh_jobs, openers
 
     if render:
-        return mesh_jobs(path)
-    return [job for opened in openers(path, variant) for job in cloud_jobs(opened())]
+        return mesh_jobs(reference)
+    return [job for opened in openers(reference) for job in cloud_jobs(opened())]
 
 
 @main.command()
@@ -218,19 +225,18 @@ def _view_jobs(path: str, render: bool, variant: str | None) -> "list[ViewJob]":
 )
 @click.option("--points", type=click.IntRange(1, 1_000_000), default=1024, show_default=True)
 @up_option
-@variant_option
 @command_errors
-def show(sample: str, out: Path, points: int, up: str, variant: str | None) -> None:
+def show(sample: str, out: Path, points: int, up: str) -> None:
     """Draw SAMPLE, its cloud and its views, and print the place of the picture.
 
     SAMPLE is a mesh or a cloud, or an object of a data set: FOLDER#3 or FOLDER#chair/chair_0001,
     for the embedded set shapes#3.
     """
-    from pointcmt.data.sample import load_sample
+    from pointcmt.data.tools.sample import load_sample
     from pointcmt.views.pictures import UP
     from pointcmt.views.sheet import draw_sheet, save_sheet
 
-    loaded = load_sample(sample, points, variant)
+    loaded = load_sample(sample, points)
     axis = loaded.up if up == "auto" else up
     save_sheet(draw_sheet(loaded.cloud, loaded.surfaces, UP[axis]), out)
     click.echo(out)

@@ -53,13 +53,14 @@ class CloudDataset:
     """Labelled point clouds of one size, held in memory or memory-mapped.
 
     Args:
-        name: says the exact variant and split, e.g. `modelnet40-hdf5-2048/train`.
+        name: says the exact variant and split, e.g. `modelnet40/train`.
         classes: class names; a label is an index into them.
         points: (n, N, C) float32, an array or a memory map.
         labels: (n,) integers in [0, len(classes)).
         ids: n names, unique in the split.
         normalization: the rule of `pointcmt.geometry.NORMALIZATIONS` that the points obey.
         channels: names of the C values of a point, x, y and z first.
+        up: the vertical axis of the clouds, "x", "y", "z", "-x", "-y" or "-z"; None if unknown.
         views: pictures of each object, in the same order.
         parts: (n, N) label of each point: its part, or 1 for the object and 0 for background.
 
@@ -76,6 +77,7 @@ class CloudDataset:
         ids: Sequence[str],
         normalization: str = "unit-sphere",
         channels: Sequence[str] = XYZ,
+        up: str | None = None,
         views: ViewSource | None = None,
         parts: NDArray[np.int64] | None = None,
     ) -> None:
@@ -86,6 +88,7 @@ class CloudDataset:
         self.ids = ids
         self.normalization = normalization
         self.channels = tuple(channels)
+        self.up = up
         self.views = views
         self.parts = parts
         self._fingerprint: str | None = None
@@ -147,6 +150,7 @@ class CloudDataset:
             [self.ids[i] for i in chosen],
             self.normalization,
             self.channels,
+            self.up,
             None if self.views is None else self.views.subset(chosen),
             None if self.parts is None else self.parts[chosen],
         )
@@ -161,6 +165,7 @@ class CloudDataset:
             self.ids,
             self.normalization,
             self.channels,
+            self.up,
             views,
             self.parts,
         )

@@ -1,9 +1,13 @@
 """Folders of objects, `<class>/<split>/<file>` or `<class>/<file>`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from pointcmt.data.cache import Cache
 from pointcmt.data.validate import require_folder
 from pointcmt.errors import InputError
 
@@ -61,6 +65,11 @@ def read_tree(
     return ClassTree(names, files)
 
 
+def is_divided(root: Path) -> bool:
+    """Tell whether the class folders have folders for the splits."""
+    return any(path.name in SPLIT_FOLDERS for path in root.glob("*/*") if path.is_dir())
+
+
 def _class_names(root: Path) -> tuple[str, ...]:
     names = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not names:
@@ -84,3 +93,12 @@ def _splits(root: Path, folders: list[Path], split: str) -> tuple[str, ...]:
 def _files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     require_folder(folder, "the objects of that class and split")
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and p.is_file())
+
+
+def prepared(
+    store: Cache, tree: ClassTree, split: str, prepare: Callable[[Path], NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """Return the clouds of a tree, class after class, prepared or from the cache."""
+    named = zip(tree.classes, tree.files, strict=True)
+    groups = {f"{name}-{split}": files for name, files in named if files}
+    return np.concatenate(store.rows(groups, prepare))

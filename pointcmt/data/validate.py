@@ -1,5 +1,6 @@
 """Checks at the door: what a data set's files hold must be clouds and labels of its classes."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,12 @@ def require_folder(folder: Path, what: str) -> None:
     """Raise an `InputError` unless `folder` exists and is a folder."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; {what} was expected there")
+
+
+def inside(root: Path | str, name: str) -> Path:
+    """Return the folder `name` in `root` if there is one, else `root` itself."""
+    root = Path(root)
+    return root / name if (root / name).is_dir() else root
 
 
 def require_points(points: int, stored: int, where: Path | str) -> None:
@@ -70,3 +77,9 @@ def require_labels(labels: ArrayLike, classes: int, where: Path | str) -> NDArra
             f"labels must be 0 to {classes - 1} for {classes} classes"
         )
     return flat
+
+
+def require_known(what: str, value: object, known: Collection[object]) -> None:
+    """Raise an `InputError` unless a setting is one of the known values."""
+    if value not in known:
+        raise InputError(f"unknown {what} {value!r}: use one of {', '.join(map(str, known))}")

@@ -9,8 +9,7 @@ from typing import Any, cast
 from torch import nn
 
 from pointcmt.checkpoint import ModelConfig, build_student, save_student
-from pointcmt.data.modelnet import MODELNET10_CLASSES, MODELNET40_CLASSES
-from pointcmt.data.scanobjectnn import SCANOBJECTNN_CLASSES
+from pointcmt.data import MODELNET10_CLASSES, MODELNET40_CLASSES, SCANOBJECTNN_CLASSES
 from pointcmt.errors import InputError
 from pointcmt.importers.mapping import Found, check_shapes
 from pointcmt.importers.others import plan_dgcnn, plan_pointmlp, plan_rscnn

@@ -1,11 +1,11 @@
 """Where ImageNet weights come from: torchvision's files, checked by hash, or a Python package."""
 
-import hashlib
 import importlib.util
 import os
 from pathlib import Path
 
 from pointcmt.errors import InputError
+from pointcmt.fetch.hashing import file_digest
 from pointcmt.teacher.multiview import LITE
 
 # The eight hexadecimal digits in a name are the first of the file's sha256, as published. These
@@ -57,7 +57,7 @@ def _packaged_file() -> Path:
 
 def _download(url: str, target: Path) -> None:
     """Fetch a file into place; what arrives before an interruption is kept for the next call."""
-    from pointcmt.data.transfer import SourceError, transfer
+    from pointcmt.fetch.transfer import SourceError, transfer
 
     part = target.with_name(target.name + ".part")
     try:
@@ -78,7 +78,6 @@ def _download(url: str, target: Path) -> None:
 def _require_hash(file: Path, name: str) -> None:
     """Require that the sha256 of a file begins as its published name says."""
     published = Path(name).stem.rpartition("-")[2]
-    with file.open("rb") as stream:
-        actual = hashlib.file_digest(stream, "sha256").hexdigest()
+    actual = file_digest(file)
     if not actual.startswith(published):
         raise InputError(f"{name}: sha256 begins {actual[:8]}, not {published} as published")

@@ -1,7 +1,7 @@
 """Views of a whole data set as pictures on disk: on all cores, resumable, one bad object apart.
 
 The layout is RotationNet's, `<class>/<split>/<name>_001.png` and on, which
-`pointcmt.data.rendered.RenderedViews` reads. A file `views.json` says how the pictures were made.
+`pointcmt.data.RenderedViews` reads. A file `views.json` says how the pictures were made.
 """
 
 import json

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointcmt.data.augment import Augmentation
-from pointcmt.data.hashing import integers, normal, uniform
+from pointcmt.data.counter_random import integers, normal, uniform
 
 ALL = Augmentation(
     rotate=180, scale=(2 / 3, 3 / 2), shift=0.2, jitter=0.01, dropout=0.5, shuffle=True

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointcmt.data import CloudDataset, Shapes
-from pointcmt.data.check import check
-from pointcmt.data.duplicates import cloud_hashes
+from pointcmt.data.tools.check import check
+from pointcmt.data.tools.duplicates import cloud_hashes
 
 RNG = np.random.default_rng(0)
 CLOUDS = RNG.normal(size=(8, 20, 3)).astype(np.float32)
@@ -67,7 +67,7 @@ def test_sound_data_pass():
     assert report.ok
     assert report.notes == ()
     assert report.splits[0].classes["chair"] == 2
-    assert "shapes-seed0/train: 24 clouds of 64 points (x y z), 12 classes of 2 to 2" in str(report)
+    assert "shapes/train: 24 clouds of 64 points (x y z), 12 classes of 2 to 2" in str(report)
     assert str(report).endswith("ok")
     assert json.loads(json.dumps(report.as_dict()))["splits"][1]["clouds"] == 24
 
@@ -111,7 +111,7 @@ def test_empty_classes_and_flat_clouds_are_noted():
 
 
 def test_unofficial_counts_are_noted():
-    report = check([dataset(name="modelnet40-hdf5-2048/test")])
+    report = check([dataset(name="modelnet40/test")])
     assert "8 clouds, the official release has 2468" in report.notes[0]
 
 

@@ -2,20 +2,19 @@
 
 import hashlib
 import json
-from functools import partial
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from pointcmt.data import Shapes, sources, viewing
+from pointcmt.data import CATALOG, RenderedViews, catalog
+from pointcmt.data.catalog import PICTURES
 from pointcmt.data.cli import main
-from pointcmt.data.rendered import RenderedViews
-from pointcmt.data.sources import DataArchive, Source
-from pointcmt.data.viewing import picture_name, vertical
-from tests.data.faulty_server import serve
-from tests.data.test_archive import make
+from pointcmt.data.tools.viewing import picture_name, vertical
+from pointcmt.fetch.mirrors import Archive, Mirror
+from tests.fetch.faulty_server import serve
+from tests.fetch.test_archive import make
 
 
 def run(*arguments, status=0):
@@ -54,11 +53,9 @@ def toy(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with serve(body) as (address, state):
         digest = "sha256:" + hashlib.sha256(body).hexdigest()
-        source = Source(f"{address}/toy.zip", digest)
-        archive = DataArchive(
-            "toy", "a toy", "toyset", "*.npy", "https://example.org", (source,), 0.001
-        )
-        monkeypatch.setitem(sources.ARCHIVES, "toy", archive)
+        mirror = Mirror(f"{address}/toy.zip", digest)
+        archive = Archive("toyset", "*.npy", "https://example.org", (mirror,), 0.001)
+        monkeypatch.setattr(catalog, "PICTURES", {"toy": archive})
         yield state
 
 
@@ -76,9 +73,9 @@ def test_list_tells_what_is_there(tmp_path):
     assert "shapes" in text
     rows = json.loads(run("list", "--root", tmp_path, "--json").output)
     assert {row["name"]: row["present"] for row in rows} == {
-        name: name == "modelnet40-meshes" for name in sources.ARCHIVES
+        name: name == "modelnet40-meshes" for name in (*CATALOG, *PICTURES)
     }
-    assert all(row["sources"] for row in rows)
+    assert all(row["sources"] for row in rows if row["page"])
 
 
 def test_download_prints_the_folder_last(toy, tmp_path):
@@ -95,7 +92,7 @@ def test_download_from_an_own_archive(toy, tmp_path):
 
 def test_download_of_an_unknown_name_lists_the_known_ones():
     message = run("download", "modelnet4", status=1).stderr
-    assert message.startswith("Error: unknown data set 'modelnet4': use one of modelnet40, ")
+    assert message.startswith("Error: no data set 'modelnet4' to download: use one of modelnet40, ")
 
 
 def test_a_failed_download_tells_the_manual_steps(toy, tmp_path):
@@ -143,19 +140,17 @@ def test_meshes_can_be_projected_too(meshes, tmp_path):
     assert len(list(out.rglob("*.png"))) == 12
 
 
-def test_the_meshes_of_the_embedded_set_can_be_rendered(tmp_path, monkeypatch):
+def test_the_meshes_of_the_embedded_set_can_be_rendered(tmp_path):
     pytest.importorskip("pyvista")
-    monkeypatch.setattr(viewing, "Shapes", partial(Shapes, per_class=1))
     out = tmp_path / "out"
     choice = ("--kind", "render", "--views", "six", "--size", 16, "--out", out, "--workers", 1)
-    assert "24 made" in run("views", "shapes", *choice).stdout
+    assert "24 made" in run("views", "shapes:1", *choice).stdout
     assert RenderedViews.of_all(out, "test", views=6)[0].any()
 
 
-def test_show_of_the_embedded_set_has_rendered_views(tmp_path, monkeypatch):
+def test_show_of_the_embedded_set_has_rendered_views(tmp_path):
     pytest.importorskip("pyvista")
-    monkeypatch.setattr(viewing, "Shapes", partial(Shapes, per_class=1))
-    run("show", "shapes#3", "--out", tmp_path / "sheet.png")
+    run("show", "shapes:1#3", "--out", tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as picture:
         assert picture.width > 3 * picture.height
 
@@ -172,9 +167,19 @@ def test_a_missing_folder_is_named(tmp_path):
         assert "no such folder" in run(command, tmp_path / "none", status=1).stderr
 
 
-def test_an_unknown_variant_is_answered_with_the_known_ones(clouds):
-    message = run("check", clouds, "--variant", "OBJ", status=1).stderr
-    assert "holds own; choose one of these with --variant, not 'OBJ'" in message
+def test_a_data_set_may_be_named_before_its_folder(clouds):
+    assert "own/train: 6 clouds" in run("check", f"folder:{clouds}").output
+    assert "shapes/test: 12 clouds" in run("check", "shapes:1").output
+    message = run("check", f"modelnet40:{clouds}", status=1).stderr
+    assert "has no ply_data_train*.h5" in message
+
+
+def test_a_folder_of_several_data_sets_is_answered_with_their_names(tmp_path):
+    for folder in ("main_split", "main_split_nobg"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "test_objectdataset.h5").touch()
+    message = run("check", tmp_path, status=1).stderr
+    assert f"scanobjectnn-obj-only:{tmp_path}, scanobjectnn-obj-bg:{tmp_path}" in message
 
 
 @pytest.mark.parametrize("which", ["#1", "#chair/train/chair_1.npy"])

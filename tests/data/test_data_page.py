@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import pointcmt.data as data
+from pointcmt.data.tools.table import renewed
 
 PAGE = Path(__file__).parents[2] / "docs" / "data.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
@@ -18,7 +19,7 @@ RUNNABLE = [block for block in BLOCKS if not NEEDS_FILES.search(block)]
 @pytest.mark.parametrize("block", RUNNABLE)
 def test_examples_on_the_embedded_set_run(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pointcmt.data.shapes.dataset.PER_CLASS", {"train": 3, "test": 3})
+    monkeypatch.setattr("pointcmt.data.readers.shapes.PER_CLASS", {"train": 3, "test": 3})
     exec(compile(block, str(PAGE), "exec"), {})  # noqa: S102
 
 
@@ -36,5 +37,9 @@ def test_other_examples_call_the_classes_as_they_are(block):
 def test_every_public_class_has_its_example():
     text = "".join(BLOCKS)
     classes = [n for n in data.__all__ if inspect.isclass(getattr(data, n))]
-    helpers = {"CloudDataset", "Sample", "ViewSource"}
+    helpers = {"CloudDataset", "DataSet", "Sample", "ViewSource"}
     assert not [name for name in classes if name not in helpers and f"{name}(" not in text]
+
+
+def test_the_table_is_the_catalogue():
+    assert renewed(PAGE.read_text()) == PAGE.read_text()

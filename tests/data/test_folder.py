@@ -134,7 +134,7 @@ def test_modelnet40_meshes_become_clouds_with_known_ids(modelnet):
     assert len(train) == 40
     assert train.classes == MODELNET40_CLASSES
     assert train.ids[8] == "chair/chair_0001"
-    assert train.name == "modelnet40-off-uniform/train"
+    assert train.name == "modelnet40-meshes/train"
     assert np.allclose(np.linalg.norm(train.points, axis=2).max(axis=1), 1, atol=1e-5)
 
 
@@ -158,7 +158,7 @@ def test_normals_and_even_spacing(modelnet):
 
     for a, b in zip(even.points, uniform.points, strict=True):
         assert closest(a) > 2 * closest(b)
-    assert even.name == "modelnet10-off-even/train"
+    assert even.name == "modelnet10-meshes-even/train"
 
 
 def test_a_missing_class_folder_is_named(modelnet):

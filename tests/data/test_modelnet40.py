@@ -45,7 +45,7 @@ def test_reads_the_official_layout(root):
     assert train.labels.tolist() == [0, 7, 39, 1, 7, 39]
     assert train.labels.dtype == np.int64
     assert train.ids[:2] == ["airplane/airplane_0000", "car/car_0000"]
-    assert train.name == "modelnet40-hdf5-2048/train"
+    assert train.name == "modelnet40/train"
     assert train.classes[0] == "airplane"
     assert len(train.classes) == 40
     assert len(ModelNet40(root / FOLDER, "test", points=2048)) == 3

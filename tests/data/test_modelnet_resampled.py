@@ -60,7 +60,7 @@ def test_the_first_points_are_taken_and_normalised(release):
     assert train.labels.tolist() == [0, 0, MODELNET40_CLASSES.index("night_stand")]
     expected = normalize(rows_of("night_stand_0001")[:1024, :3], "unit-sphere")
     assert np.allclose(train.points[2], expected, atol=1e-6)
-    assert train.name == "modelnet40-normal-resampled/train"
+    assert train.name == "modelnet40-resampled/train"
 
 
 def test_normals_are_kept_as_they_are(release):
@@ -75,12 +75,12 @@ def test_modelnet10_is_the_same_folder_with_its_own_lists(release):
     assert train.classes == MODELNET10_CLASSES
     assert train.ids == ["night_stand/night_stand_0001"]
     assert train.labels.tolist() == [MODELNET10_CLASSES.index("night_stand")]
-    assert train.name == "modelnet10-normal-resampled/train"
+    assert train.name == "modelnet10-resampled/train"
 
 
 def test_the_text_is_parsed_only_once(release, tmp_path, monkeypatch):
     first = ModelNetResampled(release, "train", cache=tmp_path)
-    monkeypatch.setattr("pointcmt.data.resampled.read_rows", None)
+    monkeypatch.setattr("pointcmt.data.readers.modelnet_resampled.read_rows", None)
     again = ModelNetResampled(release, "train", points=500, cache=tmp_path)
     assert np.array_equal(again.ids, first.ids)
     assert again.points.shape == (3, 500, 3)

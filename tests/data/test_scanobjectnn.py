@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from pointcmt.data import SCANOBJECTNN_CLASSES, ScanObjectNN, ScanObjectNNColor
-from pointcmt.data.scanobjectnn_raw import read_object
+from pointcmt.data.readers.scanobjectnn_color import read_object
 from pointcmt.errors import InputError
 from pointcmt.geometry import normalize
 
@@ -42,7 +42,7 @@ def test_each_variant_and_split_is_its_own_file(root, variant, split, stem):
         stored = file["data"][:, :1024]
     assert np.allclose(data.points, normalize(stored, "unit-sphere"), atol=1e-6)
     assert data.labels.tolist() == [0, 14, list(FILES).index(variant)]
-    assert data.name == f"scanobjectnn-{variant.lower()}/{split}"
+    assert data.name == f"scanobjectnn-{variant.lower().replace('_', '-')}/{split}"
     assert len(set(data.ids)) == 3
 
 
@@ -148,7 +148,7 @@ def test_colour_and_split_of_the_raw_objects(raw_root):
     assert 0.9 < train.points[..., 3:].max() <= 1
     assert np.allclose(np.linalg.norm(train.points[..., :3], axis=2).max(axis=1), 1, atol=1e-5)
     assert ScanObjectNNColor(raw_root, "test", points=64).ids == ["chair/206_00007"]
-    assert train.name == "scanobjectnn-obj_only-raw-color/train"
+    assert train.name == "scanobjectnn-color/train"
 
 
 def test_without_background_the_most_frequent_object_class_is_kept(tmp_path):

@@ -10,7 +10,7 @@ from pointcmt.data import (
     ShapeNetPart,
     ShapeNetPartHDF5,
 )
-from pointcmt.data.shapenetpart import SHAPENETPART_SYNSETS
+from pointcmt.data.readers.shapenetpart import SHAPENETPART_SYNSETS
 from pointcmt.errors import InputError
 from pointcmt.geometry import normalize
 
@@ -68,7 +68,7 @@ def test_objects_are_read_by_category_with_their_parts(release):
     assert np.allclose(train.points[2, :, :3], normalize(rows[:, :3], "unit-sphere"), atol=1e-6)
     assert np.allclose(train.points[2, :, 3:], rows[:, 3:6], atol=1e-6)
     assert np.array_equal(train.parts[2], rows[:, 6])
-    assert train.name == "shapenetpart-normal/train"
+    assert train.name == "shapenetpart/train"
 
 
 def test_resampling_keeps_points_and_parts_together(release):

@@ -60,7 +60,7 @@ def test_there_are_twelve_balanced_classes(shapes):
     assert shapes.points.shape == (72, 512, 3)
     assert len(set(shapes.ids)) == 72
     assert shapes.ids[13] == "bottle/bottle_00013"
-    assert shapes.name == "shapes-seed0/train"
+    assert shapes.name == "shapes/train"
 
 
 def test_clouds_are_finite_and_in_the_unit_sphere(shapes):

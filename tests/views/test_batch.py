@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pointcmt.data.rendered import RenderedViews
+from pointcmt.data import RenderedViews
 from pointcmt.errors import InputError
 from pointcmt.geometry import read_mesh
 from pointcmt.views import batch, project_depth

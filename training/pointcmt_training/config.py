@@ -14,7 +14,7 @@ class DataConfig:
     """Which clouds to train and test on.
 
     Attributes:
-        name: data set, a key of `pointcmt_training.inputs.DATASETS`.
+        name: data set, a key of `pointcmt.data.CATALOG`.
         root: folder of the data set; the embedded shapes need none.
         points: points a cloud, the first so many of those stored.
         fraction: class-balanced share of the training split in (0, 1] (paper, Table 3).

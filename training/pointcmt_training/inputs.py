@@ -1,6 +1,5 @@
 """What training reads: the splits of a data set as tensors, and the images of its objects."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,51 +8,15 @@ from torch import Tensor
 
 from pointcmt.data import (
     CloudDataset,
-    CloudFolder,
-    ModelNet40,
-    ModelNetMeshes,
-    ModelNetResampled,
     RenderedViews,
-    ScanObjectNN,
-    ScanObjectNNColor,
-    ShapeNetPart,
-    Shapes,
     class_balanced_subset,
+    open_dataset,
     split_validation,
 )
+from pointcmt.data.catalog import find
 from pointcmt.errors import InputError
 from pointcmt.views import project_color, project_depth
-from pointcmt_training.config import Config, DataConfig, ViewsConfig
-
-Reader = Callable[[DataConfig, str], CloudDataset]
-
-DATASETS: dict[str, Reader] = {
-    "shapes": lambda data, split: Shapes(
-        split, data.per_class if split == "train" else data.per_class // 2, data.points
-    ),
-    "modelnet40": lambda data, split: ModelNet40(data.root, split, data.points),
-    "modelnet40-resampled": lambda data, split: ModelNetResampled(
-        data.root, split, data.points, normals=True
-    ),
-    "modelnet10-resampled": lambda data, split: ModelNetResampled(
-        data.root, split, data.points, classes=10, normals=True
-    ),
-    "modelnet40-meshes": lambda data, split: ModelNetMeshes(data.root, split, data.points),
-    "scanobjectnn-obj-only": lambda data, split: ScanObjectNN(
-        data.root, split, "OBJ_ONLY", data.points
-    ),
-    "scanobjectnn-obj-bg": lambda data, split: ScanObjectNN(
-        data.root, split, "OBJ_BG", data.points
-    ),
-    "scanobjectnn-pb-t50-rs": lambda data, split: ScanObjectNN(
-        data.root, split, "PB_T50_RS", data.points
-    ),
-    "scanobjectnn-color": lambda data, split: ScanObjectNNColor(data.root, split, data.points),
-    "shapenetpart": lambda data, split: ShapeNetPart(
-        data.root, "trainval" if split == "train" else split, data.points, normals=True
-    ),
-    "folder": lambda data, split: CloudFolder(data.root, split, data.points),
-}
+from pointcmt_training.config import Config, ViewsConfig
 
 
 @dataclass(frozen=True)
@@ -120,8 +83,6 @@ def load_inputs(config: Config, device: torch.device) -> Inputs:
         InputError: the data set is unknown, missing or damaged.
     """
     data = config.data
-    if data.name not in DATASETS:
-        raise InputError(f"data.name={data.name!r}: known are {', '.join(DATASETS)}")
     train, test = _read(config, "train"), _read(config, "test")
     if data.fraction < 1:
         train = class_balanced_subset(train, data.fraction, data.subset_seed)
@@ -137,7 +98,18 @@ def load_inputs(config: Config, device: torch.device) -> Inputs:
 
 def _read(config: Config, split: str) -> CloudDataset:
     """Read a split, with its rendered pictures where the teacher sees them."""
-    dataset = DATASETS[config.data.name](config.data, split)
+    data = config.data
+    try:
+        record = find(data.name)
+    except InputError as error:
+        raise InputError(f"data.name: {error}") from error
+    dataset = open_dataset(
+        record.name,
+        data.root,
+        record.train if split == "train" else split,
+        data.points,
+        per_class=data.per_class if split == "train" else data.per_class // 2,
+    )
     if config.views.kind == "projected-color" and dataset.channels[3:6] != ("r", "g", "b"):
         raise InputError(f"views.kind=projected-color: {dataset.name} has no colours")
     if config.views.kind == "rendered":

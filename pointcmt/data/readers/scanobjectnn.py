@@ -1,13 +1,16 @@
 """ScanObjectNN (Uy et al., ICCV 2019) from its official HDF5 files."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from pointcmt.data.dataset import CloudDataset
+from pointcmt.data.dataset import XYZ, CloudDataset
 from pointcmt.data.hdf5 import read_hdf5, require_clouds
+from pointcmt.data.record import DataSet, Reading
 from pointcmt.data.validate import (
+    inside,
     require_finite,
     require_folder,
     require_labels,
@@ -15,12 +18,15 @@ from pointcmt.data.validate import (
     require_split,
 )
 from pointcmt.errors import InputError
+from pointcmt.fetch.mirrors import Archive, Mirror
 from pointcmt.geometry import normalize
 
 SCANOBJECTNN_CLASSES: tuple[str, ...] = (
     *("bag", "bin", "box", "cabinet", "chair", "desk", "display", "door", "shelf", "table"),
     *("bed", "pillow", "sink", "sofa", "toilet"),
 )
+FOLDER = "h5_files"
+UP = "y"
 BACKGROUND = -1  # in the files' masks; the object's points hold its number
 
 
@@ -30,12 +36,14 @@ class Variant:
 
     folder: str
     ending: str
+    train: int  # official clouds
+    test: int
 
 
 VARIANTS = {
-    "OBJ_ONLY": Variant("main_split_nobg", ""),
-    "OBJ_BG": Variant("main_split", ""),
-    "PB_T50_RS": Variant("main_split", "_augmentedrot_scale75"),
+    "OBJ_ONLY": Variant("main_split_nobg", "", 2309, 581),
+    "OBJ_BG": Variant("main_split", "", 2309, 581),
+    "PB_T50_RS": Variant("main_split", "_augmentedrot_scale75", 11416, 2882),
 }
 FILE_SPLITS = {"train": "training", "test": "test"}
 
@@ -86,17 +94,68 @@ class ScanObjectNN(CloudDataset):
             if parts.shape != data.shape[:2]:
                 raise InputError(f"{path}: `mask` is {parts.shape}, `data` {data.shape}")
         super().__init__(
-            f"scanobjectnn-{variant.lower()}/{split}",
+            f"{_name(variant)}/{split}",
             SCANOBJECTNN_CLASSES,
             normalize(data, normalization),
             labels,
             [f"{path.stem}/{i}" for i in range(len(data))],
             normalization,
+            up=UP,
             parts=parts,
         )
 
 
 def _file(root: Path, split: str, variant: Variant) -> Path:
-    folder = root / "h5_files" if (root / "h5_files").is_dir() else root
+    folder = inside(root, FOLDER)
     require_folder(folder / variant.folder, "ScanObjectNN's HDF5 files")
     return folder / variant.folder / f"{FILE_SPLITS[split]}_objectdataset{variant.ending}.h5"
+
+
+def _name(variant: str) -> str:
+    return f"scanobjectnn-{variant.lower().replace('_', '-')}"
+
+
+def _recognise(root: Path, variant: Variant) -> bool:
+    files = inside(root, FOLDER) / variant.folder
+    return any(files.glob(f"*_objectdataset{variant.ending}.h5"))
+
+
+def _open(root: Path, split: str, reading: Reading, variant: str) -> CloudDataset:
+    return ScanObjectNN(root, split, variant, reading.points)
+
+
+CITATION = "Uy et al., Revisiting Point Cloud Classification, ICCV 2019"
+LICENCE = "its authors' terms of use; they ask you to fill in a form first"
+PAGE = "https://hkust-vgd.github.io/scanobjectnn/"
+ABOUT = {
+    "OBJ_ONLY": "ScanObjectNN, 2,890 scanned objects alone (HDF5)",
+    "OBJ_BG": "ScanObjectNN, the same objects with their background (HDF5)",
+    "PB_T50_RS": "ScanObjectNN, the hardest variant, 14,298 perturbed clouds (HDF5)",
+}
+RECORDS = tuple(
+    DataSet(
+        name=_name(name),
+        about=ABOUT[name],
+        files=f"{one.folder}/{{training,test}}_objectdataset{one.ending}.h5",
+        read=partial(_open, variant=name),
+        recognise=partial(_recognise, variant=one),
+        channels=XYZ,
+        up=UP,
+        citation=CITATION,
+        licence=LICENCE,
+        counts={"train": one.train, "test": one.test},
+        archive=Archive(
+            folder=FOLDER,
+            marker="main_split/*.h5",
+            page=PAGE,
+            mirrors=(
+                Mirror(
+                    "https://hkust-vgd.ust.hk/scanobjectnn/h5_files.zip",
+                    "md5:36876af479f9ad39abad5ebcd89038dd",
+                ),
+            ),
+            gigabytes=13.2,
+        ),
+    )
+    for name, one in VARIANTS.items()
+)

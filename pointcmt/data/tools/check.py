@@ -7,31 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pointcmt.data.catalog import CATALOG
 from pointcmt.data.dataset import CloudDataset
-from pointcmt.data.duplicates import cloud_hashes
+from pointcmt.data.tools.duplicates import cloud_hashes
 
-MODELNET40 = ("modelnet40-normal-resampled", "modelnet40-off-uniform")
-MODELNET10 = ("modelnet10-normal-resampled", "modelnet10-off-uniform")
-OFFICIAL_COUNTS: dict[str, int] = {
-    "modelnet40-hdf5-2048/train": 9840,  # three objects fewer than the meshes
-    "modelnet40-hdf5-2048/test": 2468,
-    **{f"{name}/train": 9843 for name in MODELNET40},
-    **{f"{name}/test": 2468 for name in MODELNET40},
-    **{f"{name}/train": 3991 for name in MODELNET10},
-    **{f"{name}/test": 908 for name in MODELNET10},
-    "scanobjectnn-obj_only/train": 2309,
-    "scanobjectnn-obj_only/test": 581,
-    "scanobjectnn-obj_bg/train": 2309,
-    "scanobjectnn-obj_bg/test": 581,
-    "scanobjectnn-pb_t50_rs/train": 11416,
-    "scanobjectnn-pb_t50_rs/test": 2882,
-    "shapenetpart-normal/train": 12137,
-    "shapenetpart-normal/val": 1870,
-    "shapenetpart-normal/test": 2874,
-    "shapenetpart-hdf5-2048/train": 12137,
-    "shapenetpart-hdf5-2048/val": 1870,
-    "shapenetpart-hdf5-2048/test": 2874,
-}
 SHOWN = 5  # names listed in one message
 
 
@@ -149,7 +128,8 @@ def _value_problems(data: CloudDataset) -> list[str]:
 
 def _count_notes(data: CloudDataset) -> list[str]:
     notes = []
-    official = OFFICIAL_COUNTS.get(data.name)
+    name, _, split = data.name.rpartition("/")
+    official = CATALOG[name].counts.get(split) if name in CATALOG else None
     if official is not None and official != len(data):
         notes.append(f"{data.name}: {len(data)} clouds, the official release has {official}")
     counts = np.bincount(_known_labels(data), minlength=len(data.classes))

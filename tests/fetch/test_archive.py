@@ -8,9 +8,9 @@ import zipfile
 
 import pytest
 
-from pointcmt.data import archive as module
-from pointcmt.data.archive import is_archive, unpack
 from pointcmt.errors import InputError
+from pointcmt.fetch import archive as module
+from pointcmt.fetch.archive import is_archive, unpack
 
 FILES = {"set/a.txt": b"first", "set/deep/b.bin": bytes(range(256)) * 50}
 TARS = ("tar", "tar.gz", "tar.bz2", "tar.xz")

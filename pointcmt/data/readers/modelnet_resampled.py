@@ -1,5 +1,6 @@
 """ModelNet as text clouds with normals: `modelnet40_normal_resampled`, the files of PointNet++."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -7,14 +8,23 @@ from numpy.typing import NDArray
 
 from pointcmt.data.cache import CACHE_FOLDER, Cache
 from pointcmt.data.dataset import XYZ, XYZ_NORMAL, CloudDataset
-from pointcmt.data.modelnet import MODELNET10_CLASSES, MODELNET40_CLASSES
-from pointcmt.data.validate import require_folder, require_points, require_split
+from pointcmt.data.readers.modelnet40 import (
+    MODELNET10_CLASSES,
+    MODELNET40_CLASSES,
+    MODELNET_CITATION,
+    MODELNET_LICENCE,
+    MODELNET_PAGE,
+)
+from pointcmt.data.record import DataSet, Reading
+from pointcmt.data.validate import inside, require_folder, require_points, require_split
 from pointcmt.errors import InputError
+from pointcmt.fetch.mirrors import HUGGING_FACE, STANFORD, Archive, Mirror
 from pointcmt.geometry import normalize
 from pointcmt.geometry.text import read_rows
 
 FOLDER = "modelnet40_normal_resampled"
 STORED = 10_000  # points a file
+UP = "y"
 COLUMNS = 6  # x, y, z, nx, ny, nz
 
 
@@ -50,8 +60,7 @@ class ModelNetResampled(CloudDataset):
         workers: int = 1,
     ) -> None:
         require_split(split)
-        folder = Path(root)
-        folder = folder / FOLDER if (folder / FOLDER).is_dir() else folder
+        folder = inside(root, FOLDER)
         require_folder(folder, f"the folder {FOLDER}")
         require_points(points, STORED, folder)
         names = _class_names(folder, classes)
@@ -64,13 +73,14 @@ class ModelNetResampled(CloudDataset):
         parsed = store.rows(groups, read_cloud)  # a class each, (n, 10000, 6)
         taken = np.concatenate([a[:, :points, : COLUMNS if normals else 3] for a in parsed])
         super().__init__(
-            f"modelnet{classes}-normal-resampled/{split}",
+            f"modelnet{classes}-resampled/{split}",
             names,
             normalize(taken, "unit-sphere"),
             [names.index(name) for name, ids in listed.items() for _ in ids],
             [one for ids in listed.values() for one in ids],
             "unit-sphere",
             XYZ_NORMAL if normals else XYZ,
+            UP,
         )
 
 
@@ -116,3 +126,63 @@ def _listed(folder: Path, split: str, names: tuple[str, ...], classes: int) -> d
     if not any(listed.values()):
         raise InputError(f"{listing}: lists no objects")
     return {name: ids for name, ids in listed.items() if ids}
+
+
+def _lists(root: Path, classes: int) -> bool:
+    return (inside(root, FOLDER) / f"modelnet{classes}_train.txt").is_file()
+
+
+def _open(root: Path, split: str, reading: Reading, classes: int) -> CloudDataset:
+    return ModelNetResampled(
+        root,
+        split,
+        reading.points,
+        classes=classes,
+        normals=True,
+        cache=reading.cache,
+        workers=reading.workers,
+    )
+
+
+ARCHIVE = Archive(
+    folder=FOLDER,
+    marker="modelnet40_train.txt",
+    page=MODELNET_PAGE,
+    mirrors=(
+        Mirror(f"{STANFORD}{FOLDER}.zip"),
+        Mirror(
+            f"{HUGGING_FACE}Pointcept/{FOLDER}-compressed/resolve/main/{FOLDER}.tar.gz",
+            "md5:46ed374f8ef5f7504ec4870298772ac2",
+        ),
+        Mirror(f"{HUGGING_FACE}zhangtao-whu/point_cloud_datasets/resolve/main/pcm/{FOLDER}.zip"),
+    ),
+    gigabytes=1.8,
+)
+RECORDS = (
+    DataSet(
+        name="modelnet40-resampled",
+        about="ModelNet40, 12,311 clouds of 10,000 points with normals (text)",
+        files="<class>/<name>.txt, modelnet40_{train,test}.txt",
+        read=partial(_open, classes=40),
+        recognise=partial(_lists, classes=40),
+        channels=XYZ_NORMAL,
+        up=UP,
+        citation=MODELNET_CITATION,
+        licence=MODELNET_LICENCE,
+        counts={"train": 9843, "test": 2468},
+        archive=ARCHIVE,
+    ),
+    DataSet(
+        name="modelnet10-resampled",
+        about="ModelNet10, 4,899 of the same clouds",
+        files="<class>/<name>.txt, modelnet10_{train,test}.txt",
+        read=partial(_open, classes=10),
+        recognise=lambda root: _lists(root, 10) and not _lists(root, 40),
+        channels=XYZ_NORMAL,
+        up=UP,
+        citation=MODELNET_CITATION,
+        licence=MODELNET_LICENCE,
+        counts={"train": 3991, "test": 908},
+        archive=ARCHIVE,
+    ),
+)

@@ -9,12 +9,12 @@ import zipfile
 import numpy as np
 import pytest
 
-from pointcmt.data import download as module
-from pointcmt.data import transfer
-from pointcmt.data.download import download
-from pointcmt.data.sources import ARCHIVES, DataArchive, Source
+from pointcmt.data.catalog import CATALOG, PICTURES
 from pointcmt.errors import InputError
-from tests.data.faulty_server import serve
+from pointcmt.fetch import download as module
+from pointcmt.fetch import transfer
+from pointcmt.fetch.mirrors import Archive, Mirror
+from tests.fetch.faulty_server import serve
 
 
 def zipped(seed=0):
@@ -46,14 +46,16 @@ def waits(monkeypatch):
     return collected
 
 
-def described(*sources, gigabytes=0.001):
-    return DataArchive(
-        "toy", "a toy", "toy_folder", "train.bin", "https://example.org/toy", sources, gigabytes
-    )
+def described(*mirrors, gigabytes=0.001):
+    return Archive("toy_folder", "train.bin", "https://example.org/toy", mirrors, gigabytes)
+
+
+def download(archive, root, **options):
+    return module.download("toy", archive, root, **options)
 
 
 def toy(address, digest=MD5, *names):
-    return described(*(Source(f"{address}/{name}", digest) for name in names or ["a.zip"]))
+    return described(*(Mirror(f"{address}/{name}", digest) for name in names or ["a.zip"]))
 
 
 def is_whole(folder):
@@ -205,12 +207,12 @@ def test_a_busy_server_is_given_the_time_it_asks_for(server, tmp_path, waits):
 
 def test_a_server_that_is_not_there_is_given_up_soon(tmp_path, waits):
     with pytest.raises(InputError, match=r"cannot be reached .*, 3 times in a row"):
-        download(described(Source("http://127.0.0.1:9/c.zip", MD5)), tmp_path)
+        download(described(Mirror("http://127.0.0.1:9/c.zip", MD5)), tmp_path)
     assert waits == [1.0, 2.0]
 
 
 def test_a_file_of_unknown_size_may_fill_the_disk_but_not_more(server, tmp_path, monkeypatch):
-    archive = described(*toy(server[0]).sources, gigabytes=None)
+    archive = described(*toy(server[0]).mirrors, gigabytes=None)
     usage = type("Usage", (), {"free": len(BODY) - 1})
     with monkeypatch.context() as patch:
         patch.setattr(module.shutil, "disk_usage", lambda _: usage)
@@ -227,8 +229,8 @@ def test_a_redirect_is_followed(server, tmp_path):
 def test_when_all_sources_fail_the_manual_steps_are_told(server, tmp_path):
     address, state = server
     state.faults = {"/a.zip": ["status:404"], "/b.zip": ["page"]}
-    dead = Source("http://127.0.0.1:9/c.zip", MD5)
-    archive = described(*toy(address, MD5, "a.zip", "b.zip").sources, dead)
+    dead = Mirror("http://127.0.0.1:9/c.zip", MD5)
+    archive = described(*toy(address, MD5, "a.zip", "b.zip").mirrors, dead)
     with pytest.raises(InputError) as caught:
         download(archive, tmp_path)
     message = str(caught.value)
@@ -296,7 +298,7 @@ def test_own_archive_must_exist(tmp_path):
 
 def test_only_http_is_spoken(tmp_path):
     with pytest.raises(InputError, match="neither http nor https"):
-        download(described(Source("file:///etc/passwd")), tmp_path)
+        download(described(Mirror("file:///etc/passwd")), tmp_path)
 
 
 def test_an_invalid_certificate_is_named(tmp_path, monkeypatch):
@@ -311,16 +313,16 @@ def test_an_invalid_certificate_is_named(tmp_path, monkeypatch):
 
 
 def test_the_table_is_sound():
-    for name, archive in ARCHIVES.items():
-        assert archive.name == name
-        assert archive.sources
+    archives = {data.archive for data in CATALOG.values() if data.archive} | {*PICTURES.values()}
+    for archive in archives:
+        assert archive.mirrors
         assert "/" not in archive.folder
-        for source in archive.sources:
-            assert source.url.startswith(("https://", "http://"))
-            assert source.url.endswith((".zip", ".tar", ".tar.gz"))
-            if source.digest:
-                kind, _, value = source.digest.partition(":")
+        for mirror in archive.mirrors:
+            assert mirror.url.startswith(("https://", "http://"))
+            assert mirror.url.endswith((".zip", ".tar", ".tar.gz"))
+            if mirror.digest:
+                kind, _, value = mirror.digest.partition(":")
                 assert len(value) == 2 * hashlib.new(kind).digest_size
-            if source.url.startswith("http://"):  # nothing vouches for the bytes but a digest
-                assert source.digest or any(other.digest for other in archive.sources)
-    assert len({archive.folder for archive in ARCHIVES.values()}) == len(ARCHIVES)
+            if mirror.url.startswith("http://"):  # nothing vouches for the bytes but a digest
+                assert mirror.digest or any(other.digest for other in archive.mirrors)
+    assert len({archive.folder for archive in archives}) == len(archives)

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from pointcmt.data.cache import CACHE_FOLDER, Cache
 from pointcmt.data.dataset import XYZ, XYZ_NORMAL, CloudDataset
+from pointcmt.data.record import DataSet, Reading
 from pointcmt.data.seeds import object_seed
 from pointcmt.data.validate import require_folder, require_split
 from pointcmt.errors import InputError
+from pointcmt.fetch.mirrors import STANFORD, Archive, Mirror
 from pointcmt.geometry import normalize, resample
 from pointcmt.geometry.text import read_rows
 
@@ -93,13 +95,14 @@ class ShapeNetPart(CloudDataset):
         prepare = partial(_prepared, points=points, seed=seed)
         rows = np.concatenate(store.rows(groups, prepare))  # (n, N, 7)
         super().__init__(
-            f"shapenetpart-normal/{split}",
+            f"{RECORD.name}/{split}",
             SHAPENETPART_CLASSES,
             np.ascontiguousarray(rows[..., : 6 if normals else 3]),
             [SHAPENETPART_CLASSES.index(name) for name, ids in listed.items() for _ in ids],
             [one for ids in listed.values() for one in ids],
             "unit-sphere",
             XYZ_NORMAL if normals else XYZ,
+            RECORD.up,
             parts=rows[..., 6].astype(np.int64),
         )
 
@@ -159,3 +162,37 @@ def require_parts(parts: NDArray[Any], path: Path) -> NDArray[np.int64]:
         wrong = parts[~known].flat[0]
         raise InputError(f"{path}: part label {wrong}; they must be 0 to {PARTS - 1}")
     return parts.astype(np.int64)
+
+
+def _open(root: Path, split: str, reading: Reading) -> CloudDataset:
+    return ShapeNetPart(
+        root, split, reading.points, normals=True, cache=reading.cache, workers=reading.workers
+    )
+
+
+CITATION = "Yi et al., A Scalable Active Framework for Region Annotation, SIGGRAPH Asia 2016"
+LICENCE = "ShapeNet's terms of use: research and education only"
+PAGE = "https://shapenet.org"
+COUNTS = {"train": 12137, "val": 1870, "test": 2874}
+FOLDER = "shapenetcore_partanno_segmentation_benchmark_v0_normal"
+RECORD = DataSet(
+    name="shapenetpart",
+    about="ShapeNetPart, 16,881 clouds with normals and parts (text)",
+    files="<synset>/<id>.txt, train_test_split/*.json",
+    read=_open,
+    recognise=lambda root: (root / "train_test_split").is_dir(),
+    channels=XYZ_NORMAL,
+    up="y",
+    citation=CITATION,
+    licence=LICENCE,
+    splits=("train", "val", "test"),
+    train="trainval",
+    counts=COUNTS,
+    archive=Archive(
+        folder=FOLDER,
+        marker="synsetoffset2category.txt",
+        page=PAGE,
+        mirrors=(Mirror(f"{STANFORD}{FOLDER}.zip"),),
+        gigabytes=0.8,
+    ),
+)

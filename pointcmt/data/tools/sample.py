@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.data.dataset import XYZ_RGB, CloudDataset
-from pointcmt.data.shapes import Shapes
-from pointcmt.data.viewing import openers, vertical
+from pointcmt.data.readers.shapes import Shapes
+from pointcmt.data.tools.viewing import openers, refer, vertical
 from pointcmt.errors import InputError
 from pointcmt.geometry import MESH_SUFFIXES, normalize, read_mesh, read_points
 from pointcmt.views.rendering import can_render
@@ -31,7 +31,7 @@ class LoadedSample:
     up: str
 
 
-def load_sample(sample: str, points: int, variant: str | None = None) -> LoadedSample:
+def load_sample(sample: str, points: int) -> LoadedSample:
     """Load a file, `FOLDER#INDEX` or `FOLDER#ID`; `shapes#INDEX` is of the embedded set.
 
     The splits of a data set are searched in their order; an index counts within the first.
@@ -41,7 +41,7 @@ def load_sample(sample: str, points: int, variant: str | None = None) -> LoadedS
     """
     folder, mark, which = sample.rpartition("#")
     if mark and not Path(sample).exists():
-        return _member(folder, which, variant)
+        return _member(folder, which)
     path = Path(sample)
     if path.is_dir():
         raise InputError(f"{path}: is a folder; name an object of it, for example {path}#0")
@@ -54,15 +54,14 @@ def _is_mesh(path: Path) -> bool:
     return path.suffix.lower() in MESH_SUFFIXES and len(read_mesh(path).faces) > 0
 
 
-def _member(folder: str, which: str, variant: str | None) -> LoadedSample:
-    for opened in openers(folder, variant):
+def _member(folder: str, which: str) -> LoadedSample:
+    for opened in openers(refer(folder)):
         data = opened()
         index = _index(data, which)
         if index is not None:
             channels = 6 if data.channels == XYZ_RGB else 3
-            up = "z" if "-off-" in data.name else "y"
             cloud = np.asarray(data.points[index, :, :channels])
-            return LoadedSample(cloud, _embedded_surfaces(data, index), up)
+            return LoadedSample(cloud, _embedded_surfaces(data, index), data.up or "y")
     raise InputError(f"{folder}: has no object {which!r}; give an index or an id")
 
 

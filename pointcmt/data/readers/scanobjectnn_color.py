@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from pointcmt.data.cache import CACHE_FOLDER, Cache
 from pointcmt.data.dataset import XYZ_RGB, CloudDataset
-from pointcmt.data.scanobjectnn import SCANOBJECTNN_CLASSES
+from pointcmt.data.readers.scanobjectnn import CITATION, LICENCE, PAGE, SCANOBJECTNN_CLASSES
+from pointcmt.data.record import DataSet, Reading
 from pointcmt.data.seeds import object_seed
-from pointcmt.data.validate import require_folder, require_split
+from pointcmt.data.validate import inside, require_folder, require_split
 from pointcmt.errors import InputError
+from pointcmt.fetch.mirrors import Archive, Mirror
 from pointcmt.geometry import normalize, resample
 
 FOLDER = "object_dataset"
@@ -54,8 +56,7 @@ class ScanObjectNNColor(CloudDataset):
         workers: int = 1,
     ) -> None:
         require_split(split)
-        folder = Path(root)
-        folder = folder / FOLDER if (folder / FOLDER).is_dir() else folder
+        folder = inside(root, FOLDER)
         require_folder(folder, f"the folder {FOLDER}")
         listed = _listed(folder, split)
         groups = {
@@ -68,7 +69,7 @@ class ScanObjectNNColor(CloudDataset):
         )
         prepare = partial(_prepared, points=points, background=background, seed=seed)
         super().__init__(
-            f"scanobjectnn-{variant}-raw-color/{split}",
+            f"{RECORD.name}{'-background' if background else ''}/{split}",
             SCANOBJECTNN_CLASSES,
             np.concatenate(store.rows(groups, prepare)),
             [SCANOBJECTNN_CLASSES.index(name) for name, files in listed.items() for _ in files],
@@ -149,3 +150,29 @@ def _entry(words: list[str], where: str) -> tuple[str, int, bool]:
     if not plain or label not in known or mark not in ([], ["t"]):
         raise InputError(f"{where}: {' '.join(words)!r}; `<name>.bin <0 to 14> [t]` was expected")
     return name, int(label), mark == ["t"]
+
+
+def _open(root: Path, split: str, reading: Reading) -> CloudDataset:
+    return ScanObjectNNColor(
+        root, split, reading.points, cache=reading.cache, workers=reading.workers
+    )
+
+
+RECORD = DataSet(
+    name="scanobjectnn-color",
+    about="ScanObjectNN, 2,902 raw objects with colour (.bin)",
+    files="<class>/<name>.bin, split_new.txt",
+    read=_open,
+    recognise=lambda root: (inside(root, FOLDER) / LISTING).is_file(),
+    channels=XYZ_RGB,
+    up=None,
+    citation=CITATION,
+    licence=LICENCE,
+    archive=Archive(
+        folder=FOLDER,
+        marker="*/*.bin",
+        page=PAGE,
+        mirrors=(Mirror("https://hkust-vgd.ust.hk/scanobjectnn/raw/object_dataset.zip"),),
+        gigabytes=None,
+    ),
+)

@@ -1,11 +1,13 @@
 """`Shapes`: twelve classes of parametric objects, generated from a seed in seconds."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt.data.dataset import CloudDataset
+from pointcmt.data.dataset import XYZ, CloudDataset
+from pointcmt.data.record import DataSet, Reading
 from pointcmt.data.shapes import furniture, vessels
 from pointcmt.data.shapes.scan import scan
 from pointcmt.data.validate import SPLITS, require_split
@@ -67,7 +69,8 @@ class Shapes(CloudDataset):
             clouds[i] = scan(self.mesh(i), points, self._rng(i, stream=1))
         labels: NDArray[np.int64] = np.arange(n) % len(MAKERS)
         ids = [f"{SHAPES_CLASSES[k]}/{SHAPES_CLASSES[k]}_{i:05d}" for i, k in enumerate(labels)]
-        super().__init__(f"shapes-seed{seed}/{split}", SHAPES_CLASSES, clouds, labels, ids)
+        name = f"{RECORD.name}-seed{seed}" if seed else RECORD.name
+        super().__init__(f"{name}/{split}", SHAPES_CLASSES, clouds, labels, ids, up=RECORD.up)
 
     def mesh(self, index: int) -> Mesh:
         """Return the mesh of object `index`, unscanned: upright (y), facing +z, not normalised."""
@@ -76,3 +79,20 @@ class Shapes(CloudDataset):
 
     def _rng(self, index: int, stream: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, SPLITS.index(self.split), index, stream))
+
+
+def _read(_root: Path, split: str, reading: Reading) -> CloudDataset:
+    return Shapes(split, reading.per_class, reading.points)
+
+
+RECORD = DataSet(
+    name="shapes",
+    about="twelve classes of made-up objects, embedded: no download",
+    files="",
+    read=_read,
+    recognise=lambda _root: False,
+    channels=XYZ,
+    up="y",
+    citation="this project",
+    licence="MIT",
+)

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt.data.dataset import CloudDataset
+from pointcmt.data.dataset import XYZ, CloudDataset
 from pointcmt.data.hdf5 import read_hdf5, require_clouds
+from pointcmt.data.record import DataSet, Reading
 from pointcmt.data.validate import (
+    inside,
     require_finite,
     require_folder,
     require_labels,
@@ -16,6 +18,7 @@ from pointcmt.data.validate import (
     require_split,
 )
 from pointcmt.errors import InputError
+from pointcmt.fetch.mirrors import HUGGING_FACE, STANFORD, Archive, Mirror
 
 MODELNET40_CLASSES: tuple[str, ...] = (
     *("airplane", "bathtub", "bed", "bench", "bookshelf", "bottle", "bowl", "car", "chair"),
@@ -29,6 +32,9 @@ MODELNET10_CLASSES: tuple[str, ...] = (
     "toilet",
 )
 FOLDER = "modelnet40_ply_hdf5_2048"
+MODELNET_PAGE = "https://modelnet.cs.princeton.edu"
+MODELNET_CITATION = "Wu et al., 3D ShapeNets, CVPR 2015"
+MODELNET_LICENCE = "academic use only, the CAD models belong to their authors"
 
 
 class ModelNet40(CloudDataset):
@@ -50,9 +56,7 @@ class ModelNet40(CloudDataset):
 
     def __init__(self, root: Path | str, split: str = "train", points: int = 1024) -> None:
         require_split(split)
-        folder = Path(root)
-        if (folder / FOLDER).is_dir():
-            folder = folder / FOLDER
+        folder = inside(root, FOLDER)
         require_folder(folder, f"the folder {FOLDER} with its .h5 files")
         _require_classes(folder)
         clouds, labels, ids = [], [], []
@@ -62,8 +66,14 @@ class ModelNet40(CloudDataset):
             labels.append(label)
             ids.extend(_ids(path, len(data)))
         stored = np.concatenate(clouds)  # (n, N, 3)
-        name = f"modelnet40-hdf5-2048/{split}"
-        super().__init__(name, MODELNET40_CLASSES, stored, np.concatenate(labels), ids)
+        super().__init__(
+            f"{RECORD.name}/{split}",
+            MODELNET40_CLASSES,
+            stored,
+            np.concatenate(labels),
+            ids,
+            up=RECORD.up,
+        )
 
 
 def _read(path: Path, points: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -107,3 +117,47 @@ def _require_classes(folder: Path) -> None:
     listing = folder / "shape_names.txt"
     if listing.is_file() and tuple(listing.read_text().split()) != MODELNET40_CLASSES:
         raise InputError(f"{listing}: does not list the 40 classes of ModelNet40 in their order")
+
+
+def _recognise(root: Path) -> bool:
+    return (root / FOLDER).is_dir() or (
+        any(root.glob("ply_data_*.h5")) and not any(root.glob("ply_data_val*.h5"))
+    )
+
+
+def _open(root: Path, split: str, reading: Reading) -> CloudDataset:
+    return ModelNet40(root, split, reading.points)
+
+
+RECORD = DataSet(
+    name="modelnet40",
+    about="ModelNet40, 12,308 clouds of 2,048 points (HDF5)",
+    files="ply_data_{train,test}*.h5",
+    read=_open,
+    recognise=_recognise,
+    channels=XYZ,
+    up="y",
+    citation=MODELNET_CITATION,
+    licence=MODELNET_LICENCE,
+    counts={"train": 9840, "test": 2468},  # three objects fewer than the meshes
+    archive=Archive(
+        folder=FOLDER,
+        marker="ply_data_train*.h5",
+        page=MODELNET_PAGE,
+        mirrors=(
+            Mirror(f"{STANFORD}{FOLDER}.zip", "md5:c9ab8e6dfb16f67afdab25e155c79e59"),
+            Mirror(
+                f"{HUGGING_FACE}Msun/modelnet40/resolve/main/{FOLDER}.zip",
+                "md5:5ae9e37d1527ff1500e41a7e9e2d50e4",
+            ),
+            Mirror(
+                "https://github.com/ma-xu/pointMLP-pytorch/releases/download/Modenet40_dataset/"
+                f"{FOLDER}.zip"
+            ),
+            Mirror(
+                f"{HUGGING_FACE}zhangtao-whu/point_cloud_datasets/resolve/main/pcm/{FOLDER}.zip"
+            ),
+        ),
+        gigabytes=0.5,
+    ),
+)

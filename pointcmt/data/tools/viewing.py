@@ -1,47 +1,53 @@
 """Which pictures a data set wants: its objects as jobs for `pointcmt.views.batch`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+from pointcmt.data.catalog import CATALOG, Reference, open_dataset, parse_reference, recognise
 from pointcmt.data.dataset import XYZ_RGB, CloudDataset
-from pointcmt.data.detect import Opener, detect
-from pointcmt.data.shapes import Shapes
-from pointcmt.data.tree import ALL, SPLIT_FOLDERS, read_tree
+from pointcmt.data.readers.shapes import Shapes
+from pointcmt.data.tree import ALL, SPLIT_FOLDERS, is_divided, read_tree
 from pointcmt.errors import InputError
 from pointcmt.geometry import MESH_SUFFIXES, SUFFIXES
 from pointcmt.views.batch import ViewJob
 
-EMBEDDED = "shapes"
 Z_UP_SUFFIXES = (".off", ".stl")  # ModelNet and most CAD; GLB is y up by its standard
+Opener = Callable[[], CloudDataset]
 
 
-def openers(path: str, variant: str | None = None) -> tuple[Opener, ...]:
-    """Return what opens the splits of the data set at `path`, or of the embedded one, `shapes`.
+def refer(text: str) -> Reference:
+    """Return the data set that a command names: `NAME:FOLDER`, `FOLDER` alone, or `shapes`.
 
     Raises:
-        InputError: there is no such folder, or it holds several data sets and `variant` is none
-            of them.
+        InputError: there is no such folder, or it holds several data sets and none is named.
     """
-    if path == EMBEDDED:
-        return (lambda: Shapes("train"), lambda: Shapes("test"))
-    found = detect(path)
-    if variant is None and len(found) == 1:
-        variant = next(iter(found))
-    if variant not in found:
-        raise InputError(
-            f"{path}: holds {', '.join(found)}; choose one of these with --variant"
-            + (f", not {variant!r}" if variant else "")
-        )
-    return found[variant]
+    if text.partition(":")[0] in CATALOG and not Path(text).is_dir():
+        return parse_reference(text)
+    found = recognise(text)
+    if len(found) > 1:
+        names = ", ".join(f"{data.name}:{text}" for data in found)
+        raise InputError(f"{text}: holds several data sets; name one of {names}")
+    return Reference(found[0], Path(text))
 
 
-def holds_meshes(path: str) -> bool:
-    """Tell whether `path` has class folders with mesh files in them."""
-    root = Path(path)
-    return path != EMBEDDED and any(
+def openers(reference: Reference) -> tuple[Opener, ...]:
+    """Return what opens each split of a data set; nothing is read yet."""
+    data, root, per_class = reference
+    splits = data.splits
+    if ALL in splits:
+        splits = SPLIT_FOLDERS if is_divided(root) else (ALL,)
+    return tuple(
+        partial(open_dataset, data.name, root, split, per_class=per_class) for split in splits
+    )
+
+
+def holds_meshes(reference: Reference) -> bool:
+    """Tell whether a data set is one of class folders with mesh files in them."""
+    return not reference.data.embedded and any(
         file.suffix.lower() in MESH_SUFFIXES
         for pattern in ("*/*", "*/*/*")
-        for file in root.glob(pattern)
+        for file in reference.root.glob(pattern)
         if file.is_file()
     )
 
@@ -53,18 +59,17 @@ def vertical(path: Path) -> str:
     return "z" if first is not None and first.suffix.lower() in Z_UP_SUFFIXES else "y"
 
 
-def mesh_jobs(path: str) -> list[ViewJob]:
+def mesh_jobs(reference: Reference) -> list[ViewJob]:
     """Return the mesh files of a class tree, all splits, or the meshes of the embedded set.
 
     Raises:
         InputError: the tree has no meshes.
     """
-    if path == EMBEDDED:
-        return [job for split in SPLIT_FOLDERS for job in _embedded_meshes(Shapes(split))]
-    root = Path(path)
-    divided = any(folder.name in SPLIT_FOLDERS for folder in root.glob("*/*") if folder.is_dir())
+    data, root, per_class = reference
+    if data.embedded:
+        return [job for split in data.splits for job in _embedded_meshes(Shapes(split, per_class))]
     jobs = []
-    for split in SPLIT_FOLDERS if divided else (ALL,):
+    for split in SPLIT_FOLDERS if is_divided(root) else (ALL,):
         for files, name in _by_class(root, split):
             jobs += [ViewJob(f"{name}/{split}/{file.stem}", file) for file in files]
     return jobs

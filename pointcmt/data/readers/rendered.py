@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pointcmt.data.validate import require_folder
 from pointcmt.errors import InputError
+from pointcmt.fetch.mirrors import Archive, Mirror
 
 VIEWS = 20
 MAX_SIDE = 4096
@@ -112,3 +113,14 @@ def _read(path: Path) -> NDArray[np.uint8]:
         raise
     except Exception as error:  # the decoder raises anything on damaged bytes
         raise InputError(f"{path}: not a readable picture ({error})") from error
+
+
+NAME = "modelnet40-views"
+ABOUT = "ModelNet40, 20 rendered pictures of each mesh (PNG, RotationNet's)"
+ARCHIVE = Archive(
+    folder="modelnet40v2png_ori4",
+    marker="*/train/*_001.png",
+    page="https://github.com/kanezaki/pytorch-rotationnet",
+    mirrors=(Mirror("https://data.airc.aist.go.jp/kanezaki.asako/data/modelnet40v2png_ori4.tar"),),
+    gigabytes=None,
+)

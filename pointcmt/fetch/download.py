@@ -1,4 +1,4 @@
-"""From the name of a data set to its folder: fetch from the first source that works, unpack."""
+"""An archive brought to its folder: fetched from the first mirror that works, unpacked."""
 
 import hashlib
 import json
@@ -7,15 +7,16 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-from pointcmt.data.archive import ArchiveError, is_archive, unpack
-from pointcmt.data.sources import DataArchive, Source
-from pointcmt.data.transfer import Progress, SourceError, transfer
 from pointcmt.errors import InputError
+from pointcmt.fetch.archive import ArchiveError, is_archive, unpack
+from pointcmt.fetch.hashing import file_digest
+from pointcmt.fetch.mirrors import Archive, Mirror
+from pointcmt.fetch.transfer import Progress, SourceError, transfer
 from pointcmt.files import write_beside
 
 DOWNLOADS = ".downloads"  # unfinished files and what was recorded, under the data root
 GIGABYTE = 10**9
-CHUNK = 2**20
+UNKNOWN_GIGABYTES = 20.0  # what an archive of unknown size may have
 
 
 def _quiet(_done: int, _total: int | None) -> None:
@@ -23,22 +24,24 @@ def _quiet(_done: int, _total: int | None) -> None:
 
 
 def download(
-    archive: DataArchive,
+    name: str,
+    archive: Archive,
     root: Path,
     *,
     from_archive: Path | None = None,
     progress: Progress = _quiet,
     say: Callable[[str], None] = lambda _line: None,
 ) -> Path:
-    """Bring a data set to `root / archive.folder`; what is already there is left as it is.
+    """Bring an archive to `root / archive.folder`; what is already there is left as it is.
 
-    Sources are tried in order. Bytes that arrived stay under `root/.downloads` until the data set
-    is in place, so the same call goes on after an interruption. A file is accepted if it has the
+    Mirrors are tried in order. Bytes that arrived stay under `root/.downloads` until the folder is
+    in place, so the same call goes on after an interruption. A file is accepted if it has the
     published digest; where none is published, its sha256 is recorded at the first download and
     required from then on.
 
     Args:
-        archive: one of `ARCHIVES`.
+        name: of the data set, for messages.
+        archive: where it can be had.
         root: folder of all data sets.
         from_archive: the user's own copy of the archive; nothing is fetched then.
         progress: called with the bytes so far and the bytes in all, or None.
@@ -48,7 +51,7 @@ def download(
         The folder.
 
     Raises:
-        InputError: no source gave the file (with the reasons and what to do by hand), the disk
+        InputError: no mirror gave the file (with the reasons and what to do by hand), the disk
             has too little room, or the archive cannot be unpacked.
     """
     folder = root / archive.folder
@@ -60,42 +63,42 @@ def download(
             raise InputError(f"{from_archive}: no such file; give the archive that you downloaded")
         unpack(from_archive, folder, archive.marker)
         return folder
-    _require_space(archive, root)
+    _require_space(name, archive, root)
     reasons = []
-    for source in archive.sources:
-        say(f"fetching {source.url}")
+    for mirror in archive.mirrors:
+        say(f"fetching {mirror.url}")
         try:
-            _from_source(archive, source, root, progress)
+            _from_mirror(archive, mirror, root, progress)
         except SourceError as error:
             say(f"  {error}")
-            reasons.append(f"  {source.url}: {error}")
+            reasons.append(f"  {mirror.url}: {error}")
         else:
-            for tried in archive.sources:
+            for tried in archive.mirrors:
                 _discard(_part(root, tried))
             return folder
-    raise InputError(_by_hand(archive, root, reasons))
+    raise InputError(_by_hand(name, archive, root, reasons))
 
 
-def _from_source(archive: DataArchive, source: Source, root: Path, progress: Progress) -> None:
-    part = _part(root, source)
+def _from_mirror(archive: Archive, mirror: Mirror, root: Path, progress: Progress) -> None:
+    part = _part(root, mirror)
     limit = _longest(archive, root, part)
-    resumed = transfer(source.url, part, limit, progress)
+    resumed = transfer(mirror.url, part, limit, progress)
     try:
-        _accept(archive, source, root, part)
+        _accept(archive, mirror, root, part)
     except SourceError:
         if not resumed:
             raise
-        transfer(source.url, part, limit, progress)  # the pieces did not fit: once more in one
-        _accept(archive, source, root, part)
+        transfer(mirror.url, part, limit, progress)  # the pieces did not fit: once more in one
+        _accept(archive, mirror, root, part)
 
 
-def _accept(archive: DataArchive, source: Source, root: Path, part: Path) -> None:
+def _accept(archive: Archive, mirror: Mirror, root: Path, part: Path) -> None:
     """Check, unpack and record `part`; remove it if it is not the file."""
-    sha256 = _digest(part, "sha256")
+    sha256 = file_digest(part)
     try:
         if not is_archive(part):
             raise SourceError("what it sends is no archive")
-        _require_digest(source, root, part, sha256)
+        _require_digest(mirror, root, part, sha256)
         unpack(part, root / archive.folder, archive.marker)
     except ArchiveError as error:
         _discard(part)
@@ -103,17 +106,17 @@ def _accept(archive: DataArchive, source: Source, root: Path, part: Path) -> Non
     except SourceError:
         _discard(part)
         raise
-    _record(source, root, sha256, part.stat().st_size)
+    _record(mirror, root, sha256, part.stat().st_size)
 
 
-def _require_digest(source: Source, root: Path, part: Path, sha256: str) -> None:
-    if source.digest is not None:
-        kind, _, expected = source.digest.partition(":")
-        found = sha256 if kind == "sha256" else _digest(part, kind)
+def _require_digest(mirror: Mirror, root: Path, part: Path, sha256: str) -> None:
+    if mirror.digest is not None:
+        kind, _, expected = mirror.digest.partition(":")
+        found = sha256 if kind == "sha256" else file_digest(part, kind)
         if found != expected:
             raise SourceError(f"the file has {kind} {found}, published is {expected}")
         return
-    recorded = _recorded(root).get(source.url)
+    recorded = _recorded(root).get(mirror.url)
     if recorded is not None and recorded["sha256"] != sha256:
         raise SourceError(
             f"the file has sha256 {sha256}, but {recorded['sha256']} was recorded on "
@@ -121,23 +124,15 @@ def _require_digest(source: Source, root: Path, part: Path, sha256: str) -> None
         )
 
 
-def _digest(path: Path, kind: str) -> str:
-    digest = hashlib.new(kind, usedforsecurity=False)
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _part(root: Path, source: Source) -> Path:
-    """Where the bytes of one source gather; mirrors may differ, so each has its own file."""
+def _part(root: Path, mirror: Mirror) -> Path:
+    """Where the bytes of one mirror gather; mirrors may differ, so each has its own file."""
     folder = root / DOWNLOADS
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({error.strerror})") from error
-    mark = hashlib.sha256(source.url.encode()).hexdigest()[:8]
-    return folder / f"{mark}-{source.url.rsplit('/', 1)[-1]}.part"
+    mark = hashlib.sha256(mirror.url.encode()).hexdigest()[:8]
+    return folder / f"{mark}-{mirror.url.rsplit('/', 1)[-1]}.part"
 
 
 def _discard(part: Path) -> None:
@@ -159,44 +154,45 @@ def _recorded(root: Path) -> dict[str, dict[str, str]]:
     return {url: entry for url, entry in known.items() if {"sha256", "date"} <= entry.keys()}
 
 
-def _record(source: Source, root: Path, sha256: str, size: int) -> None:
+def _record(mirror: Mirror, root: Path, sha256: str, size: int) -> None:
     entry = {"sha256": sha256, "bytes": str(size), "date": date.today().isoformat()}
-    known = {source.url: entry, **_recorded(root)}
+    known = {mirror.url: entry, **_recorded(root)}
     with write_beside(_record_file(root)) as fresh:
         fresh.write_text(json.dumps(known, indent=2) + "\n")
 
 
-def _require_space(archive: DataArchive, root: Path) -> None:
+def _require_space(name: str, archive: Archive, root: Path) -> None:
     """The archive and what it unpacks to lie on the disk together, if only for a while."""
     if archive.gigabytes is None:
         return
-    parts = [_part(root, source) for source in archive.sources]
+    parts = [_part(root, mirror) for mirror in archive.mirrors]
     there = sum(part.stat().st_size for part in parts if part.is_file())
     free = shutil.disk_usage(root).free
     needed = 2 * archive.gigabytes * GIGABYTE - there
     if free < needed:
         raise InputError(
-            f"{root}: {archive.name} needs at least {needed / GIGABYTE:.1f} GB, "
+            f"{root}: {name} needs at least {needed / GIGABYTE:.1f} GB, "
             f"but only {free / GIGABYTE:.1f} GB are free"
         )
 
 
-def _longest(archive: DataArchive, root: Path, part: Path) -> int:
+def _longest(archive: Archive, root: Path, part: Path) -> int:
     """Bytes that a file may have before it is taken for another one, or for an endless one."""
     if archive.gigabytes is not None:
         return int(1.5 * archive.gigabytes * GIGABYTE)
-    return shutil.disk_usage(root).free + (part.stat().st_size if part.is_file() else 0)
+    there = part.stat().st_size if part.is_file() else 0
+    return min(int(UNKNOWN_GIGABYTES * GIGABYTE), shutil.disk_usage(root).free + there)
 
 
-def _by_hand(archive: DataArchive, root: Path, reasons: list[str]) -> str:
-    file = archive.sources[0].url.rsplit("/", 1)[-1]
+def _by_hand(name: str, archive: Archive, root: Path, reasons: list[str]) -> str:
+    file = archive.mirrors[0].url.rsplit("/", 1)[-1]
     return "\n".join(
         [
-            f"{archive.name}: no source gave the file.",
+            f"{name}: no mirror gave the file.",
             *reasons,
             "By hand:",
             f"  1. Get {file} from {archive.page}, from a colleague or with a browser.",
-            f"  2. Run: pointcmt-data download {archive.name} --root {root} --from-archive {file}",
+            f"  2. Run: pointcmt-data download {name} --root {root} --from-archive {file}",
             "Running the same command later goes on where it stopped.",
         ]
     )

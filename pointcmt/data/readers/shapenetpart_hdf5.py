@@ -5,10 +5,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt.data.dataset import CloudDataset
+from pointcmt.data.dataset import XYZ, CloudDataset
 from pointcmt.data.hdf5 import read_hdf5, require_clouds
-from pointcmt.data.shapenetpart import SHAPENETPART_CLASSES, SPLITS, require_parts, single_splits
+from pointcmt.data.readers.shapenetpart import (
+    CITATION,
+    COUNTS,
+    LICENCE,
+    PAGE,
+    SHAPENETPART_CLASSES,
+    SPLITS,
+    require_parts,
+    single_splits,
+)
+from pointcmt.data.record import DataSet, Reading
 from pointcmt.data.validate import (
+    inside,
     require_finite,
     require_folder,
     require_labels,
@@ -16,6 +27,9 @@ from pointcmt.data.validate import (
     require_split,
 )
 from pointcmt.errors import InputError
+from pointcmt.fetch.mirrors import STANFORD, Archive, Mirror
+
+FOLDER = "hdf5_data"
 
 
 class ShapeNetPartHDF5(CloudDataset):
@@ -36,13 +50,12 @@ class ShapeNetPartHDF5(CloudDataset):
 
     def __init__(self, root: Path | str, split: str = "trainval", points: int = 2048) -> None:
         require_split(split, SPLITS)
-        folder = Path(root)
-        folder = folder / "hdf5_data" if (folder / "hdf5_data").is_dir() else folder
+        folder = inside(root, FOLDER)
         require_folder(folder, "ShapeNetPart's hdf5_data")
         paths = [path for one in single_splits(split) for path in _hdf5_files(folder, one)]
         clouds, labels, parts = zip(*(_read_hdf5(path, points) for path in paths), strict=True)
         super().__init__(
-            f"shapenetpart-hdf5-2048/{split}",
+            f"{RECORD.name}/{split}",
             SHAPENETPART_CLASSES,
             np.concatenate(clouds),
             np.concatenate(labels),
@@ -51,6 +64,7 @@ class ShapeNetPartHDF5(CloudDataset):
                 for path, cloud in zip(paths, clouds, strict=True)
                 for i in range(len(cloud))
             ],
+            up=RECORD.up,
             parts=np.concatenate(parts),
         )
 
@@ -77,3 +91,30 @@ def _read_hdf5(
         raise InputError(f"{path}: `pid` is {arrays['pid'].shape}, `data` {data.shape}")
     labels = require_labels(arrays["label"], len(SHAPENETPART_CLASSES), path)
     return data, labels, require_parts(arrays["pid"], path)
+
+
+def _open(root: Path, split: str, reading: Reading) -> CloudDataset:
+    return ShapeNetPartHDF5(root, split, reading.points)
+
+
+RECORD = DataSet(
+    name="shapenetpart-hdf5",
+    about="ShapeNetPart, 16,881 clouds of 2,048 points with parts (HDF5)",
+    files="hdf5_data/ply_data_{train,val,test}*.h5",
+    read=_open,
+    recognise=lambda root: any(inside(root, FOLDER).glob("ply_data_val*.h5")),
+    channels=XYZ,
+    up="y",
+    citation=CITATION,
+    licence=LICENCE,
+    splits=("train", "val", "test"),
+    train="trainval",
+    counts=COUNTS,
+    archive=Archive(
+        folder=FOLDER,
+        marker="ply_data_train*.h5",
+        page=PAGE,
+        mirrors=(Mirror(f"{STANFORD}shapenet_part_seg_hdf5_data.zip"),),
+        gigabytes=0.4,
+    ),
+)

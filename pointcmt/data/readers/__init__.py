@@ -1,0 +1,1 @@
+"""One file a data set: the class that reads it and its record in the catalogue."""

@@ -1,0 +1,1 @@
+"""What is done with data sets: checking, caching, splitting, making pictures."""

@@ -1,0 +1,1 @@
+"""Fetching files that nobody vouches for: transferred, compared with a digest, unpacked."""
