@@ -1,7 +1,7 @@
-"""The losses of stage III: PointCMT's two enhancements and the losses it is compared with.
+"""PointCMT's two losses, feature and classifier enhancement (Section 3.4).
 
-Every loss is a scalar, averaged over the batch unless said. Teacher features are constants: the
-caller passes them detached.
+A loss is a scalar, averaged over the batch unless said. Teacher features are constants: the caller
+passes them detached.
 """
 
 from collections.abc import Callable
@@ -62,73 +62,11 @@ def classifier_enhancement(
         reduction: "sum" over the batch, as released (weight 0.3 at batch 32 equals 9.6 of a
             batch mean), or "batchmean".
     """
-    return _divergence(classifier(teacher), student_logits, reduction)
+    return divergence(classifier(teacher), student_logits, reduction)
 
 
-def hinton(student_logits: Tensor, teacher_logits: Tensor, temperature: float = 4.0) -> Tensor:
-    """Hinton et al.'s distillation, KL of softened logits times T squared (Eq. 6 at T = 1).
-
-    Args:
-        student_logits: (B, C).
-        teacher_logits: (B, C), constant.
-        temperature: T > 0.
-    """
-    soft = _divergence(teacher_logits / temperature, student_logits / temperature, "batchmean")
-    return soft * temperature**2
-
-
-def feature_mse_normalize1(student: Tensor, teacher: Tensor) -> Tensor:
-    """MSE to teacher features given the student's batch mean and std (Eqs. 11, 13).
-
-    Args:
-        student: (B, D), B at least 2.
-        teacher: (B, D), constant.
-    """
-    mean, std = student.detach().mean(dim=0), student.detach().std(dim=0)  # (D,)
-    scaled = (teacher - teacher.mean(dim=0)) / teacher.std(dim=0).clamp_min(1e-8)
-    return F.mse_loss(student, scaled * std + mean)
-
-
-def feature_mse_normalize2(student: Tensor, teacher: Tensor) -> Tensor:
-    """MSE to teacher features scaled to the student's mean norm (Eqs. 12, 13).
-
-    Args:
-        student: (B, D).
-        teacher: (B, D), constant.
-    """
-    norm = teacher.norm(dim=1).mean().clamp_min(1e-8)
-    return F.mse_loss(student, teacher * (student.detach().norm(dim=1).mean() / norm))
-
-
-def softmax_regression(teacher_classifier: nn.Module, student: Tensor, teacher: Tensor) -> Tensor:
-    """Yang et al.'s softmax regression representation: match features and the teacher's own logits.
-
-    The student's feature goes through the frozen teacher classifier and must give the teacher's
-    logits; both terms are mean squared errors (SRRL, ICLR 2021, Eqs. 2 and 6).
-
-    Args:
-        teacher_classifier: frozen, (B, D) -> (B, C).
-        student: (B, D), already mapped into the teacher's space.
-        teacher: (B, D), constant.
-    """
-    features = F.mse_loss(student, teacher)
-    return features + F.mse_loss(teacher_classifier(student), teacher_classifier(teacher))
-
-
-def factor_distance(one: Tensor, other: Tensor) -> Tensor:
-    """L1 distance of factors that are scaled to unit length, the measure of Huang et al. (IE-KD).
-
-    The inherited half of a student's feature minimises it and the explored half maximises it.
-
-    Args:
-        one: (B, D).
-        other: (B, D).
-    """
-    return (F.normalize(one, dim=1) - F.normalize(other, dim=1)).abs().sum(dim=1).mean()
-
-
-def _divergence(target: Tensor, source: Tensor, reduction: Reduction) -> Tensor:
-    """KL(softmax(target) || softmax(source)) of logits (B, C)."""
+def divergence(target: Tensor, source: Tensor, reduction: Reduction) -> Tensor:
+    """KL(softmax(target) || softmax(source)) of logits (B, C), a sum or mean over the batch."""
     return F.kl_div(
         F.log_softmax(source, dim=1),
         F.log_softmax(target, dim=1),

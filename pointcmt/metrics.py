@@ -28,6 +28,10 @@ class Accuracy:
         present = counts > 0
         return float((self.confusion.diagonal()[present] / counts[present]).mean())
 
+    def summary(self) -> dict[str, float]:
+        """Return OA and mAcc by name, as a run's `result.json` holds them."""
+        return {"overall": self.overall, "mean_class": self.mean_class}
+
 
 def accuracy(predicted: Tensor, labels: Tensor, num_classes: int) -> Accuracy:
     """Count predictions against labels.

@@ -1,11 +1,11 @@
-"""The losses of stage III against independent computations in numpy and scipy."""
+"""PointCMT's losses against independent computations in numpy and scipy."""
 
 import numpy as np
 import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
-from scipy.special import log_softmax, rel_entr, softmax
+from scipy.special import rel_entr, softmax
 from torch import Tensor, nn
 
 from pointcmt import losses
@@ -93,47 +93,3 @@ def test_classifier_enhancement_is_the_divergence_of_eq_7(
     )
     scale = 1 if reduction == "sum" else len(points)
     assert float(found) == pytest.approx(divergence / scale, rel=1e-4)
-
-
-def test_hinton_softens_both_sides_and_keeps_the_gradients_size(
-    features: tuple[Tensor, Tensor],
-) -> None:
-    student, teacher = (f.double() for f in features)
-    soft = softmax(teacher.numpy() / 4, 1)
-    logs = log_softmax(teacher.numpy() / 4, 1) - log_softmax(student.numpy() / 4, 1)
-    expected = 16 * (soft * logs).sum() / len(student)
-    assert float(losses.hinton(student, teacher, 4.0)) == pytest.approx(expected)
-
-
-def test_normalize_1_is_eq_11(features: tuple[Tensor, Tensor]) -> None:
-    points, image = (f.double().numpy() for f in features)
-    mean, std = image.mean(0), image.std(0, ddof=1)
-    normalised = (image - mean) / std * points.std(0, ddof=1) + points.mean(0)
-    found = losses.feature_mse_normalize1(*(f.double() for f in features))
-    assert float(found) == pytest.approx(((points - normalised) ** 2).mean())
-
-
-def test_normalize_2_is_eq_12(features: tuple[Tensor, Tensor]) -> None:
-    points, image = (f.double().numpy() for f in features)
-    norms = [np.linalg.norm(f, axis=1).mean() for f in (points, image)]
-    normalised = image / norms[1] * norms[0]
-    found = losses.feature_mse_normalize2(*(f.double() for f in features))
-    assert float(found) == pytest.approx(((points - normalised) ** 2).mean())
-
-
-def test_softmax_regression_vanishes_only_for_the_teachers_own_feature(
-    features: tuple[Tensor, Tensor],
-) -> None:
-    classifier = nn.Linear(16, 5)
-    assert float(losses.softmax_regression(classifier, features[1], features[1])) == 0
-    assert float(losses.softmax_regression(classifier, *features)) > 0
-
-
-def test_factor_distance_ignores_length_and_is_an_l1_distance(
-    features: tuple[Tensor, Tensor],
-) -> None:
-    one, other = (f.double().numpy() for f in features)
-    units = [f / np.linalg.norm(f, axis=1, keepdims=True) for f in (one, other)]
-    expected = np.abs(units[0] - units[1]).sum(1).mean()
-    found = losses.factor_distance(3 * features[0].double(), features[1].double())
-    assert float(found) == pytest.approx(expected)

@@ -12,9 +12,9 @@ from pointcmt import losses
 from pointcmt.models import create_student
 from pointcmt.ops import earth_movers_distance
 from pointcmt.teacher.generator import PointGenerator
-from pointcmt_training.config import DistillationConfig
-from pointcmt_training.memory import keep_freed_memory
-from pointcmt_training.methods import Batch, Images, PointCMT
+from pointcmt_training.allocator import tune_allocator
+from pointcmt_training.distillation.method import Batch, Images
+from pointcmt_training.distillation.pointcmt import PointCMT
 
 BATCH, POINTS, CLASSES, FEATURES = 32, 1024, 40, 512
 GENERATOR_STEPS = 150
@@ -44,7 +44,7 @@ def seconds(run: Callable[[], object], runs: int) -> float:
 
 def measure(runs: int) -> dict[str, float]:
     """Seconds of a PointNet++ SSG step (forward, both enhancements, backward, AdamW) and EMD's."""
-    keep_freed_memory()
+    tune_allocator()
     torch.manual_seed(0)
     clouds = chair(BATCH, POINTS, torch.Generator().manual_seed(0)) * 2 - 1
     labels = torch.arange(BATCH) % CLASSES
@@ -52,14 +52,14 @@ def measure(runs: int) -> dict[str, float]:
     generator = trained_generator(clouds, teacher)
     student = create_student("pointnet2-ssg", CLASSES)
     images = Images(torch.nn.Linear(FEATURES, CLASSES), generator, teacher)
-    method = PointCMT(DistillationConfig(), images)
+    method = PointCMT().loss(images)
     optimizer = torch.optim.AdamW(student.parameters())
 
     def step() -> None:
         optimizer.zero_grad()
         features = student.encode(clouds)
         logits = student.classify(features)
-        parts = method(Batch(features, logits, teacher, student.classify))
+        parts = method(Batch(features, logits, teacher, labels, student.classify))
         (F.cross_entropy(logits, labels) + sum(parts.values())).backward()
         optimizer.step()
 

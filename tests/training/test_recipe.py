@@ -6,6 +6,10 @@ import pytest
 
 from pointcmt.errors import InputError
 from pointcmt_training.config import Config
+from pointcmt_training.distillation import METHODS
+from pointcmt_training.distillation.control import Control
+from pointcmt_training.distillation.hinton import Hinton
+from pointcmt_training.distillation.pointcmt import PointCMT
 from pointcmt_training.recipe import difference, load_config, recipes
 
 
@@ -32,6 +36,7 @@ def test_overrides_reach_nested_keys_and_keep_the_rest() -> None:
 
 def test_paper_weights_are_the_defaults() -> None:
     weights = Config().distillation
+    assert isinstance(weights, PointCMT)
     assert (weights.feature, weights.classifier, weights.reduction) == (30, 0.3, "sum")
 
 
@@ -43,9 +48,9 @@ def test_paper_weights_are_the_defaults() -> None:
         ("training.epochs=many", ["training.epochs", "int"]),
         ("training.epochs=1.5", ["training.epochs", "int"]),
         ("training.epochs=true", ["training.epochs", "int"]),
-        ("training.epochs=0", ["training.epochs", "at least 1"]),
-        ("training.lr=-1", ["training.lr", "above 0"]),
-        ("data.fraction=2", ["data.fraction", "(0, 1]"]),
+        ("training.epochs=0", ["training.epochs=0", "greater than or equal to 1"]),
+        ("training.lr=-1", ["training.lr=-1", "greater than 0"]),
+        ("data.fraction=2", ["data.fraction=2", "less than or equal to 1"]),
         ("method=magic", ["method", "pointcmt"]),
         ("training=3", ["training", "section"]),
         ("seed.value=3", ["seed"]),
@@ -54,6 +59,18 @@ def test_paper_weights_are_the_defaults() -> None:
         ("generator.points=2048", ["generator.points", "data.points"]),
         ("no-equals-sign", ["key=value"]),
         ("training.lr={a: ", ["training.lr"]),
+        ("training.lr=.nan", ["training.lr", "finite"]),
+        ("training.lr=1e30", ["training.lr", "less than or equal to 100"]),
+        ("training.weight_decay=1e30", ["training.weight_decay", "less than or equal to 100"]),
+        ("seed=-1", ["seed=-1", "greater than or equal to 0"]),
+        ("seed=4294967296", ["seed=4294967296", "less than 4294967296"]),
+        ("distillation.feat=3", ["distillation.feat", "did you mean feature"]),
+        (
+            "distillation.weight=3",
+            ["an option of method=hinton", "not of method=pointcmt"],
+        ),
+        ("distillation.feature=-1", ["distillation.feature=-1", "greater than or equal to 0"]),
+        ("distillation=3", ["distillation", "section"]),
     ],
 )
 def test_a_wrong_override_is_one_sentence_that_names_the_key(
@@ -64,6 +81,22 @@ def test_a_wrong_override_is_one_sentence_that_names_the_key(
     message = str(caught.value)
     assert all(word in message for word in words), message
     assert "\n" not in message
+
+
+def test_a_method_has_its_own_options_and_starts_from_their_defaults() -> None:
+    config = load_config("shapes", ["method=hinton", "distillation.temperature=2"])
+    assert config.distillation == Hinton(weight=1.0, temperature=2.0)
+    assert load_config("shapes", ["method=none"]).distillation == Control()
+    with pytest.raises(InputError, match=r"feature: it is an option of method=pointcmt, not of"):
+        load_config("shapes", ["method=hinton", "distillation.feature=5"])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_reads_back_from_its_own_yaml(method: str, tmp_path: Path) -> None:
+    config = load_config("shapes", [f"method={method}"])
+    assert type(config.distillation) is METHODS[method]
+    (tmp_path / "config.yaml").write_text(config.to_yaml())
+    assert load_config(str(tmp_path / "config.yaml")) == config
 
 
 @pytest.mark.parametrize("text", ["- a list", "{unclosed: ", "just words", "\x00"])

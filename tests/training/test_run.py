@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from pointcmt.checkpoint import load_student, read_training_checkpoint
 from pointcmt.errors import InputError
-from pointcmt_training.methods import METHODS
+from pointcmt_training.distillation import METHODS
 from pointcmt_training.recipe import load_config
 from pointcmt_training.run import run
 
@@ -160,7 +160,7 @@ def test_features_are_computed_once_for_the_same_teacher_and_data(finished: Path
     assert len(list((finished / "features").iterdir())) == 1
 
 
-@pytest.mark.parametrize("method", ["none", *METHODS])
+@pytest.mark.parametrize("method", list(METHODS))
 def test_every_method_trains_on_the_stages_of_another_run(
     method: str, finished: Path, tmp_path: Path
 ) -> None:

@@ -1,46 +1,50 @@
 """Configuration of a run as frozen dataclasses; `recipe.py` fills them."""
 
 import dataclasses
+import json
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
+from pydantic import AfterValidator, Field, PlainValidator, TypeAdapter, ValidationInfo
 
 from pointcmt.errors import InputError
+from pointcmt_training.distillation import METHODS
+from pointcmt_training.distillation.method import Method
+from pointcmt_training.distillation.pointcmt import PointCMT
+from pointcmt_training.section import Section
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Count = Annotated[int, Field(ge=1)]
+Smoothing = Annotated[float, Field(ge=0, lt=1)]
+Optimizer = Literal["adam", "adamw", "sgd"]
 
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Section):
     """Which clouds to train and test on.
 
     Attributes:
         name: data set, a key of `pointcmt.data.CATALOG`.
         root: folder of the data set; the embedded shapes need none.
         points: points a cloud, the first so many of those stored.
-        fraction: class-balanced share of the training split in (0, 1] (paper, Table 3).
+        fraction: class-balanced share of the training split (paper, Table 3).
         subset_seed: seed that draws this share and the validation split.
-        validation: share of the training split held out to choose an epoch by, in [0, 1).
+        validation: share of the training split held out to choose an epoch by.
         per_class: shapes only: training objects a class; half as many are tested on.
     """
 
     name: str = "shapes"
     root: str = ""
-    points: int = 1024
-    fraction: float = 1.0
-    subset_seed: int = 0
-    validation: float = 0.0
-    per_class: int = 60
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        _require(self.points >= 2, "points", self.points, "at least 2")
-        _require(0 < self.fraction <= 1, "fraction", self.fraction, "in (0, 1]")
-        _require(0 <= self.validation < 1, "validation", self.validation, "in [0, 1)")
-        _require(self.per_class >= 2, "per_class", self.per_class, "at least 2")
+    points: Annotated[int, Field(ge=2)] = 1024
+    fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    subset_seed: Seed = 0
+    validation: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    per_class: Annotated[int, Field(ge=2)] = 60
 
 
 @dataclass(frozen=True)
-class ViewsConfig:
+class ViewsConfig(Section):
     """The images that the teacher sees.
 
     Attributes:
@@ -54,16 +58,12 @@ class ViewsConfig:
 
     kind: Literal["projected", "projected-color", "rendered"] = "projected"
     root: str = ""
-    size: int = 128
+    size: Annotated[int, Field(ge=16, le=1024)] = 128
     augment: bool = True
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        _require(16 <= self.size <= 1024, "size", self.size, "in 16 to 1024")
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(Section):
     """How one stage is optimised; the learning rate falls to zero along a cosine.
 
     Attributes:
@@ -74,18 +74,11 @@ class Schedule:
         weight_decay: of the optimiser.
     """
 
-    epochs: int = 50
-    batch_size: int = 32
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    lr: float = 1e-3
-    weight_decay: float = 1e-4
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        _require(self.epochs >= 1, "epochs", self.epochs, "at least 1")
-        _require(self.batch_size >= 2, "batch_size", self.batch_size, "at least 2")
-        _require(self.lr > 0, "lr", self.lr, "above 0")
-        _require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
+    epochs: Count = 50
+    batch_size: Annotated[int, Field(ge=2)] = 32
+    optimizer: Optimizer = "adam"
+    lr: Annotated[float, Field(gt=0, le=100)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0, le=100)] = 1e-4
 
 
 @dataclass(frozen=True)
@@ -103,11 +96,11 @@ class TeacherConfig(Schedule):
     """
 
     backbone: str = "resnet18"
-    width: float = 1.0
+    width: Annotated[float, Field(gt=0)] = 1.0
     stem: Literal["imagenet", "small"] = "imagenet"
     aggregate: Literal["max", "mean"] = "max"
     start: str = ""
-    label_smoothing: float = 0.2
+    label_smoothing: Smoothing = 0.2
 
 
 @dataclass(frozen=True)
@@ -120,12 +113,12 @@ class GeneratorConfig(Schedule):
     """
 
     layers: int = 3
-    points: int = 1024
+    points: Count = 1024
 
 
 @dataclass(frozen=True)
 class StudentConfig(Schedule):
-    """Stage III, the student.
+    """Stage III, the student; `student` itself names the network, so the section is `training:`.
 
     Attributes:
         label_smoothing: of the cross-entropy.
@@ -134,37 +127,27 @@ class StudentConfig(Schedule):
         evaluations: how often the held-out split is measured on the way, for the curves.
     """
 
-    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
-    weight_decay: float = 0.05
-    label_smoothing: float = 0.2
+    optimizer: Optimizer = "adamw"
+    weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.05
+    label_smoothing: Smoothing = 0.2
     selection: Literal["last", "validation", "paper"] = "last"
-    evaluations: int = 10
+    evaluations: Annotated[int, Field(ge=0)] = 10
+
+
+def _known_method(name: str) -> str:
+    if name not in METHODS:
+        raise InputError(f"must be one of {', '.join(METHODS)}")
+    return name
+
+
+def _options_of_method(value: Any, info: ValidationInfo) -> Method:
+    """Fill the options of the method that the recipe names."""
+    method = METHODS[info.data.get("method", Config.method)]
+    return TypeAdapter(method).validate_json(json.dumps(value))
 
 
 @dataclass(frozen=True)
-class DistillationConfig:
-    """Weights of the losses beside the cross-entropy; 0 leaves a loss out.
-
-    Attributes:
-        feature: alpha of feature enhancement (Eq. 5).
-        classifier: beta of classifier enhancement (Eq. 7).
-        reduction: of classifier enhancement; the released code sums over the batch.
-        weight: of a compared method's loss.
-        temperature: of Hinton's method.
-    """
-
-    feature: float = 30.0
-    classifier: float = 0.3
-    reduction: Literal["sum", "batchmean"] = "sum"
-    weight: float = 1.0
-    temperature: float = 4.0
-
-
-Method = Literal["none", "pointcmt", "hinton", "normalize1", "normalize2", "srrl", "iekd"]
-
-
-@dataclass(frozen=True)
-class Config:
+class Config(Section):
     """A whole run.
 
     Attributes:
@@ -176,34 +159,35 @@ class Config:
         device: "auto" takes a GPU where there is one.
         stages_from: run folder whose teacher and generator are taken instead of being trained.
         checkpoint_seconds: how often a stage saves the state it resumes from.
+        distillation: the options of the method.
     """
 
     student: str = "pointnet2-ssg"
     options: dict[str, Any] = field(default_factory=dict)
-    method: Method = "pointcmt"
-    seed: int = 0
+    method: Annotated[str, AfterValidator(_known_method)] = "pointcmt"
+    seed: Seed = 0
     device: str = "auto"
     stages_from: str = ""
-    checkpoint_seconds: float = 10.0
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 10.0
     data: DataConfig = field(default_factory=DataConfig)
     views: ViewsConfig = field(default_factory=ViewsConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     training: StudentConfig = field(default_factory=StudentConfig)
-    distillation: DistillationConfig = field(default_factory=DistillationConfig)
+    distillation: Annotated[Method, PlainValidator(_options_of_method)] = field(
+        default_factory=PointCMT
+    )
 
     def __post_init__(self) -> None:
         """Check what concerns more than one section."""
-        fits = self.generator.points <= self.data.points
-        _require(fits, "generator.points", self.generator.points, "at most data.points")
-        needs = self.training.selection != "validation" or self.data.validation > 0
-        _require(needs, "data.validation", self.data.validation, "above 0 to select by it")
+        if self.generator.points > self.data.points:
+            raise InputError(
+                f"generator.points={self.generator.points}: must be at most data.points, "
+                f"{self.data.points}"
+            )
+        if self.training.selection == "validation" and not self.data.validation:
+            raise InputError("data.validation=0.0: must be above 0 to select an epoch by it")
 
     def to_yaml(self) -> str:
         """Return the resolved configuration as YAML that `load_config` reads back."""
         return yaml.safe_dump(dataclasses.asdict(self), sort_keys=False)
-
-
-def _require(holds: bool, key: str, value: object, right: str) -> None:
-    if not holds:
-        raise InputError(f"{key}={value}: must be {right}")

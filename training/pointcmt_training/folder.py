@@ -5,7 +5,7 @@ teacher/ generator/     weights of stages I and II
 student/                the model folder that is exported
 checkpoint.safetensors  student, teacher and generator in one file
 features/               cached teacher features, named by what made them
-history/                one JSONL file a stage, one line an epoch
+history/                one JSONL file a stage, one line an epoch; stage III's is training.jsonl
 state/                  what an unfinished stage resumes from
 result.json report.html
 """
@@ -25,6 +25,9 @@ from pointcmt_training.config import Config
 from pointcmt_training.recipe import difference, load_config
 
 Record = dict[str, float]
+
+SECTIONS = ("teacher", "generator", "training")
+"""The stages by their section of the recipe, which names their files: stage III is "training"."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +56,17 @@ class RunFolder:
         """The page that shows the run."""
         return self.root / "report.html"
 
-    def weights(self, stage: str) -> Path:
+    def weights(self, section: str) -> Path:
         """Return where the finished weights of stage I or II stand."""
-        return self.root / stage / "model.safetensors"
+        return self.root / section / "model.safetensors"
 
-    def state(self, stage: str) -> Path:
+    def state(self, section: str) -> Path:
         """Return where an unfinished stage keeps what it resumes from."""
-        return self.root / "state" / f"{stage}.pt"
+        return self.root / "state" / f"{section}.pt"
 
-    def history(self, stage: str) -> Path:
+    def history(self, section: str) -> Path:
         """Return the JSONL history of a stage."""
-        return self.root / "history" / f"{stage}.jsonl"
+        return self.root / "history" / f"{section}.jsonl"
 
     def claim(self, config: Config) -> None:
         """Take the folder for this configuration: a new folder, or the same run to resume.

@@ -22,11 +22,11 @@ Losses = dict[str, Tensor]
 class Loop:
     """One stage's training.
 
-    All randomness of an epoch follows from (seed, stage, epoch), so that a run which was killed
+    All randomness of an epoch follows from (seed, section, epoch), so that a run which was killed
     and resumed from the last saved epoch gives the same weights as one that was not.
 
     Attributes:
-        stage: name in the history and on the progress bar.
+        section: the stage's section of the recipe, which also names its history and state.
         module: what is trained and saved.
         schedule: epochs, batch size, optimiser.
         samples: n, the number of training samples.
@@ -36,7 +36,7 @@ class Loop:
         after_epoch: number of epochs done -> measures to add to the record of the epoch.
     """
 
-    stage: str
+    section: str
     module: nn.Module
     schedule: Schedule
     samples: int
@@ -50,7 +50,7 @@ class Loop:
         """Train to the end and return the history, one record an epoch."""
         if self.samples < self.schedule.batch_size:
             raise InputError(
-                f"{self.stage}.batch_size={self.schedule.batch_size}: must be at most the "
+                f"{self.section}.batch_size={self.schedule.batch_size}: must be at most the "
                 f"{self.samples} training samples"
             )
         optimizer = _optimizer(self.module, self.schedule)
@@ -58,18 +58,18 @@ class Loop:
         saved = time.monotonic()
         steps = self.samples // self.schedule.batch_size
         done = len(self.records)
-        with _progress(self.stage, self.schedule.epochs * steps, done * steps) as bar:
+        with _progress(self.section, self.schedule.epochs * steps, done * steps) as bar:
             for epoch in range(done, self.schedule.epochs):
                 self.records.append(self._epoch(epoch, optimizer, bar))
                 if time.monotonic() - saved >= self.config.checkpoint_seconds:
                     self._save(optimizer)
                     saved = time.monotonic()
-        write_history(self.folder.history(self.stage), self.records)
+        write_history(self.folder.history(self.section), self.records)
         return self.records
 
     def _epoch(self, epoch: int, optimizer: torch.optim.Optimizer, bar: "tqdm[Any]") -> Record:
         wall, cpu = time.perf_counter(), time.process_time()
-        torch.manual_seed(zlib.crc32(f"{self.config.seed}/{self.stage}/{epoch}".encode()))
+        torch.manual_seed(zlib.crc32(f"{self.config.seed}/{self.section}/{epoch}".encode()))
         for group in optimizer.param_groups:
             group["lr"] = cosine(self.schedule.lr, epoch, self.schedule.epochs)
         self.module.train()
@@ -85,7 +85,7 @@ class Loop:
             bar.update()
         record = {name: float(total) / len(batches) for name, total in sums.items()}
         if not math.isfinite(record["loss"]):
-            raise InputError(f"{self.stage}: the loss is not finite in epoch {epoch}; lower lr")
+            raise InputError(f"{self.section}: the loss is not finite in epoch {epoch}; lower lr")
         record |= self.after_epoch(epoch + 1)
         bar.set_postfix({k: f"{v:.3g}" for k, v in record.items()})
         seconds = {
@@ -100,11 +100,11 @@ class Loop:
             "optimizer": optimizer.state_dict(),
             "records": self.records,
         }
-        save_state(self.folder.state(self.stage), state)
-        write_history(self.folder.history(self.stage), self.records)
+        save_state(self.folder.state(self.section), state)
+        write_history(self.folder.history(self.section), self.records)
 
     def _resume(self, optimizer: torch.optim.Optimizer) -> None:
-        path = self.folder.state(self.stage)
+        path = self.folder.state(self.section)
         if path.is_file():
             state = load_state(path)
             self.module.load_state_dict(state["module"])
@@ -131,5 +131,5 @@ def _optimizer(module: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
     return kind(parameters, lr, weight_decay=decay)
 
 
-def _progress(stage: str, total: int, initial: int) -> "tqdm[Any]":
-    return tqdm(total=total, initial=initial, desc=f"{stage:9}", unit="step", mininterval=0.5)
+def _progress(section: str, total: int, initial: int) -> "tqdm[Any]":
+    return tqdm(total=total, initial=initial, desc=f"{section:9}", unit="step", mininterval=0.5)

@@ -2,18 +2,31 @@
 
 import dataclasses
 import difflib
-import types
-from collections.abc import Mapping, Sequence
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from pointcmt.errors import InputError
 from pointcmt_training.config import Config
+from pointcmt_training.distillation import METHODS
 
-T = TypeVar("T")
+
+class Loader(yaml.SafeLoader):
+    """YAML 1.1 reads 1e-3 as a string; this reads a number, as YAML 1.2 and everyone else do."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
 
 
 def recipes() -> dict[str, str]:
@@ -26,16 +39,24 @@ def recipes() -> dict[str, str]:
 def load_config(recipe: str, overrides: Sequence[str] = ()) -> Config:
     """Read a recipe (a built-in name or a YAML file) and apply `key=value` overrides.
 
+    A recipe's `distillation:` holds the options of its own method: where an override names another
+    method, that method starts from its defaults.
+
     Raises:
         InputError: no such recipe, an unknown key, a wrong type or a value out of range.
     """
     tree = _read_recipe(recipe)
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals:
-            raise InputError(f"{override!r} is not of the form key=value")
-        _assign(tree, key, _scalar(value, key))
-    return _fill(Config, tree, "")
+    method = tree.get("method", Config.method)
+    changes = dict(_override(text) for text in overrides)
+    if changes.get("method", method) != method:
+        tree.pop("distillation", None)
+    for key, value in changes.items():
+        _assign(tree, key, value)
+    try:
+        text = json.dumps({**tree, "distillation": tree.get("distillation", {})}, default=str)
+        return TypeAdapter(Config).validate_json(text)
+    except ValidationError as error:
+        raise InputError(_sentence(error.errors()[0], tree)) from error
 
 
 def _read_recipe(recipe: str) -> dict[str, Any]:
@@ -46,12 +67,22 @@ def _read_recipe(recipe: str) -> dict[str, Any]:
         raise InputError(f"{recipe}: no recipe of this name and no such file{hint}")
     try:
         text = known[recipe] if recipe in known else path.read_text()
-        tree = yaml.safe_load(text)
+        tree = yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{recipe}: not readable as YAML ({_one_line(error)})") from error
-    if not isinstance(tree, dict):
+    if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
         raise InputError(f"{recipe}: a recipe is a mapping of keys to values")
     return tree
+
+
+def _override(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"{text!r} is not of the form key=value")
+    try:
+        return key, yaml.load(value, Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        raise InputError(f"{key}: {value!r} is not a YAML value") from error
 
 
 def _assign(tree: dict[str, Any], key: str, value: Any) -> None:
@@ -64,56 +95,43 @@ def _assign(tree: dict[str, Any], key: str, value: Any) -> None:
     tree[last] = value
 
 
-def _scalar(text: str, key: str) -> Any:
-    try:
-        return float(text) if _is_exponent(text) else yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{key}: {text!r} is not a YAML value") from error
+def _sentence(error: ErrorDetails, tree: Mapping[str, Any]) -> str:
+    """Say what pydantic found in the words of a recipe: the full key, the value, what is right."""
+    *sections, last = map(str, error["loc"] or [""])
+    key = ".".join([*sections, last])
+    if error["type"] == "unexpected_keyword_argument":
+        return f"unknown key {key}{_hint(sections, last, tree)}"
+    if "error" in error.get("ctx", {}):  # an InputError of ours
+        reason = str(error["ctx"]["error"])
+        return f"{key}={error['input']!r}: {reason}" if key else reason
+    if error["type"].startswith("dataclass"):
+        return f"{key}={error['input']!r}: this is a section of keys, not a value"
+    right = error["msg"].replace("Input should be", "must be").replace("an object", "a mapping")
+    return f"{key}={error['input']!r}: {right}"
 
 
-def _is_exponent(text: str) -> bool:
-    """YAML 1.1 reads 1e-3 as a string; everyone else reads a number."""
-    mantissa, e, exponent = text.lower().partition("e")
-    return bool(e) and exponent.lstrip("+-").isdigit() and mantissa.replace(".", "", 1).isdigit()
+def _hint(sections: Sequence[str], last: str, tree: Mapping[str, Any]) -> str:
+    owners = [name for name, options in METHODS.items() if last in _keys(options)]
+    if sections == ["distillation"]:
+        method = tree.get("method", Config.method)
+        if owners:
+            return f": it is an option of method={', '.join(owners)}, not of method={method}"
+        return _nearest(last, _keys(METHODS[method]))
+    known: Any = Config
+    for section in sections:
+        known = next(f.type for f in dataclasses.fields(known) if f.name == section)
+    return _nearest(last, _keys(known))
 
 
-def _fill(cls: type[T], tree: Mapping[str, Any], prefix: str) -> T:
-    hints = get_type_hints(cls)
-    for key in tree:
-        if key not in hints:
-            raise InputError(f"unknown key {prefix}{key}{_nearest(str(key), hints)}")
-    values = {key: _convert(hints[key], value, prefix + key) for key, value in tree.items()}
-    try:
-        return cls(**values)
-    except InputError as error:
-        raise InputError(f"{prefix}{error}") from error
+def _keys(section: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(section)]
 
 
-def _convert(kind: Any, value: Any, key: str) -> Any:
-    if dataclasses.is_dataclass(kind):
-        if not isinstance(value, dict):
-            raise InputError(f"{key}={value!r}: this is a section of keys, not a value")
-        return _fill(kind, value, f"{key}.")  # type: ignore[arg-type]
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            choices = ", ".join(map(str, get_args(kind)))
-            raise InputError(f"{key}={value!r}: must be one of {choices}")
-        return value
-    if kind is float and isinstance(value, str) and _is_exponent(value):
-        value = float(value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    plain = get_origin(kind) or kind
-    right = isinstance(value, plain) and not (plain is int and isinstance(value, bool))
-    if not right:
-        name = "a mapping" if isinstance(kind, types.GenericAlias) else kind.__name__
-        raise InputError(f"{key}={value!r}: must be of type {name}")
-    return value
-
-
-def _nearest(key: str, known: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
+def _nearest(key: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(key, known := list(known), n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f"; known are {', '.join(known)}" if known else "; there are no keys here"
 
 
 def _one_line(error: Exception) -> str:

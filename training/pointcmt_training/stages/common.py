@@ -1,4 +1,4 @@
-"""What the stages have in common: finished weights, augmented clouds, the accuracy of a batch."""
+"""What the stages have in common: frozen weights, augmented clouds, the accuracy of a batch."""
 
 import dataclasses
 from collections.abc import Callable
@@ -31,8 +31,8 @@ def seeded(seed: int, build: Callable[[], Built]) -> Built:
     return build()
 
 
-def finished(module: M, folder: RunFolder, stage: str, loop: Callable[[], Loop]) -> M:
-    """Load the weights of a finished stage, or train and save them; frozen either way."""
+def train_or_load(module: M, folder: RunFolder, stage: str, loop: Callable[[], Loop]) -> M:
+    """Load the weights of stage I or II, or train and save them; frozen either way."""
     path = folder.weights(stage)
     if path.is_file():
         load_weights(module, path)

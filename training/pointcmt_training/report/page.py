@@ -3,20 +3,18 @@
 import base64
 import html
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
 import torch
 from matplotlib.figure import Figure
 
 from pointcmt.models.student import Student
-from pointcmt_training import plots
 from pointcmt_training.config import Config
-from pointcmt_training.folder import RunFolder, read_history, write_text
+from pointcmt_training.folder import SECTIONS, RunFolder, read_history, write_text
 from pointcmt_training.inputs import Inputs
-
-if TYPE_CHECKING:
-    from pointcmt_training.run import Teaching
+from pointcmt_training.report import figures
+from pointcmt_training.stages.teaching import Teaching
 
 SHOWN = 4  # objects in the pictures
 
@@ -36,22 +34,20 @@ def write_report(
     folder: RunFolder,
     result: dict[str, Any],
     student: Student,
-    teaching: "Teaching | None",
+    teaching: Teaching | None,
 ) -> None:
     """Write the page: figures, curves, confusion matrix, views, decoded clouds, configuration."""
-    histories = {
-        stage: read_history(folder.history(stage)) for stage in ("teacher", "generator", "training")
-    }
+    histories = {section: read_history(folder.history(section)) for section in SECTIONS}
     confusion = torch.tensor(result["confusion"])
     sections = [
         _section("Result", _table(config, inputs, result)),
-        _section("Curves", _image(plots.curves(histories))),
-        _section("Confusion", _image(plots.confusion(confusion, inputs.classes))),
+        _section("Curves", _image(figures.curves(histories))),
+        _section("Confusion", _image(figures.confusion(confusion, inputs.classes))),
     ]
     if teaching:
         shown = torch.linspace(0, len(inputs.train) - 1, SHOWN).long()
         sections += [
-            _section("What the teacher sees", _image(plots.views(inputs.train, shown))),
+            _section("What the teacher sees", _image(figures.views(inputs.train, shown))),
             _section("What the generator decodes", _decoded(inputs, shown, student, teaching)),
         ]
     sections.append(_section("Configuration", f"<pre>{html.escape(config.to_yaml())}</pre>"))
@@ -63,7 +59,7 @@ def write_report(
     )
 
 
-def _decoded(inputs: Inputs, shown: torch.Tensor, student: Student, teaching: "Teaching") -> str:
+def _decoded(inputs: Inputs, shown: torch.Tensor, student: Student, teaching: Teaching) -> str:
     device = inputs.train.points.device
     with torch.no_grad():
         clouds = inputs.train.points[shown.to(device)]
@@ -79,7 +75,7 @@ def _decoded(inputs: Inputs, shown: torch.Tensor, student: Student, teaching: "T
         "The generator learned to decode image features; feature enhancement asks that the "
         "student's point feature decodes to the same cloud."
     )
-    return f"<p class=note>{note}</p>{_image(plots.clouds(columns, names))}"
+    return f"<p class=note>{note}</p>{_image(figures.clouds(columns, names))}"
 
 
 def _table(config: Config, inputs: Inputs, result: dict[str, Any]) -> str:

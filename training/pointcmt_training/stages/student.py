@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from pointcmt.metrics import Accuracy
 from pointcmt.models.student import Student
 from pointcmt_training.config import Config, StudentConfig
+from pointcmt_training.distillation.method import Batch, Images
 from pointcmt_training.evaluate import evaluate
 from pointcmt_training.folder import Record, RunFolder, load_state, save_state
 from pointcmt_training.inputs import Inputs, Split
 from pointcmt_training.loop import Loop
-from pointcmt_training.methods import METHODS, Batch, Images
-from pointcmt_training.stage import augmented, share_right
+from pointcmt_training.stages.common import augmented, share_right
 
 
 def train_student(
@@ -26,7 +26,7 @@ def train_student(
     The student ends with the weights of the selected epoch. Returns the history.
     """
     train, schedule = inputs.train, config.training
-    method = METHODS[config.method](config.distillation, images) if images else None
+    method = config.distillation.loss(images) if images else None
     trained = nn.ModuleDict({"student": cast(nn.Module, student)})
     if method:
         trained["method"] = method
@@ -39,7 +39,8 @@ def train_student(
         entropy = F.cross_entropy(logits, labels, label_smoothing=schedule.label_smoothing)
         parts = {"cross_entropy": entropy}
         if images and method:
-            parts |= method(Batch(features, logits, images.features[indices], student.classify))
+            seen = images.features[indices]
+            parts |= method(Batch(features, logits, seen, labels, student.classify))
         total = torch.stack(list(parts.values())).sum()
         return {"loss": total, **parts, "accuracy": share_right(logits, labels)}
 

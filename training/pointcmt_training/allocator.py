@@ -7,7 +7,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # names and values of glibc's mallo
 LARGE = 1 << 30
 
 
-def keep_freed_memory() -> None:
+def tune_allocator() -> None:
     """Let glibc keep freed memory for the next tensor instead of giving it back to the kernel.
 
     Activations of many megabytes are otherwise mapped anew for each operation, and half of a step

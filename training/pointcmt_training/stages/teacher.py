@@ -16,7 +16,7 @@ from pointcmt_training.evaluate import evaluate, map_batches
 from pointcmt_training.folder import RunFolder
 from pointcmt_training.inputs import Inputs, Split
 from pointcmt_training.loop import Loop
-from pointcmt_training.stage import augmented, finished, seeded, share_right
+from pointcmt_training.stages.common import augmented, seeded, share_right, train_or_load
 
 
 def train_teacher(
@@ -37,7 +37,7 @@ def train_teacher(
         return {"loss": loss, "accuracy": share_right(logits, labels)}
 
     loop = Loop("teacher", teacher, schedule, len(train), step, folder, config)
-    return finished(teacher, folder, "teacher", lambda: loop)
+    return train_or_load(teacher, folder, "teacher", lambda: loop)
 
 
 def teacher_accuracy(teacher: MultiViewTeacher, split: Split) -> Accuracy:

@@ -8,7 +8,7 @@ from pointcmt_training.config import Config
 from pointcmt_training.folder import RunFolder
 from pointcmt_training.inputs import Inputs
 from pointcmt_training.loop import Loop
-from pointcmt_training.stage import finished, seeded
+from pointcmt_training.stages.common import seeded, train_or_load
 
 
 def train_generator(
@@ -27,4 +27,4 @@ def train_generator(
         return {"loss": earth_movers_distance(decoded, clouds, reduction="mean").mean()}
 
     loop = Loop("generator", generator, schedule, len(train), step, folder, config)
-    return finished(generator, folder, "generator", lambda: loop)
+    return train_or_load(generator, folder, "generator", lambda: loop)
