@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.libraries import LIBRARIES, Call, Pair, Shape, result_shape
 from pointcmt_export.onnx_file import read_onnx
-from pointcmt_serve.sampling import host_inputs
+from pointcmt_serve.host_indices import host_indices
 
 
 class Products:
@@ -92,7 +92,7 @@ def product_shapes(file: Path, clouds: NDArray[np.float32]) -> list[Pair]:
             graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
             graph.output[-1].type.tensor_type.elem_type = onnx.TensorProto.INT64
     session = onnxruntime.InferenceSession(model.SerializeToString())
-    feeds = {"points": clouds, **host_inputs(artefact.steps, clouds)}
+    feeds = {"points": clouds, **host_indices(artefact.steps, clouds)}
     shapes = [tuple(int(n) for n in shape) for shape in session.run(None, feeds)]
     return [
         (_turned(left, node, "transA"), _turned(right, node, "transB"))

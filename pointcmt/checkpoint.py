@@ -17,8 +17,10 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from pointcmt import __version__
+from pointcmt.channels import require_channels, require_vertical, unnamed_channels
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
+from pointcmt.geometry import XYZ
 from pointcmt.models import create_student
 from pointcmt.models.student import Student
 
@@ -40,6 +42,12 @@ class ModelConfig:
         points: number of points a cloud is brought to before inference.
         normalization: rule of `pointcmt.geometry.normalize` applied to each cloud.
         provenance: where the weights come from: data, method, seed, measured accuracy.
+        channels: names of the C values of a point, x, y and z first.
+        up: the vertical axis of the training clouds, see `pointcmt.channels`; None: not known.
+
+    Raises:
+        InputError: the channels or the vertical axis make no sense, or are not as many as the
+            student's options say.
     """
 
     student: str
@@ -48,6 +56,18 @@ class ModelConfig:
     points: int
     normalization: str = "unit-sphere"
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    channels: tuple[str, ...] = XYZ
+    up: str | None = None
+
+    def __post_init__(self) -> None:
+        require_channels(self.channels, self.student)
+        require_vertical(self.up, self.student)
+        taken = self.options.get("channels", len(self.channels))
+        if taken != len(self.channels):
+            raise InputError(
+                f"{self.student}: takes {taken} channels a point, but {len(self.channels)} are "
+                f"named: {', '.join(self.channels)}"
+            )
 
     def to_json(self) -> str:
         """Return the configuration as JSON text that `from_json` reads back."""
@@ -64,6 +84,7 @@ class ModelConfig:
             raw = json.loads(text)
             if raw["format"] != FORMAT:
                 raise InputError(f"{where}: format {raw['format']!r} is not {FORMAT!r}")
+            count = int(raw["options"].get("channels", len(XYZ)))  # an older file names none
             return cls(
                 student=str(raw["student"]),
                 options=dict(raw["options"]),
@@ -71,8 +92,10 @@ class ModelConfig:
                 points=int(raw["points"]),
                 normalization=str(raw["normalization"]),
                 provenance=dict(raw["provenance"]),
+                channels=require_channels(raw.get("channels", unnamed_channels(count)), where),
+                up=raw.get("up"),
             )
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{where}: not a PointCMT model configuration ({error!r})") from error
 
 

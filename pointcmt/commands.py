@@ -32,7 +32,7 @@ train = partial(start, "pointcmt_training.cli", "train")
 data = partial(start, "pointcmt.data.cli", "train")
 import_ = partial(start, "pointcmt.importers.cli", "train")
 export = partial(start, "pointcmt_export.cli", "export")
-classify = partial(start, "pointcmt_serve.cli", "serve")
+classify = partial(start, "pointcmt_serve.commands.classify", "serve")
 serve = partial(start, "pointcmt_serve.serve", "serve")
 
 

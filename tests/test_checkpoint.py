@@ -141,3 +141,40 @@ def test_a_missing_folder_says_what_a_model_folder_is(tmp_path: Path) -> None:
 def test_a_plain_safetensors_file_is_no_training_checkpoint(folder: Path) -> None:
     with pytest.raises(InputError, match="not a PointCMT training checkpoint"):
         read_training_checkpoint(folder / "model.safetensors")
+
+
+def test_channels_and_the_vertical_axis_are_stated() -> None:
+    names = ("x", "y", "z", "r", "g", "b")
+    config = ModelConfig("pointnet", {"channels": 6}, ("a",), 8, channels=names, up="-y")
+    assert ModelConfig.from_json(config.to_json(), "here") == config
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [({}, ("x", "y", "z")), ({"channels": 5}, ("x", "y", "z", "channel3", "channel4"))],
+)
+def test_an_older_configuration_names_its_channels_by_their_number(
+    options: dict[str, int], names: tuple[str, ...]
+) -> None:
+    text = json.loads(ModelConfig("pointnet", options, ("a",), 8, channels=names).to_json())
+    del text["channels"], text["up"]
+    config = ModelConfig.from_json(json.dumps(text), "here")
+    assert (config.channels, config.up) == (names, None)
+
+
+@pytest.mark.parametrize(
+    ("stated", "sentence"),
+    [
+        ({"channels": ["y", "x", "z"]}, "not different names after x, y, z"),
+        ({"channels": ["x", "y", "z", "z"]}, "not different names"),
+        ({"channels": "xyz"}, "not different names"),
+        ({"channels": ["x", "y", "z", "nx"]}, "takes 3 channels a point, but 4 are named"),
+        ({"channels": 3}, "not different names"),
+        ({"up": "w"}, "up is 'w'"),
+        ({"options": {"channels": "many"}}, "not a PointCMT model configuration"),
+    ],
+)
+def test_channels_without_sense_are_refused(stated: dict[str, object], sentence: str) -> None:
+    text = json.loads(ModelConfig("pointnet", {"channels": 3}, ("a",), 8).to_json())
+    with pytest.raises(InputError, match=sentence):
+        ModelConfig.from_json(json.dumps(text | stated), "here")

@@ -115,7 +115,9 @@ def convert(source: Source, options: Options) -> tuple[Converted, Expectation]:
 def metadata(source: Source, graph: Converted, options: Options) -> dict[str, object]:
     """Return what the file says of itself, see `to_onnx.set_metadata`."""
     config = source.config
-    return {
+    return {  # what an older file lacks comes first: a file cut short lacks the rest as well
+        "channels": list(config.channels),
+        "up": config.up,
         "classes": list(config.classes),
         "points": str(config.points),
         "normalization": config.normalization,

@@ -11,6 +11,8 @@ from torch import nn
 from pointcmt.checkpoint import ModelConfig, build_student, save_student
 from pointcmt.data import MODELNET10_CLASSES, MODELNET40_CLASSES, SCANOBJECTNN_CLASSES
 from pointcmt.errors import InputError
+from pointcmt.geometry import XYZ
+from pointcmt.geometry.read import NORMALS
 from pointcmt.importers.mapping import Found, check_shapes
 from pointcmt.importers.others import plan_dgcnn, plan_pointmlp, plan_rscnn
 from pointcmt.importers.pointnet2 import plan_erikwijmans, plan_released, plan_yanx27
@@ -100,7 +102,8 @@ def import_checkpoint(
     if normalization is None:
         raw = source == "pointmlp-maxu" and found.classes == len(SCANOBJECTNN_CLASSES)
         normalization = "none" if raw else "unit-sphere"
-    config = ModelConfig(found.network, chosen, names, points, normalization, provenance)
+    channels = (*XYZ, *NORMALS)[: int(chosen.get("channels", len(XYZ)))]
+    config = ModelConfig(found.network, chosen, names, points, normalization, provenance, channels)
     own = create_student(config.student, len(names), **config.options).state_dict()
     check_shapes(tensors, own, where)
     student = build_student(config, tensors, where)

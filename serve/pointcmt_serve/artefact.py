@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pointcmt.channels import require_channels, require_vertical
 from pointcmt.errors import InputError
-from pointcmt.geometry import NORMALIZATIONS
-from pointcmt_serve.sampling import Step, check_steps
+from pointcmt.geometry import NORMALIZATIONS, XYZ
+from pointcmt_serve.host_indices import Step, check_steps
 
 MODEL_FILE = "model.onnx"
 KEYS = ("classes", "points", "normalization", "student", "version", "provenance")
@@ -27,6 +28,8 @@ class Artefact:
         student: the name of the network, such as "pointnet2-msg".
         version: the version of PointCMT that exported it.
         provenance: what made the weights (recipe, seed, data), as the exporter recorded it.
+        channels: names of the C values of a point, x, y and z first.
+        up: the vertical axis of the training clouds, see `pointcmt.channels`; None: not known.
         steps: how the host computes the graph's further inputs; empty for a graph that takes
             points alone.
     """
@@ -38,36 +41,53 @@ class Artefact:
     student: str
     version: str
     provenance: Mapping[str, Any]
+    channels: tuple[str, ...] = XYZ
+    up: str | None = None
     steps: tuple[Step, ...] = ()
 
 
 def find_model(path: Path | str) -> Path:
-    """Return the ONNX file that `path`, a file or an exported folder, stands for.
+    """Return the ONNX file that `path` stands for, see `find_file`."""
+    return find_file(path, MODEL_FILE)
+
+
+def find_file(path: Path | str, name: str) -> Path:
+    """Return the file called `name` that `path`, an exported folder or that file, stands for.
+
+    An ONNX file, and any engine, may have been given another name; what it ends with counts.
 
     Raises:
-        InputError: there is none, it is no ONNX file by its name, or it is too large for one.
+        InputError: there is none, it is of another kind by its name, or its size cannot be right.
     """
     path = Path(path)
-    file = path / MODEL_FILE if path.is_dir() else path
+    file = path / name if path.is_dir() else path
     if path.is_dir() and not file.is_file():
         raise InputError(
-            f"{path}: holds no {MODEL_FILE}; give an exported folder, as pointcmt-export writes it"
+            f"{path}: holds no {name}; give an exported folder, as pointcmt-export writes it"
         )
     if not file.is_file():
-        raise InputError(f"{file}: no such file; give a {MODEL_FILE} or an exported folder")
-    if file.suffix.lower() == ".engine":
-        raise InputError(f"{file}: engines are not run here; give the {MODEL_FILE} beside it")
-    if file.suffix.lower() != ".onnx":
-        raise InputError(f"{file}: is not an .onnx file; export the model with pointcmt-export")
+        raise InputError(f"{file}: no such file; give a {name} or an exported folder")
+    _check_kind(file, name)
     _check_size(file)
     return file
+
+
+def _check_kind(file: Path, name: str) -> None:
+    kind = Path(name).suffix
+    if file.suffix.lower() == kind:
+        return
+    if file.suffix.lower() == ".engine":
+        raise InputError(
+            f"{file}: is run with engine tensorrt or tensorrt-rtx alone; give the {name} beside it"
+        )
+    raise InputError(f"{file}: is not an {kind} file; export the model with pointcmt-export")
 
 
 def _check_size(file: Path) -> None:
     size = file.stat().st_size
     if size == 0:
         raise InputError(f"{file}: is empty; export the model again")
-    if size > LARGEST_FILE:
+    if size > LARGEST_FILE and file.suffix.lower() == ".onnx":
         raise InputError(f"{file}: has {size} bytes, but an ONNX file has at most {LARGEST_FILE}")
 
 
@@ -92,6 +112,8 @@ def describe(file: Path, metadata: Mapping[str, str]) -> Artefact:
         student=metadata["pointcmt.student"],
         version=metadata["pointcmt.version"],
         provenance=_provenance(file, metadata["pointcmt.provenance"]),
+        channels=_channels(file, metadata.get("pointcmt.channels")),
+        up=_up(file, metadata.get("pointcmt.up", "null")),
         steps=_steps(file, metadata.get("pointcmt.inputs", "[]")),
     )
 
@@ -123,6 +145,15 @@ def _provenance(file: Path, text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{file}: metadata pointcmt.provenance is not a JSON object")
     return value
+
+
+def _channels(file: Path, text: str | None) -> tuple[str, ...]:
+    named = XYZ if text is None else _json(file, "channels", text)
+    return require_channels(named, f"{file}: metadata pointcmt.channels")
+
+
+def _up(file: Path, text: str) -> str | None:
+    return require_vertical(_json(file, "up", text), f"{file}: metadata pointcmt.up")
 
 
 def _steps(file: Path, text: str) -> tuple[Step, ...]:

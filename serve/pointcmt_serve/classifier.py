@@ -2,19 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
 from pointcmt.geometry import normalize, resample
-from pointcmt_serve.artefact import find_model
 from pointcmt_serve.clouds import as_clouds, checked_cloud
+from pointcmt_serve.engines import open_session
 from pointcmt_serve.prediction import Prediction
-from pointcmt_serve.session import Device, OnnxSession, Session
-
-Engine = Literal["onnxruntime", "openvino"]
 
 
 class Classifier:
@@ -32,17 +29,17 @@ class Classifier:
         self,
         path: Path | str,
         *,
-        engine: Engine = "onnxruntime",
-        device: Device = "auto",
+        engine: str = "onnxruntime",
+        device: str = "auto",
         batch_size: int = 32,
         threads: int = 0,
     ):
         """Load the student that pointcmt-export wrote.
 
         Args:
-            path: `model.onnx`, or the exported folder that holds it.
-            engine: "onnxruntime", or "openvino", which is often faster on a CPU.
-            device: "cpu", "cuda", or "auto" for CUDA where this onnxruntime offers it.
+            path: the exported folder, or the file in it that the engine runs, as `model.onnx`.
+            engine: a name in `pointcmt_serve.engines.ENGINES`.
+            device: "cpu", "cuda", "cuda:N", or "auto" for CUDA where the engine offers it.
             batch_size: how many clouds go through the network at once.
             threads: threads of one call on the CPU; 0 leaves the choice to the engine.
 
@@ -51,7 +48,7 @@ class Classifier:
         """
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}, but a batch has at least one cloud")
-        self._session = _open(find_model(path), engine, device, threads)
+        self._session = open_session(path, engine, device, threads)
         self._batch_size = batch_size
         self.artefact = self._session.artefact
         self.classes = self.artefact.classes
@@ -95,15 +92,3 @@ class Classifier:
         for start in range(0, len(clouds), self._batch_size):
             stop = min(start + self._batch_size, len(clouds))
             yield np.stack([self.prepare(clouds[i], f"cloud {i}") for i in range(start, stop)])
-
-
-def _open(file: Path, engine: Engine, device: Device, threads: int) -> Session:
-    if engine == "onnxruntime":
-        return OnnxSession(file, device, threads)
-    if engine != "openvino":
-        raise InputError(f"unknown engine {engine!r}; use onnxruntime or openvino")
-    if device == "cuda":
-        raise InputError("engine openvino runs on the CPU; use engine onnxruntime for device cuda")
-    from pointcmt_serve.openvino_session import OpenVinoSession
-
-    return OpenVinoSession(file, threads)

@@ -9,7 +9,7 @@ import click
 
 from pointcmt.commands import command_errors
 from pointcmt.errors import InputError
-from pointcmt_serve.options import device_option, engine_option
+from pointcmt_serve.commands.options import device_option, engine_option
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

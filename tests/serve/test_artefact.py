@@ -84,6 +84,11 @@ def test_an_onnx_file_of_another_tool_is_refused(write_model: WriteModel, key: s
         ("normalization", "by-hand"),
         ("provenance", "[]"),
         ("provenance", ""),
+        ("channels", "xyz"),
+        ("channels", '["x", "z", "y"]'),
+        ("channels", "3"),
+        ("up", "z"),
+        ("up", '"up"'),
     ],
 )
 def test_metadata_without_sense_is_refused(write_model: WriteModel, key: str, value: str) -> None:
@@ -123,3 +128,18 @@ def test_cuda_without_its_runtime_is_refused(model: Path) -> None:
         pytest.skip("this onnxruntime has CUDA")
     with pytest.raises(InputError, match="onnxruntime-gpu"):
         Classifier(model, device="cuda")
+
+
+def test_an_older_file_takes_x_y_z_of_an_unknown_vertical_axis(model: Path) -> None:
+    artefact = Classifier(model).artefact
+    assert (artefact.channels, artefact.up) == (("x", "y", "z"), None)
+
+
+def test_the_vertical_axis_is_read(write_model: WriteModel) -> None:
+    assert Classifier(write_model(up='"-z"')).artefact.up == "-z"
+
+
+def test_as_many_channels_as_the_network_takes(write_model: WriteModel) -> None:
+    channels = json.dumps(["x", "y", "z", "intensity"])
+    with pytest.raises(InputError, match=r"not float32 x, y, z, intensity \(B, N, 4\)"):
+        Classifier(write_model(channels=channels))

@@ -168,7 +168,7 @@ def test_a_batch_holds_at_least_one_cloud(model: Path) -> None:
 CLASSIFY_AND_LIST_MODULES = """
 import sys
 import pypcd4
-from pointcmt_serve.cli import main
+from pointcmt_serve.commands.classify import main
 
 try:
     main(sys.argv[1:])

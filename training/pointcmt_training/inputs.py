@@ -35,6 +35,11 @@ class Split:
     labels: Tensor
     config: ViewsConfig
 
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels that the student takes."""
+        return self.dataset.channels[: self.points.shape[2]]
+
     def __len__(self) -> int:
         """Return the number of clouds."""
         return len(self.labels)

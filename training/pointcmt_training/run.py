@@ -89,6 +89,7 @@ def _save(
         classes=inputs.classes,
         points=config.data.points,
         normalization=inputs.train.dataset.normalization,
+        channels=inputs.train.channels,
         provenance={
             "method": config.method,
             "seed": config.seed,

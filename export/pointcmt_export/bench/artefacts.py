@@ -7,18 +7,18 @@ import numpy as np
 from pointcmt.errors import InputError
 from pointcmt_export.bench.runner import CannotRunError, Clouds, Runner, Setup, module
 from pointcmt_export.bench.targets import GRAPH
-from pointcmt_serve.openvino_session import OpenVinoSession
-from pointcmt_serve.sampling import host_inputs
-from pointcmt_serve.session import OnnxSession
+from pointcmt_serve.engines import open_session
+from pointcmt_serve.engines.device import parse_device
+from pointcmt_serve.engines.onnxruntime import OnnxSession, read_artefact
+from pointcmt_serve.host_indices import host_indices
 
 
 def onnxruntime(setup: Setup) -> Runner:
     """The exported graph in onnxruntime, as `pointcmt_serve` runs it."""
-    device: Any = setup.device
-    session = OnnxSession(setup.target / GRAPH, device, setup.threads)
-    if device == "cpu" or session.artefact.steps:
+    session = OnnxSession(setup.target / GRAPH, parse_device(setup.device), setup.threads)
+    if setup.device == "cpu" or session.artefact.steps:
         return Runner(session)
-    return bound(session.runtime, device)
+    return bound(session.runtime, setup.device)
 
 
 def bound(session: Any, device: str) -> Runner:
@@ -46,7 +46,7 @@ def openvino(setup: Setup) -> Runner:
         raise CannotRunError("OpenVINO is measured on the CPU only")
     file = setup.target / GRAPH
     try:
-        return Runner(OpenVinoSession(file, setup.threads))
+        return Runner(open_session(file, "openvino", "cpu", setup.threads))
     except InputError as error:
         raise CannotRunError(str(error).removeprefix(f"{file}: ")) from error
 
@@ -72,10 +72,10 @@ def _gpu_engine(setup: Setup, kind: Any) -> Runner:
     torch, vendor = module("torch", "export"), load_vendor(kind)
     engine = load(vendor, (setup.target / FILES[kind]).read_bytes())
     context = engine.create_execution_context()
-    steps = OnnxSession(setup.target / GRAPH, "cpu").artefact.steps
+    steps = read_artefact(setup.target / GRAPH).steps
 
     def stage(clouds: Clouds) -> dict[str, Any]:
-        fed: dict[str, Any] = {"points": clouds, **host_inputs(steps, clouds, setup.threads)}
+        fed: dict[str, Any] = {"points": clouds, **host_indices(steps, clouds, setup.threads)}
         return {name: torch.from_numpy(value).cuda() for name, value in fed.items()}
 
     def infer(held: dict[str, Any]) -> Any:

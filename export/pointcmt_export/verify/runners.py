@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pointcmt.models import Student
 from pointcmt_export.convert.trace import OPS, op_name
-from pointcmt_serve.sampling import check_steps, host_inputs
+from pointcmt_serve.host_indices import check_steps, host_indices
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
@@ -117,7 +117,7 @@ def index_names(model: onnx.ModelProto) -> list[str]:
 def host_feed(model: onnx.ModelProto) -> Callable[[Floats], dict[str, Indices]]:
     """Return what computes the further inputs of a host-sampled graph for points (B, N, C)."""
     steps = check_steps(json.loads(metadata(model).get("inputs", "[]")), "metadata pointcmt.inputs")
-    return lambda points: host_inputs(steps, np.ascontiguousarray(points[..., :3]))
+    return lambda points: host_indices(steps, points)
 
 
 def metadata(model: onnx.ModelProto) -> dict[str, str]:

@@ -110,6 +110,8 @@ def _shape(value: onnx.ValueInfoProto) -> list[str | int]:
 def _metadata_faults(model: onnx.ModelProto, config: ModelConfig) -> list[str]:
     held = metadata(model)
     wanted = {
+        "channels": json.dumps(list(config.channels)),
+        "up": json.dumps(config.up),
         "classes": json.dumps(list(config.classes)),
         "points": str(config.points),
         "normalization": config.normalization,

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 
-from pointcmt_serve.cli import main
+from pointcmt_serve.commands.classify import main
 from tests.reference.tiny_student import CLASSES, reference_logits
 
 

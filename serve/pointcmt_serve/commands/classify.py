@@ -10,7 +10,7 @@ import click
 
 from pointcmt.commands import command_errors
 from pointcmt.errors import InputError
-from pointcmt_serve.options import device_option, engine_option
+from pointcmt_serve.commands.options import device_option, engine_option
 
 if TYPE_CHECKING:
     from pointcmt_serve import Classifier, Prediction

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from pointcmt import native
 from pointcmt.errors import InputError
-from pointcmt_serve.session import OnnxSession, Session
+from pointcmt_serve.engines.device import Device
+from pointcmt_serve.engines.onnxruntime import read_artefact
+from pointcmt_serve.engines.session import LOGITS, POINTS, Session
 
 _SHAPES = 4  # that are compiled for
+# Without the first, a processor with bfloat16 computes in that, and logits differ by 0.1.
 _PROPERTIES = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
 
 
@@ -23,34 +26,31 @@ class OpenVinoSession(Session):
     them are left to the native library, where that was compiled.
     """
 
-    def __init__(self, file: Path, threads: int = 0):
-        """Load `file`.
+    def __init__(self, file: Path, device: Device, threads: int) -> None:
+        """Load `file`; see `open_session`."""
+        del device  # the CPU is the one there is
+        import openvino
 
-        Args:
-            file: an ONNX file that pointcmt-export wrote.
-            threads: threads of one call; 0 leaves the choice to OpenVINO.
-
-        Raises:
-            InputError: `file` cannot be loaded or is no PointCMT export, or OpenVINO is not
-                installed or cannot read the graph.
-        """
-        super().__init__(threads)
-        self.artefact = OnnxSession(file, "cpu", threads).artefact
-        self._core, self._model = _read(file)
+        super().__init__(read_artefact(file), threads)
+        self._core = openvino.Core()
+        self._model = _read(self._core, file)
         self._any = {port.any_name: port.partial_shape for port in self._model.inputs}
+        self._outputs = [port.any_name for port in self._model.outputs]
         if native.available():
-            from pointcmt_serve.openvino_ops import use_native_ops
+            from pointcmt_serve.engines.openvino_ops import use_native_ops
 
             use_native_ops(self._model, threads or native.default_threads())
         self._compiled: dict[tuple[int, ...], Any] = {}
         self._lock = threading.Lock()
 
-    def _run(self, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
+    def _run(self, inputs: dict[str, NDArray[Any]], indices: bool) -> dict[str, NDArray[Any]]:
+        wanted = self._outputs if indices else [LOGITS]
         with self._lock:
-            return np.array(self._compiled_for(inputs)(inputs)["logits"])
+            given = self._compiled_for(inputs)(inputs)
+            return {name: np.array(given[name]) for name in wanted}
 
     def _compiled_for(self, inputs: dict[str, NDArray[Any]]) -> Any:
-        shape = inputs["points"].shape
+        shape = inputs[POINTS].shape
         shapes = {name: list(value.shape) for name, value in inputs.items()}
         if shape not in self._compiled and len(self._compiled) >= _SHAPES:
             shape, shapes = (), self._any
@@ -61,16 +61,9 @@ class OpenVinoSession(Session):
         return self._compiled[shape]
 
 
-def _read(file: Path) -> tuple[Any, Any]:
+def _read(core: Any, file: Path) -> Any:
     try:
-        import openvino
-    except ImportError as error:
-        raise InputError(
-            "engine openvino needs OpenVINO; install it with: pip install 'pointcmt[openvino]'"
-        ) from error
-    core = openvino.Core()
-    try:
-        return core, core.read_model(file)
+        return core.read_model(file)
     except RuntimeError as error:
         raise InputError(
             f"{file}: OpenVINO cannot read the graph, perhaps for the loop that samples points; "

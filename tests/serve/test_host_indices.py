@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from pointcmt.errors import InputError
 from pointcmt.geometry import normalize
 from pointcmt_serve import Classifier
-from pointcmt_serve.sampling import check_steps, host_inputs
+from pointcmt_serve.host_indices import check_steps, host_indices
 from tests.reference.tiny_student import BIAS, METADATA, POINTS, WEIGHT
 from tests.serve.conftest import WriteModel
 
@@ -33,7 +33,7 @@ def farthest(cloud: NDArray[np.float32], m: int) -> NDArray[np.int64]:
 
 
 def test_steps_read_what_earlier_steps_chose(clouds: NDArray[np.float32]) -> None:
-    found = host_inputs(check_steps(STEPS, "test"), clouds)
+    found = host_indices(check_steps(STEPS, "test"), clouds)
     assert list(found) == ["fps_0", "ball_0", "fps_1", "knn_0"]
     for b, cloud in enumerate(clouds):
         first = farthest(cloud, 16)

@@ -65,20 +65,20 @@ def _check_arguments(step: Step, known: set[str], where: str) -> None:
         raise InputError(f"{where}: reads {unmade[0]!r}, which no earlier step chose")
 
 
-def host_inputs(
+def host_indices(
     steps: Sequence[Step], clouds: NDArray[np.float32], threads: int | None = None
 ) -> dict[str, NDArray[np.int64]]:
     """Compute every step for a batch.
 
     Args:
         steps: as `check_steps` returns them.
-        clouds: (B, N, 3), prepared as the network wants them.
+        clouds: (B, N, C), prepared as the network wants them; x, y and z are read.
         threads: see `pointcmt.native`.
 
     Returns:
         The indices, int64, by the name of the graph's input.
     """
-    sets: dict[str, NDArray[np.float32]] = {POINTS: clouds}
+    sets: dict[str, NDArray[np.float32]] = {POINTS: np.ascontiguousarray(clouds[..., :3])}
     indices: dict[str, NDArray[np.int64]] = {}
     for step in steps:
         op = OPS[step["op"]]

@@ -1,0 +1,75 @@
+"""The engines that run an exported student: one session each, and the table of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pointcmt.errors import InputError
+from pointcmt_serve.artefact import find_file
+from pointcmt_serve.engines.device import Device, parse_device
+from pointcmt_serve.engines.onnxruntime import OnnxSession
+from pointcmt_serve.engines.openvino import OpenVinoSession
+from pointcmt_serve.engines.session import Outputs, Session
+
+__all__ = ["ENGINES", "Device", "Engine", "Outputs", "Session", "open_session", "parse_device"]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine.
+
+    Attributes:
+        file: what it runs, by its name in an exported folder.
+        open: makes a session of that file, on a device, with so many threads a call.
+        extra: the extra of the package that installs what it needs.
+        devices: the kinds of device it runs on.
+        note: what to know when choosing it.
+    """
+
+    file: str
+    open: Callable[[Path, Device, int], Session]
+    extra: str
+    devices: tuple[str, ...]
+    note: str
+
+
+ENGINES: dict[str, Engine] = {
+    "onnxruntime": Engine("model.onnx", OnnxSession, "serve", ("cpu", "cuda"), "runs every export"),
+    "openvino": Engine(
+        "model.onnx", OpenVinoSession, "openvino", ("cpu",), "is often faster on a CPU"
+    ),
+}
+
+
+def open_session(
+    path: Path | str, engine: str = "onnxruntime", device: str = "auto", threads: int = 0
+) -> Session:
+    """Open an exported student.
+
+    Args:
+        path: the exported folder, or the file in it that the engine runs.
+        engine: a name in `ENGINES`.
+        device: "cpu", "cuda", "cuda:N", or "auto" for what the engine prefers where it is there.
+        threads: threads of one call on the CPU; 0 leaves the choice to the engine.
+
+    Raises:
+        InputError: `path` holds no exported student, the engine is unknown or not installed, or
+            it cannot run the student on this device.
+    """
+    if engine not in ENGINES:
+        raise InputError(f"unknown engine {engine!r}; use {' or '.join(ENGINES)}")
+    chosen, place = ENGINES[engine], parse_device(device)
+    if place.kind not in ("auto", *chosen.devices):
+        others = [name for name, other in ENGINES.items() if place.kind in other.devices]
+        raise InputError(
+            f"engine {engine} runs on {' or '.join(chosen.devices)}, not on {device}; "
+            f"use engine {' or '.join(others)} for that"
+        )
+    file = find_file(path, chosen.file)
+    try:
+        return chosen.open(file, place, threads)
+    except ImportError as error:
+        raise InputError(
+            f"engine {engine} needs {error.name or error}, which is not installed; "
+            f"install it with: pip install 'pointcmt[{chosen.extra}]'"
+        ) from error

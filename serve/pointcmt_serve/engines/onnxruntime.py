@@ -1,0 +1,99 @@
+"""Running an exported student with onnxruntime."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointcmt.errors import InputError
+from pointcmt_serve.artefact import Artefact, describe
+from pointcmt_serve.engines.device import Device
+from pointcmt_serve.engines.session import LOGITS, POINTS, Session, first_line
+
+_QUIET = 3  # onnxruntime's level for errors only
+_CUDA = "CUDAExecutionProvider"
+
+
+class OnnxSession(Session):
+    """An exported student in onnxruntime, which computes in the precision of the graph.
+
+    Attributes:
+        runtime: the `onnxruntime.InferenceSession`.
+    """
+
+    def __init__(self, file: Path, device: Device, threads: int) -> None:
+        """Load `file`; see `open_session`."""
+        self.runtime = _load(file, device, threads)
+        super().__init__(_describe(file, self.runtime), threads)
+        self._outputs = [output.name for output in self.runtime.get_outputs()]
+
+    def _run(self, inputs: dict[str, NDArray[Any]], indices: bool) -> dict[str, NDArray[Any]]:
+        wanted = self._outputs if indices else [LOGITS]
+        given = self.runtime.run(wanted, inputs)
+        return {name: np.asarray(value) for name, value in zip(wanted, given, strict=True)}
+
+
+def read_artefact(file: Path) -> Artefact:
+    """Return what an ONNX file says about itself, for engines whose own files are silent.
+
+    Raises:
+        InputError: `file` cannot be loaded or is no PointCMT export.
+    """
+    return _describe(file, _load(file, Device("cpu"), 1, optimise=False))
+
+
+def _describe(file: Path, runtime: Any) -> Artefact:
+    artefact = describe(file, runtime.get_modelmeta().custom_metadata_map)
+    _check_signature(artefact, runtime)
+    return artefact
+
+
+def _check_signature(artefact: Artefact, runtime: Any) -> None:
+    inputs = {i.name: i for i in runtime.get_inputs()}
+    outputs = {o.name: o.shape[-1] for o in runtime.get_outputs() if o.shape}
+    file, classes, channels = artefact.file, len(artefact.classes), artefact.channels
+    wanted = {POINTS, *(step["input"] for step in artefact.steps)}
+    if set(inputs) != wanted:
+        raise InputError(f"{file}: takes {sorted(inputs)}, but its metadata say {sorted(wanted)}")
+    kind, shape = inputs[POINTS].type, inputs[POINTS].shape
+    if kind != "tensor(float)" or shape[2:] != [len(channels)]:
+        raise InputError(
+            f"{file}: takes points {shape} {kind}, not float32 {', '.join(channels)} "
+            f"(B, N, {len(channels)})"
+        )
+    if outputs.get(LOGITS) != classes:
+        raise InputError(
+            f"{file}: gives {outputs}, not one logit for each of its {classes} classes"
+        )
+
+
+def _load(file: Path, device: Device, threads: int, optimise: bool = True) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _QUIET
+    options.intra_op_num_threads = threads
+    if not optimise:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    providers = _providers(onnxruntime.get_available_providers(), device)
+    try:
+        session = onnxruntime.InferenceSession(file, options, providers=providers)
+    except Exception as error:  # onnxruntime raises a dozen unrelated types
+        raise InputError(
+            f"{file}: is no ONNX file onnxruntime can run ({first_line(error)})"
+        ) from error
+    if device.kind == "cuda" and _CUDA not in session.get_providers():
+        raise InputError(f"device {device} could not be started; check the driver, or use cpu")
+    return session
+
+
+def _providers(available: list[str], device: Device) -> list[Any]:
+    if device.kind == "cuda" and _CUDA not in available:
+        raise InputError(
+            f"device {device} needs onnxruntime-gpu in place of onnxruntime; or use cpu"
+        )
+    wanted: list[Any] = ["CPUExecutionProvider"]
+    if device.kind != "cpu" and _CUDA in available:
+        wanted.insert(0, (_CUDA, {"device_id": device.index}))
+    return wanted

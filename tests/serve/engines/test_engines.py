@@ -1,0 +1,81 @@
+"""The table of engines, and what all of them refuse alike."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pointcmt.errors import InputError
+from pointcmt_serve import Classifier
+from pointcmt_serve.engines import ENGINES, Device, open_session, parse_device
+from tests.reference.tiny_student import reference_logits
+
+
+@pytest.mark.parametrize("name", [n for n, e in ENGINES.items() if e.file == "model.onnx"])
+def test_a_session_gives_logits(model: Path, clouds: NDArray[np.float32], name: str) -> None:
+    pytest.importorskip(name)
+    session = open_session(model.parent, name, "cpu", threads=1)
+    np.testing.assert_allclose(session(clouds), reference_logits(clouds), atol=1e-5)
+    np.testing.assert_array_equal(session.run(clouds, indices=True).logits, session(clouds))
+    assert session.artefact.file == model
+
+
+@pytest.mark.parametrize("shape", [(64, 3), (1, 64, 4), (1, 2, 64, 3)])
+def test_clouds_of_another_shape_are_refused(model: Path, shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match=r"takes clouds \(B, N, 3\), not"):
+        open_session(model)(np.ones(shape, np.float32))
+
+
+def test_an_unknown_engine_is_told_the_known(model: Path) -> None:
+    with pytest.raises(InputError, match=f"unknown engine 'tflite'; use {' or '.join(ENGINES)}"):
+        Classifier(model, engine="tflite")
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_an_engine_runs_on_its_devices_alone(model: Path, name: str) -> None:
+    others = {"cpu", "cuda"} - set(ENGINES[name].devices)
+    for device in others:
+        with pytest.raises(InputError, match=f"engine {name} runs on .*, not on {device}"):
+            open_session(model, name, device)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_missing_package_is_named_with_its_extra(
+    tmp_path: Path, model: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ENGINES[name].file).write_bytes(model.read_bytes())
+    for package in ("onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(InputError, match=rf"engine {name} needs .*\[{ENGINES[name].extra}\]"):
+        open_session(tmp_path, name)
+
+
+@pytest.mark.parametrize(
+    ("text", "device"),
+    [
+        ("auto", Device()),
+        ("cpu", Device("cpu")),
+        ("cuda", Device("cuda")),
+        ("cuda:2", Device("cuda", 2)),
+    ],
+)
+def test_a_device_is_read(text: str, device: Device) -> None:
+    assert parse_device(text) == device
+
+
+@pytest.mark.parametrize("text", ["gpu", "mps", "CPU", "cpu:1", "auto:0", "cuda:", "cuda:x", "", 0])
+def test_an_unknown_device_is_never_the_cpu(model: Path, text: str) -> None:
+    with pytest.raises(InputError, match=f"unknown device {text!r}; use auto, cpu, cuda or cuda:N"):
+        Classifier(model, device=text)
+
+
+@pytest.mark.parametrize("text", ["cuda", "cuda:0", "cuda:1"])
+def test_cuda_without_its_runtime_is_refused(model: Path, text: str) -> None:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has CUDA")
+    with pytest.raises(InputError, match=r"device cuda.* needs onnxruntime-gpu"):
+        Classifier(model, device=text)
