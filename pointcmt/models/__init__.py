@@ -15,11 +15,11 @@ from pointcmt.models.pointnet import PointNet
 from pointcmt.models.pointnet2 import PointNet2MSG, PointNet2SSG
 from pointcmt.models.pointnext import PointNeXtS
 from pointcmt.models.rscnn import RSCNN
-from pointcmt.models.student import Student
+from pointcmt.models.student import PointStudent, Student
 
 __all__ = ["STUDENTS", "Student", "create_student"]
 
-STUDENTS: dict[str, Callable[..., Student]] = {
+STUDENTS: dict[str, type[PointStudent]] = {
     "pointnet": PointNet,
     "pointnet2-ssg": PointNet2SSG,
     "pointnet2-msg": PointNet2MSG,
@@ -47,6 +47,7 @@ def create_student(name: str, num_classes: int, **options: Any) -> Student:
         InputError: unknown name or option, a value the student refuses, or a class of your own
             that cannot be imported or does not keep the protocol.
     """
+    builder: Callable[..., Student] | None
     builder = _own_class(name) if ":" in name else STUDENTS.get(name)
     if builder is None:
         raise InputError(

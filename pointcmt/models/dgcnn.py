@@ -1,13 +1,15 @@
 """DGCNN (Wang et al., ACM TOG 2019): convolution over edges of graphs in feature space."""
 
+from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from pointcmt.models.edge_conv import EdgeConv
 from pointcmt.models.layers import MLPLayer, scaled
-from pointcmt.models.student import HeadName, PointStudent
+from pointcmt.models.student import HeadName, PointStudent, Size
 from pointcmt.ops import knn
 
 SLOPE = 0.2
@@ -17,9 +19,6 @@ EMBEDDING = 1024
 
 class DGCNN(PointStudent):
     """Four edge convolutions, each on the k nearest neighbours in the features before it.
-
-    With 40 classes it has 1,687,976 parameters (Table 1 of the PointCMT paper: 1.68M), with the
-    original head 1,809,576 (published: 1.81M).
 
     Args:
         num_classes: C.
@@ -32,6 +31,12 @@ class DGCNN(PointStudent):
         dropout: probability in the head; None is the head's own, 0.5 for "original" and none
             for "pointcmt".
     """
+
+    SMALL: ClassVar[Mapping[str, Any]] = {"k": 6}
+    SIZES = (
+        Size(1_687_976, 1.68),  # Table 1 of the PointCMT paper
+        Size(1_809_576, 1.81, {"head": "original"}),
+    )
 
     def __init__(
         self,

@@ -1,14 +1,14 @@
 """PointMLP (Ma et al., ICLR 2022): residual MLPs on neighbourhoods, aligned by an affine map."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from pointcmt.models.layers import MLPLayer, activate, gather_points, scaled
-from pointcmt.models.student import HeadName, PointStudent
+from pointcmt.models.student import HeadName, PointStudent, Size
 from pointcmt.ops import farthest_point_sample, knn
 
 
@@ -93,8 +93,7 @@ class Stage(nn.Module):
 class PointMLP(PointStudent):
     """PointMLP: an embedding and four stages that halve the points and double the channels.
 
-    With 40 classes it has 13,116,392 parameters, with the original head 13,238,504 (published:
-    13.24M). The 12.6M of the PointCMT paper's Table 1 is quoted from the PointMLP paper and fits
+    The 12.6M parameters of the PointCMT paper's Table 1 are quoted from the PointMLP paper and fit
     the network without any head (12,570,560 here).
 
     Args:
@@ -109,6 +108,8 @@ class PointMLP(PointStudent):
             for "pointcmt".
     """
 
+    SMALL: ClassVar[Mapping[str, Any]] = {"centres": (32, 16, 12, 10), "k": 6}
+    SIZES = (Size(13_238_504, 13.24, {"head": "original"}),)
     EMBEDDING: ClassVar[int] = 64
     GROWTH: ClassVar[tuple[int, ...]] = (2, 2, 2, 2)
     BLOCKS: ClassVar[tuple[int, ...]] = (2, 2, 2, 2)
@@ -157,9 +158,10 @@ class PointMLP(PointStudent):
 class PointMLPElite(PointMLP):
     """The light PointMLP: half the channels, bottleneck blocks and fewer of them.
 
-    With 40 classes it has 594,120 parameters, with the original head 716,232 (published: 0.72M;
-    0.68M in the PointMLP paper).
+    Its size is that of the published weights; the PointMLP paper says 0.68M.
     """
+
+    SIZES = (Size(716_232, 0.72, {"head": "original"}),)
 
     EMBEDDING = 32
     GROWTH = (2, 2, 2, 1)

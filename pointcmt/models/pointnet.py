@@ -1,13 +1,14 @@
 """PointNet (Qi et al., CVPR 2017): a shared MLP, a maximum, and two learnt alignments."""
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from pointcmt.models.grouped import max_over_points
 from pointcmt.models.layers import SharedMLP, scaled
-from pointcmt.models.student import HeadName, PointStudent
+from pointcmt.models.student import HeadName, PointStudent, Size
 
 
 class TNet(nn.Module):
@@ -39,9 +40,8 @@ class TNet(nn.Module):
 class PointNet(PointStudent):
     """PointNet with input and feature alignment.
 
-    With 40 classes and the original head it has 3,471,473 parameters, the 3.47M of the PointCMT
-    paper's Table 1, which quotes the published network; with the "pointcmt" head 3,349,361. Every
-    linear map has a bias, as published.
+    Every linear map has a bias, as published. Table 1 of the PointCMT paper quotes the size of the
+    published network, which has the original head.
 
     Args:
         num_classes: C.
@@ -52,6 +52,9 @@ class PointNet(PointStudent):
         dropout: probability in the head; None is the head's own, 0.4 for "original" and none
             for "pointcmt".
     """
+
+    SMALL: ClassVar[Mapping[str, Any]] = {}
+    SIZES = (Size(3_471_473, 3.47, {"head": "original"}),)
 
     def __init__(
         self,

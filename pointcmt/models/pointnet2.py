@@ -1,14 +1,14 @@
 """PointNet++ (Qi et al., NeurIPS 2017): hierarchical features by repeated set abstraction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from pointcmt.models.layers import scaled
 from pointcmt.models.set_abstraction import GlobalMLP, LocalMLP, SetAbstraction
-from pointcmt.models.student import HeadName, PointStudent
+from pointcmt.models.student import HeadName, PointStudent, Size
 
 GLOBAL = (256, 512, 1024)
 
@@ -27,16 +27,6 @@ Levels = tuple[tuple[Scale, ...], ...]
 
 class PointNet2(PointStudent):
     """Two levels of set abstraction and a global PointNet; subclasses say which `LEVELS`.
-
-    At 40 classes without extra channels the networks have these parameters:
-
-    | | "pointcmt" head | "original" head | original head, `bias=True` |
-    |---|---|---|---|
-    | `PointNet2SSG` | 1,351,016 | 1,472,360 | 1,475,688 |
-    | `PointNet2MSG` | 1,621,512 | 1,742,856 | 1,747,368 |
-
-    1.62M is the size in Table 1 of the PointCMT paper; 1,747,368 is the public PyTorch port with a
-    redundant bias before each batch norm.
 
     Args:
         num_classes: C.
@@ -102,6 +92,8 @@ class PointNet2(PointStudent):
 class PointNet2SSG(PointNet2):
     """Single-scale grouping."""
 
+    SMALL: ClassVar[Mapping[str, Any]] = {"centres": (32, 12), "neighbours": ((8,), (16,))}
+    SIZES = (Size(1_475_688, 1.48, {"head": "original", "bias": True}),)  # the public port
     LEVELS = (
         (Scale(0.2, 32, (64, 64, 128)),),
         (Scale(0.4, 64, (128, 128, 256)),),
@@ -111,6 +103,14 @@ class PointNet2SSG(PointNet2):
 class PointNet2MSG(PointNet2):
     """Multi-scale grouping, the PointNet++ of the PointCMT paper."""
 
+    SMALL: ClassVar[Mapping[str, Any]] = {
+        "centres": (32, 12),
+        "neighbours": ((4, 8, 40), (4, 8, 12)),
+    }
+    SIZES = (
+        Size(1_621_512, 1.62),  # Table 1 of the PointCMT paper
+        Size(1_747_368, 1.75, {"head": "original", "bias": True}),  # the public port
+    )
     LEVELS = (
         (
             Scale(0.1, 16, (32, 32, 64)),

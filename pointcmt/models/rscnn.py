@@ -1,13 +1,14 @@
 """RS-CNN (Liu et al., CVPR 2019), single scale: weights learnt from geometric relations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from pointcmt.models.layers import MLPLayer, gather_points, scaled
 from pointcmt.models.set_abstraction import GlobalMLP
-from pointcmt.models.student import HeadName, PointStudent
+from pointcmt.models.student import HeadName, PointStudent, Size
 from pointcmt.ops import ball_query, farthest_point_sample
 
 RADII = (0.23, 0.32)
@@ -95,9 +96,8 @@ class RSConv(nn.Module):
 class RSCNN(PointStudent):
     """RS-CNN with one neighbourhood scale, as in Table 1.
 
-    With 40 classes it has 1,168,129 parameters (Table 1 of the PointCMT paper: 1.17M), with the
-    original head 1,289,473. The released single-scale network has the same layers and one batch
-    norm more that it never uses (32 parameters); the 1.41M that its paper states fits neither.
+    The released single-scale network has the same layers and one batch norm more that it never
+    uses (32 parameters); the 1.41M that its paper states fits neither.
 
     Args:
         num_classes: C.
@@ -112,6 +112,9 @@ class RSCNN(PointStudent):
         dropout: probability in the head; None is the head's own, 0.5 for "original" and none
             for "pointcmt".
     """
+
+    SMALL: ClassVar[Mapping[str, Any]] = {"centres": (32, 12)}
+    SIZES = (Size(1_168_129, 1.17),)  # Table 1 of the PointCMT paper
 
     def __init__(
         self,

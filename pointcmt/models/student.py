@@ -1,8 +1,9 @@
 """What a student is: the protocol that PointCMT trains, and the base of the shipped students."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Literal, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -62,10 +63,30 @@ class Student(Protocol):
         """See `torch.nn.Module.load_state_dict`."""
 
 
+@dataclass(frozen=True)
+class Size:
+    """How many parameters a network has, beside the figure that was published for it.
+
+    Attributes:
+        parameters: as built here, exactly.
+        published: in millions, as printed.
+        options: keyword arguments of the class.
+        classes: C.
+    """
+
+    parameters: int
+    published: float
+    options: Mapping[str, Any] = field(default_factory=dict)
+    classes: int = 40
+
+
 class PointStudent(nn.Module):
     """Base of the shipped students: checks the input and carries the head.
 
-    A subclass implements `embed`, from points to one pooled descriptor. The head makes the global
+    A subclass takes at least the keywords `channels`, `feature_dim`, `width`, `head` and `dropout`,
+    and says two things of itself, which the tests of every student read: `SMALL`, options that
+    make it cheap and let it take 40 points, and `SIZES`, its parameter counts beside the published
+    ones. It implements `embed`, from points to one pooled descriptor. The head makes the global
     feature of it:
 
     - "pointcmt": one hidden layer (linear without bias, batch norm, activation) to `feature_dim`,
@@ -91,6 +112,9 @@ class PointStudent(nn.Module):
             "original".
         original_dropout: probability in the published head.
     """
+
+    SMALL: ClassVar[Mapping[str, Any]]
+    SIZES: ClassVar[tuple[Size, ...]]
 
     def __init__(
         self,

@@ -7,21 +7,11 @@ import torch
 from torch import nn
 
 from pointcmt.checkpoint import ModelConfig, save_student
-from pointcmt.models import Student, create_student
+from pointcmt.models import STUDENTS, Student, create_student
 from pointcmt_export.options import Grid
 
 CLASSES = ("cone", "cube", "tube", "vase", "bowl")
 POINTS = 48
-SMALL: dict[str, dict[str, Any]] = {
-    "pointnet": {},
-    "pointnet2-ssg": {"centres": (32, 12), "neighbours": ((8,), (16,))},
-    "pointnet2-msg": {"centres": (32, 12), "neighbours": ((4, 8, 40), (4, 8, 12))},
-    "dgcnn": {"k": 6},
-    "rscnn": {"centres": (32, 12)},
-    "pointmlp": {"centres": (32, 16, 12, 10), "k": 6},
-    "pointmlp-elite": {"centres": (32, 16, 12, 10), "k": 6},
-    "pointnext-s": {"centres": (32, 16, 12, 10)},
-}
 GRID = Grid(batches=(1, 3), points=(40, 64))
 
 
@@ -36,7 +26,7 @@ def unsettle(module: nn.Module) -> None:
 
 
 def small_options(name: str, **options: Any) -> dict[str, Any]:
-    return {"width": 0.125, "feature_dim": 32, **SMALL[name], **options}
+    return {"width": 0.125, "feature_dim": 32, **STUDENTS[name].SMALL, **options}
 
 
 def small_student(name: str, seed: int = 0, **options: Any) -> Student:
