@@ -1,16 +1,18 @@
-"""Reading and preparing clouds and meshes with numpy alone; training and serving share it."""
+"""Reading and preparing clouds and meshes without torch; training and serving share it."""
 
-from pointcmt.geometry.clouds import CLOUD_SUFFIXES, XYZ, Cloud, require_cloud
+from pointcmt.geometry.clouds import Cloud, require_cloud
+from pointcmt.geometry.formats import SUFFIXES
+from pointcmt.geometry.formats.names import XYZ
+from pointcmt.geometry.formats.text import read_rows
 from pointcmt.geometry.mesh import MESH_SUFFIXES, Mesh, read_mesh
 from pointcmt.geometry.normalize import NORMALIZATIONS, normalize
 from pointcmt.geometry.orientation import AXES, rotation, turn
-from pointcmt.geometry.read import SUFFIXES, read_cloud, read_points
+from pointcmt.geometry.read import read_cloud, read_points
 from pointcmt.geometry.resample import resample
 from pointcmt.geometry.surface import SAMPLERS, sample_mesh, sample_mesh_evenly
 
 __all__ = [
     "AXES",
-    "CLOUD_SUFFIXES",
     "MESH_SUFFIXES",
     "NORMALIZATIONS",
     "SAMPLERS",
@@ -22,6 +24,7 @@ __all__ = [
     "read_cloud",
     "read_mesh",
     "read_points",
+    "read_rows",
     "require_cloud",
     "resample",
     "rotation",

@@ -1,24 +1,17 @@
-"""Clouds from files of points: .npy, .npz, .xyz, .txt and .pcd."""
+"""Clouds, and what makes an array a usable one."""
 
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pointcmt.errors import InputError
-from pointcmt.geometry.pcd import read_pcd
+from pointcmt.geometry.formats.names import XYZ
 from pointcmt.geometry.resample import MAX_POINTS
-from pointcmt.geometry.text import read_rows
 
-XYZ = ("x", "y", "z")
-CLOUD_SUFFIXES = (".npy", ".npz", ".xyz", ".txt", ".pcd")
-MAX_BYTES = 4 * 1024**3
 MAX_COORDINATE = 1e18  # its square still fits float32, so that distances stay finite
 FAR = 1000.0  # beyond this many times its own size from the origin, float32 would blur a cloud
-NPZ_KEYS = ("points", "xyz", "pos", "data")
 
 
 @dataclass(frozen=True)
@@ -106,39 +99,3 @@ def _to_float32(xyz: NDArray[Any], where: str) -> NDArray[np.float32]:
     if not np.ptp(cloud, axis=0).any():
         raise InputError(f"{where}: the cloud is {size:.3g} wide, too small for float32; scale it")
     return cloud
-
-
-def read_array(path: Path) -> NDArray[Any]:
-    """Read the rows of a cloud file, unchecked: (N, C) of any number type.
-
-    Raises:
-        InputError: the file cannot be parsed.
-    """
-    suffix = path.suffix.lower()
-    if suffix in (".xyz", ".txt"):
-        return read_rows(path)
-    try:
-        if suffix == ".npy":
-            # A memory map checks the file's length against its header before any allocation.
-            return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-        return _read_npz(path) if suffix == ".npz" else read_pcd(path)
-    except InputError:
-        raise
-    except Exception as error:  # the parsers raise anything on hostile bytes
-        raise InputError(
-            f"{path}: not a readable {suffix} file ({type(error).__name__}: {error})"
-        ) from error
-
-
-def _read_npz(path: Path) -> NDArray[Any]:
-    with zipfile.ZipFile(path) as archive:
-        if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
-            raise InputError(f"{path}: unpacks to more than {MAX_BYTES >> 30} GiB")
-    with np.load(path, allow_pickle=False) as arrays:
-        names = list(arrays.files)
-        found = [key for key in NPZ_KEYS if key in names] or (names if len(names) == 1 else [])
-        if not found:
-            raise InputError(
-                f"{path}: has the arrays {names}; name the cloud `points` or store it alone"
-            )
-        return np.asarray(arrays[found[0]])

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
-from pointcmt.geometry.clouds import XYZ
+from pointcmt.geometry.formats.names import XYZ
 
 AXES = ("x", "y", "z", "-x", "-y", "-z")
 VECTORS = (XYZ, ("nx", "ny", "nz"))  # channels that turn together

@@ -32,19 +32,31 @@ def sample_mesh(
     Raises:
         InputError: the mesh has no face with an area, or `count` is out of range.
     """
+    chosen, weights = draw(mesh, count, seed)
+    corners = mesh.vertices[mesh.faces[chosen]]  # (count, 3, 3)
+    a, b, c = (weights[:, k, None] * corners[:, k] for k in range(3))  # (count, 3) each
+    return a + b + c, face_normals(corners)[0]
+
+
+def draw(mesh: Mesh, count: int, seed: Seed = 0) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Draw places on the surface uniformly by area.
+
+    Returns:
+        The face (count,) of each place and the weights (count, 3) of its corners, which sum to 1.
+
+    Raises:
+        InputError: the mesh has no face with an area, or `count` is out of range.
+    """
     require_count(count)
-    corners = mesh.vertices[mesh.faces]  # (F, 3, 3)
-    normals, areas = face_normals(corners)
+    _, areas = face_normals(mesh.vertices[mesh.faces])
     total = np.cumsum(areas)
     if len(total) == 0 or not 0 < total[-1] < np.inf:
         raise InputError("the mesh has no face with an area; it cannot be sampled")
     rng = np.random.default_rng(seed)
     chosen = np.searchsorted(total, rng.random(count) * total[-1], side="right")
     chosen = np.minimum(chosen, np.flatnonzero(areas)[-1])  # rounding at the upper end
-    a, b, c = corners[chosen].transpose(1, 0, 2)  # (count, 3) each
-    root, along = np.sqrt(rng.random((count, 1))), rng.random((count, 1))
-    points = (1 - root) * a + root * (1 - along) * b + root * along * c
-    return points, normals[chosen]
+    root, along = np.sqrt(rng.random(count)), rng.random(count)
+    return chosen, np.stack([1 - root, root * (1 - along), root * along], axis=1)
 
 
 def sample_mesh_evenly(

@@ -90,7 +90,7 @@ def test_a_short_row_names_file_and_line(broken):
     lines = broken.read_text().splitlines()
     lines[4999] = "0.1,0.2"
     broken.write_text("\n".join(lines))
-    with pytest.raises(InputError, match=r"airplane_0001\.txt, line 5000: 2 values"):
+    with pytest.raises(InputError, match=r"airplane_0001\.txt: line 5000: 2 values"):
         ModelNetResampled(broken.parents[1])
 
 

@@ -49,13 +49,13 @@ def test_comments_blank_lines_windows_endings_and_further_columns_are_skipped(tm
 
 def test_a_short_row_names_file_and_line(tmp_path):
     path = write(tmp_path / "cut.txt", "# head\n0,0,0\n1,1,1\n2,2\n3,3,3\n")
-    with pytest.raises(InputError, match=r"cut\.txt, line 4: 2 values"):
+    with pytest.raises(InputError, match=r"cut\.txt: .*line 4: 2 values"):
         read_points(path)
 
 
 def test_a_word_names_file_and_line(tmp_path):
     path = write(tmp_path / "odd.xyz", "0 0 0\n1 one 1\n")
-    with pytest.raises(InputError, match=r"odd\.xyz, line 2: not all values are numbers"):
+    with pytest.raises(InputError, match=r"odd\.xyz: .*line 2: not all values are numbers"):
         read_points(path)
 
 
@@ -86,7 +86,7 @@ def test_pcd_in_every_encoding_with_missing_returns_left_out(tmp_path, encoding)
 def test_pcd_without_z_is_refused(tmp_path):
     path = tmp_path / "a.pcd"
     PointCloud.from_points(CLOUD[:, :2], ("x", "y"), (np.float32,) * 2).save(path)
-    with pytest.raises(InputError, match="no field z"):
+    with pytest.raises(InputError, match="no channel z; it has x, y"):
         read_points(path)
 
 
@@ -161,7 +161,7 @@ def test_files_named_by_a_mesh_are_not_opened(tmp_path):
         ("OFF\n4 1 0\n" + SQUARE.replace("4 0 1 2 3", "3 0 1 9"), r"a\.off"),
         ("OFF\n4 1 0\n" + SQUARE.replace("2 2 0", "2 nan 0"), "vertex 2 has NaN"),
         ("OFF\n4 1 0\n" + SQUARE.replace("4 0 1 2 3", "3 0 0 1"), "no face with an area"),
-        ("OFF\n0 0 0\n", "no vertices"),
+        ("OFF\n0 0 0\n", "0 points"),
         ("<html>404</html>", "not a readable .off"),
         ("", "empty"),
     ],
@@ -187,12 +187,12 @@ def test_broken_meshes_are_named(tmp_path, body, message):
         ("a.npy", npy_bytes(np.array([[0, 0, 0], [0, np.nan, 0]])), "point 1 has NaN"),
         ("a.npy", npy_bytes(np.eye(3) * 1e-60), "too small"),
         ("a.npy", npy_bytes(CLOUD)[:-40], r"not a readable \.npy"),
-        ("a.npy", b"", r"not a readable \.npy"),
+        ("a.npy", b"", "the file is empty"),
         ("a.npz", b"PK not a zip", r"not a readable \.npz"),
-        ("a.pcd", b"# .PCD v.7\nVERSION .7\n", r"a\.pcd: no line DATA"),
+        ("a.pcd", b"# .PCD v.7\nVERSION .7\n", "no line DATA"),
         ("a.pcd", b"DATA ascii\nVERSION .7\n", r"not a readable \.pcd"),
-        ("a.txt", b"", "no rows"),
-        ("a.txt", b"\xff\xfe\x00\x01 2 3\n", "line 1"),
+        ("a.txt", b"# none\n", "no rows"),
+        ("a.txt", b"\xff\xfe\x00\x01 2 3\n", "no rows"),
         ("a.ply", b"ply\nformat ascii 1.0\n", r"not a readable \.ply"),
         ("a.stl", b"solid nothing\nendsolid\n", r"a\.stl"),
         ("a.glb", b"glTF" + bytes(20), r"not a readable \.glb"),
@@ -275,10 +275,10 @@ PLY += "property float z\nend_header\n0 0 0\n1 1 1\n"
     ("name", "content", "message"),
     [
         ("a.pcd", pcd(3), "2 points, but the header announces 3"),
-        ("a.pcd", pcd(10**12), "announces 1000000000000 points"),
-        ("a.pcd", pcd(2, count="999999999 1 1"), "of 1000000001 values"),
-        ("a.pcd", pcd(2, count="999999999 1 1").replace("COUNT", "count"), "of 1000000001 values"),
-        ("a.pcd", pcd(2, count="999999999 1 1", body="COUNT 1 1 1\n"), "of 1000000001 values"),
+        ("a.pcd", pcd(10**12), "announces 1000000000000"),
+        ("a.pcd", pcd(2, count="999999999 1 1"), "truncated"),
+        ("a.pcd", pcd(2, count="999999999 1 1").replace("COUNT", "count"), "truncated"),
+        ("a.pcd", pcd(2, count="999999999 1 1", data="binary"), "truncated"),
         ("a.pcd", pcd(2, data="binary"), "1 points, but the header announces 2"),
         ("a.pcd", "# long\n" * 10_000 + pcd(2), "no line DATA"),
         ("a.ply", PLY.format(3), "2 vertices, but the header announces 3"),
@@ -300,8 +300,8 @@ def test_a_pickle_is_not_loaded(tmp_path):
 
 def test_a_compression_bomb_is_refused_from_its_table(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "a.npz", points=np.zeros((1000, 3)))
-    monkeypatch.setattr("pointcmt.geometry.clouds.MAX_BYTES", 20_000)
-    with pytest.raises(InputError, match="unpacks to more"):
+    monkeypatch.setattr("pointcmt.geometry.formats.source.FREE_BYTES", 1000)
+    with pytest.raises(InputError, match="far more than a file of"):
         read_points(tmp_path / "a.npz")
 
 
@@ -316,11 +316,13 @@ def test_a_senseless_count_is_refused(tmp_path, count):
 
 
 def test_channels_by_name(tmp_path):
-    np.save(tmp_path / "a.npy", np.hstack([CLOUD, -CLOUD]))
+    unit = CLOUD / np.linalg.norm(CLOUD, axis=1, keepdims=True)
+    np.save(tmp_path / "a.npy", np.hstack([CLOUD, -unit]))
     cloud = read_cloud(tmp_path / "a.npy", ("x", "y", "z", "nx", "ny", "nz"), 20)
     assert cloud.points.shape == (20, 6)
     assert cloud.channels == ("x", "y", "z", "nx", "ny", "nz")
-    assert np.array_equal(cloud.points[:, 3:], -cloud.points[:, :3])
+    along = (cloud.points[:, 3:] * cloud.points[:, :3]).sum(axis=1)
+    assert np.allclose(along, -np.linalg.norm(cloud.points[:, :3], axis=1))
     assert cloud.up is None
 
 

@@ -19,8 +19,7 @@ from pointcmt.data.record import DataSet, Reading
 from pointcmt.data.validate import inside, require_folder, require_points, require_split
 from pointcmt.errors import InputError
 from pointcmt.fetch.mirrors import HUGGING_FACE, STANFORD, Archive, Mirror
-from pointcmt.geometry import normalize
-from pointcmt.geometry.text import read_rows
+from pointcmt.geometry import normalize, read_rows
 
 FOLDER = "modelnet40_normal_resampled"
 STORED = 10_000  # points a file

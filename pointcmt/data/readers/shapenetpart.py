@@ -15,8 +15,7 @@ from pointcmt.data.seeds import object_seed
 from pointcmt.data.validate import require_folder, require_split
 from pointcmt.errors import InputError
 from pointcmt.fetch.mirrors import STANFORD, Archive, Mirror
-from pointcmt.geometry import normalize, resample
-from pointcmt.geometry.text import read_rows
+from pointcmt.geometry import normalize, read_rows, resample
 
 # The order of `synsetoffset2category.txt` and of the labels in the HDF5 files.
 SHAPENETPART_SYNSETS: dict[str, str] = {

@@ -1,0 +1,83 @@
+"""The names of channels: what files call them, and what columns without names must be."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+XYZ = ("x", "y", "z")
+NORMALS = ("nx", "ny", "nz")
+COLORS = ("r", "g", "b")
+ALIASES = {
+    **{f"{word}{mark}{axis}": f"n{axis}" for word in ("n", "normal") for mark in ("", "_", ".")
+       for axis in "xyz"},
+    **{f"{word}{name}": name[0] for word in ("", "diffuse_") for name in ("red", "green", "blue")},
+    **{f"{word}{axis}": axis for word in ("pos_", "position_", "point_", "coord_", "coord. ", "p")
+       for axis in "xyz"},
+    **dict.fromkeys(("i", "scalar_intensity", "reflectance"), "intensity"),
+}  # fmt: skip
+UNIT = 0.02  # how far the length of a vector that is read as a normal may be from 1
+
+
+def channel(name: str) -> str:
+    """Return our name of a column that a file calls `name`, such as `Red` or `normal_x`."""
+    plain = name.strip().strip("\"'").strip().lower()
+    return ALIASES.get(plain, plain)
+
+
+def guess(rows: NDArray[Any]) -> tuple[str, ...]:
+    """Name the columns of a table without a header, by their values.
+
+    The first three are x, y and z. Three columns of unit length are a normal, three of whole
+    numbers up to 255 a colour; a lone column that follows x, y and z is the intensity. Others are
+    called after their place, `column7`.
+
+    Args:
+        rows: (N, C) numbers.
+    """
+    names, width = list(XYZ), rows.shape[1]
+    while len(names) < width:
+        triple = rows[:, len(names) : len(names) + 3]
+        if NORMALS[0] not in names and _are_normals(triple):
+            names += NORMALS
+        elif COLORS[0] not in names and _are_colors(triple):
+            names += COLORS
+        elif len(names) == len(XYZ) and width in (4, 7):  # .pts: x y z intensity r g b
+            names.append("intensity")
+        else:
+            names.append(f"column{len(names) + 1}")
+    return tuple(names[:width])
+
+
+def _are_normals(triple: NDArray[Any]) -> bool:
+    if triple.shape[1] < 3 or not np.isfinite(triple).all():
+        return False
+    lengths = np.linalg.norm(triple.astype(np.float64), axis=1)
+    return bool((np.abs(lengths - 1) < UNIT).mean() > 0.9)  # some points may lack a normal
+
+
+def _are_colors(triple: NDArray[Any]) -> bool:
+    if triple.shape[1] < 3 or not np.isfinite(triple).all():
+        return False
+    return bool((triple >= 0).all() and (triple <= 255).all() and (triple == triple.round()).all())
+
+
+def scale_colors(columns: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+    """Bring r, g and b to [0, 1], from 8 or 16 bits where their values tell."""
+    if not set(COLORS) <= set(columns) or not len(columns["r"]):
+        return columns
+    top = max(float(np.max(columns[name])) for name in COLORS)
+    whole = all(columns[name].dtype.kind in "iu" for name in COLORS)
+    if top <= 1 and not whole:
+        return columns
+    most = 255.0 if top <= 255 else 65535.0
+    return {n: v / most if n in COLORS else v for n, v in columns.items()}
+
+
+def table(rows: NDArray[Any], names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Return the columns of `rows` (N, C) by name; the first of two with one name counts."""
+    columns: dict[str, NDArray[Any]] = {}
+    for name, values in zip(names, rows.T, strict=False):
+        columns.setdefault(name, values)
+    return columns

@@ -1,0 +1,93 @@
+"""Object File Format: OFF with normals (N), colours (C) or texture coordinates (ST) before it."""
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointcmt.errors import InputError
+from pointcmt.geometry.formats.names import COLORS, NORMALS, XYZ, scale_colors, table
+from pointcmt.geometry.formats.source import Parsed, Source, truncated
+from pointcmt.geometry.formats.tokens import floats, integers, lines_of
+from pointcmt.geometry.polygons import triangulate
+
+# ModelNet's archive runs the header into the counts (`OFF490 518 0`); files converted from PLY
+# keep a line `end_header` after the counts.
+HEADER = re.compile(rb"(ST)?(C?)(N?)(4?n?)OFF(?![A-Za-z])\s*(BINARY)?", re.IGNORECASE)
+LEFTOVER = b"end_header"
+
+
+def read_off(source: Source) -> Parsed:
+    """Read an OFF file; every vertex and face that its header counts must be there."""
+    lines = [line for line in map(_bare, lines_of(source.raw)) if line and line != LEFTOVER]
+    match = HEADER.match(lines[0]) if lines else None
+    if match:
+        lines[0] = lines[0][match.end() :]
+        if match[5] or match[4]:
+            raise InputError("a binary or four-dimensional OFF file is not read; save it as text")
+    if lines and not lines[0]:
+        lines.pop(0)
+    n_vertices, n_faces = _counts(lines)
+    rows = [line.split() for line in lines[1:]]
+    if any(len(row) < 3 for row in rows[:n_vertices]):
+        rows = _regrouped(rows, n_vertices, n_faces)
+    _require_all(rows, n_vertices, n_faces)
+    width = min(map(len, rows[:n_vertices]), default=3)
+    values = floats([row[:width] for row in rows[:n_vertices]], "vertex")
+    values = values.reshape(-1, width)  # (V, 3 or more)
+    names = XYZ + (NORMALS if match and match[3] else ()) + (COLORS if match and match[2] else ())
+    columns = scale_colors(table(values, names))
+    return Parsed(columns, _faces(values[:, :3], rows[n_vertices : n_vertices + n_faces]))
+
+
+def _bare(line: bytes) -> bytes:
+    return line.partition(b"#")[0].strip() if b"#" in line else line.strip()
+
+
+def _counts(lines: list[bytes]) -> tuple[int, int]:
+    words = lines[0].split() if lines else []
+    if len(words) < 2 or not all(word.isdigit() for word in words[:2]):
+        raise InputError("its header has no counts of vertices and faces")
+    return int(words[0]), int(words[1])
+
+
+def _regrouped(rows: list[list[bytes]], n_vertices: int, n_faces: int) -> list[list[bytes]]:
+    """Break the words into rows anew, for a file with other line ends than the usual ones."""
+    words = [word for row in rows for word in row]
+    place = 3 * n_vertices
+    if place > len(words):
+        raise truncated(len(words) // 3, n_vertices, "vertices")
+    fresh = [words[i : i + 3] for i in range(0, place, 3)]
+    while place < len(words) and len(fresh) < n_vertices + n_faces:
+        size = int(integers(words[place : place + 1], "the size of a face")[0])
+        end = place + 1 + max(size, 0)
+        fresh.append(words[place:end])
+        place = end
+    return fresh
+
+
+def _require_all(rows: list[list[bytes]], n_vertices: int, n_faces: int) -> None:
+    if len(rows) < n_vertices:
+        raise truncated(len(rows), n_vertices, "vertices")
+    if len(rows) < n_vertices + n_faces:
+        raise truncated(len(rows) - n_vertices, n_faces, "faces")
+
+
+def _faces(vertices: NDArray[np.float64], rows: list[list[bytes]]) -> NDArray[np.int64]:
+    counts = integers([row[0] for row in rows], "the size of a face")  # (P,)
+    for number, (count, row) in enumerate(zip(counts.tolist(), rows, strict=True)):
+        if not 0 <= count < len(row):
+            raise InputError(
+                f"face {number} has {len(row) - 1} of its {count} corners; the file is truncated"
+            )
+    corners = [row[1 : 1 + count] for row, count in zip(rows, counts.tolist(), strict=True)]
+    indices = integers((word for row in corners for word in row), "a corner of a face")
+    require_indices(indices, len(vertices))
+    triangles, _ = triangulate(vertices, counts, indices)
+    return indices[triangles]
+
+
+def require_indices(indices: NDArray[np.int64], vertices: int) -> None:
+    """Raise an `InputError` unless all `indices` are in [0, vertices)."""
+    if len(indices) and not (indices.min() >= 0 and indices.max() < vertices):
+        raise InputError(f"a face names a vertex that is not among the {vertices}")

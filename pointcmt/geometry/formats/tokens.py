@@ -1,0 +1,63 @@
+"""Words of text files to numbers."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointcmt.errors import InputError
+
+
+def lines_of(raw: bytes) -> list[bytes]:
+    """Split into lines, whatever ends them; a byte-order mark is taken off."""
+    return (
+        raw.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    )
+
+
+def floats(rows: Sequence[Sequence[bytes]], what: str) -> NDArray[np.float64]:
+    """Return rows of one length as (N, C).
+
+    Raises:
+        InputError: a word is no number, or the rows differ; `what` names the rows.
+    """
+    try:
+        return np.array([[float(word) for word in row] for row in rows], np.float64)
+    except ValueError:
+        for number, row in enumerate(rows):
+            if len(row) != len(rows[0]) or not all(_is_float(word) for word in row):
+                shown = b" ".join(row[:8]).decode("ascii", "replace")[:60]
+                raise InputError(
+                    f"{what} {number} is {shown!r}, not the numbers expected"
+                ) from None
+        raise
+
+
+def integers(words: Iterable[bytes], what: str) -> NDArray[np.int64]:
+    """Return words as (N,) integers.
+
+    Raises:
+        InputError: one is none; `what` names them.
+    """
+    words = list(words)
+    try:
+        return np.array([int(word) for word in words], np.int64)
+    except (ValueError, OverflowError):
+        odd = next(word for word in words if not _is_index(word))
+        shown = odd.decode("ascii", "replace")[:40]
+        raise InputError(f"{what} {shown!r} is not a whole number in range") from None
+
+
+def _is_float(word: bytes) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_index(word: bytes) -> bool:
+    try:
+        return abs(int(word)) < 2**63
+    except ValueError:
+        return False
