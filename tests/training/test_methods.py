@@ -54,7 +54,8 @@ class Problem:
     def batch(self) -> Batch:
         labels = torch.arange(B) % C
         logits = self.student(self.features)
-        return Batch(self.features, logits, self.image, labels, self.student)
+        entropy = nn.functional.cross_entropy(logits, labels)
+        return Batch(self.features, logits, self.image, labels, self.student, entropy)
 
     def arrays(self) -> tuple[Array, Array]:
         return self.features.detach().numpy(), self.image.numpy()

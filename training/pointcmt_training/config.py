@@ -31,6 +31,9 @@ class DataConfig(Section):
         fraction: class-balanced share of the training split (paper, Table 3).
         subset_seed: seed that draws this share and the validation split.
         validation: share of the training split held out to choose an epoch by.
+        unlabelled: clouds without labels for stages II and III: "rest" of the training split, a
+            folder of files, or "" for none.
+        unlabelled_batch: how many of them join each step.
         per_class: shapes only: training objects a class; half as many are tested on.
     """
 
@@ -40,6 +43,8 @@ class DataConfig(Section):
     fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     subset_seed: Seed = 0
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    unlabelled: str = ""
+    unlabelled_batch: Count = 32
     per_class: Annotated[int, Field(ge=2)] = 60
 
 
@@ -50,8 +55,14 @@ class ViewsConfig(Section):
     Attributes:
         kind: "projected", six depth projections of each cloud; "projected-color", the same in the
             points' colours; or "rendered", pictures of the meshes (paper, Table 6).
-        root: folder of the rendered pictures, `<class>/<split>/<name>_001.png` and so on.
-        size: height and width of a projection in pixels.
+        root: folder of the rendered pictures, `<class>/<split>/<name>_001.png` and so on. Those of
+            the embedded shapes and of ModelNet's meshes are made there once.
+        size: height and width in pixels of what is projected or rendered here.
+        cameras: where rendered views stand: 20 on a "dodecahedron", "ring12" around the vertical,
+            or "six" along the axes.
+        drawn: rendered views that each step of stage I draws anew of an object's, random
+            viewpoints as augmentation; 0 shows all, as stages II and III and every test do.
+        workers: processes that render.
         augment: project augmented clouds in stage I, as SimpleView does. Stages II and III always
             see plain views, whose features are computed once.
     """
@@ -59,6 +70,9 @@ class ViewsConfig(Section):
     kind: Literal["projected", "projected-color", "rendered"] = "projected"
     root: str = ""
     size: Annotated[int, Field(ge=16, le=1024)] = 128
+    cameras: Literal["dodecahedron", "ring12", "six"] = "dodecahedron"
+    drawn: Annotated[int, Field(ge=0, le=20)] = 0
+    workers: Count = 1
     augment: bool = True
 
 
@@ -187,6 +201,11 @@ class Config(Section):
             )
         if self.training.selection == "validation" and not self.data.validation:
             raise InputError("data.validation=0.0: must be above 0 to select an epoch by it")
+        if self.views.kind == "rendered" and self.data.unlabelled not in ("", "rest"):
+            raise InputError(
+                f"data.unlabelled={self.data.unlabelled}: a folder of clouds comes without "
+                "rendered pictures; use rest, or views.kind=projected"
+            )
 
     def to_yaml(self) -> str:
         """Return the resolved configuration as YAML that `load_config` reads back."""

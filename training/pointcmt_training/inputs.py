@@ -8,7 +8,6 @@ from torch import Tensor
 
 from pointcmt.data import (
     CloudDataset,
-    RenderedViews,
     class_balanced_subset,
     open_dataset,
     split_validation,
@@ -17,6 +16,8 @@ from pointcmt.data.catalog import find
 from pointcmt.errors import InputError
 from pointcmt.views import project_color, project_depth
 from pointcmt_training.config import Config, ViewsConfig
+from pointcmt_training.pictures import rendered
+from pointcmt_training.unlabelled import with_unlabelled
 
 
 @dataclass(frozen=True)
@@ -44,36 +45,56 @@ class Split:
         """Return the number of clouds."""
         return len(self.labels)
 
-    def views(self, indices: Tensor, clouds: Tensor | None = None) -> Tensor:
+    def views(self, indices: Tensor, clouds: Tensor | None = None, drawn: int = 0) -> Tensor:
         """Return the images of these objects, (B, V, C, H, W) float32 in [0, 1].
 
         Args:
             indices: (B,) int64.
             clouds: (B, N, 3), projected in place of the stored clouds, point for point.
+            drawn: rendered views to draw at random for each object; 0 takes all in their order.
         """
         if self.config.kind == "rendered":
-            return self._pictures(indices)
+            return self._pictures(indices, drawn)
         chosen = self.points[indices, :, :3] if clouds is None else clouds
         if self.config.kind == "projected":
             return project_depth(chosen, self.config.size)
         colors = torch.from_numpy(self.dataset.points[indices.cpu().numpy()][..., 3:6])
         return project_color(chosen, colors.to(chosen.device), self.config.size)
 
-    def _pictures(self, indices: Tensor) -> Tensor:
+    def _pictures(self, indices: Tensor, drawn: int) -> Tensor:
         if self.dataset.views is None:
             raise InputError(f"views.kind=rendered: {self.dataset.name} comes without pictures")
         pictures = [torch.from_numpy(self.dataset.views[int(i)]) for i in indices]
+        if drawn:
+            pictures = [shown[torch.randperm(len(shown))[:drawn]] for shown in pictures]
         stacked = torch.stack(pictures).to(self.points.device)  # (B, V, H, W, 3)
         return stacked.permute(0, 1, 4, 2, 3).float() / 255
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The splits of a run; `validation` is None where none is held out."""
+    """The splits of a run.
+
+    Attributes:
+        train: labelled clouds.
+        validation: None where none is held out.
+        test: the test split.
+        pool: `train`, followed by the unlabelled clouds, whose labels are -1.
+        unlabelled_batch: how many of these join a step.
+    """
 
     train: Split
     validation: Split | None
     test: Split
+    pool: Split
+    unlabelled_batch: int
+
+    def drawn(self, indices: Tensor) -> Tensor:
+        """Return a step's clouds (B + U,) in the pool: the labelled ones and U unlabelled ones."""
+        first, end = len(self.train), len(self.pool)
+        if first == end:
+            return indices
+        return torch.cat([indices, torch.randint(first, end, (self.unlabelled_batch,))])
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -88,16 +109,24 @@ def load_inputs(config: Config, device: torch.device) -> Inputs:
         InputError: the data set is unknown, missing or damaged.
     """
     data = config.data
-    train, test = _read(config, "train"), _read(config, "test")
+    whole, test = _read(config, "train"), _read(config, "test")
+    train = whole
     if data.fraction < 1:
         train = class_balanced_subset(train, data.fraction, data.subset_seed)
     held = None
     if data.validation > 0:
         train, held = split_validation(train, data.validation, data.subset_seed)
+    labelled = _split(train, config, device)
+    pool = labelled
+    if data.unlabelled:
+        joined = with_unlabelled(data.unlabelled, whole, train, held, labelled.channels)
+        pool = _split(joined, config, device)
     return Inputs(
-        _split(train, config, device),
+        labelled,
         _split(held, config, device) if held else None,
         _split(test, config, device),
+        pool,
+        data.unlabelled_batch,
     )
 
 
@@ -118,7 +147,7 @@ def _read(config: Config, split: str) -> CloudDataset:
     if config.views.kind == "projected-color" and dataset.channels[3:6] != ("r", "g", "b"):
         raise InputError(f"views.kind=projected-color: {dataset.name} has no colours")
     if config.views.kind == "rendered":
-        return dataset.with_views(RenderedViews(config.views.root, split, dataset.ids))
+        return dataset.with_views(rendered(config.views, data, dataset, split))
     return dataset
 
 

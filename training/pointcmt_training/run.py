@@ -14,12 +14,13 @@ from pointcmt.models import create_student
 from pointcmt.models.student import Student
 from pointcmt_training.allocator import tune_allocator
 from pointcmt_training.config import Config
+from pointcmt_training.distillation.self_training import SelfTraining
 from pointcmt_training.folder import SECTIONS, RunFolder, read_history, write_json
 from pointcmt_training.inputs import Inputs, load_inputs
 from pointcmt_training.report import write_report
 from pointcmt_training.stages.common import seeded
 from pointcmt_training.stages.student import student_accuracy, train_student
-from pointcmt_training.stages.teaching import Teaching, teach
+from pointcmt_training.stages.teaching import Teaching, earlier_student, teach
 
 
 def run(config: Config, root: Path) -> dict[str, Any]:
@@ -42,9 +43,12 @@ def run(config: Config, root: Path) -> dict[str, Any]:
         config.seed,
         lambda: create_student(config.student, len(inputs.classes), **config.options),
     )
-    wanted = config.distillation.uses_images
-    teaching = teach(config, inputs, folder, student.feature_dim) if wanted else None
-    train_student(config, inputs, folder, student, teaching.images if teaching else None)
+    method = config.distillation
+    teaching = teach(config, inputs, folder, student.feature_dim) if method.uses_images else None
+    images = teaching.images if teaching else None
+    if isinstance(method, SelfTraining):
+        images = earlier_student(method.run, inputs)
+    train_student(config, inputs, folder, student, images)
     measured = student_accuracy(student, inputs.test)
     result = {
         "student": measured.summary(),

@@ -8,6 +8,7 @@ from pointcmt_training.distillation.iekd import InheritanceExploration
 from pointcmt_training.distillation.method import Method
 from pointcmt_training.distillation.normalized import NormalizeFirst, NormalizeSecond
 from pointcmt_training.distillation.pointcmt import PointCMT
+from pointcmt_training.distillation.self_training import SelfTraining
 from pointcmt_training.distillation.srrl import SoftmaxRegression
 
 METHODS: Mapping[str, type[Method]] = {
@@ -18,5 +19,6 @@ METHODS: Mapping[str, type[Method]] = {
     "normalize2": NormalizeSecond,
     "srrl": SoftmaxRegression,
     "iekd": InheritanceExploration,
+    "self": SelfTraining,
 }
 """The choices of a recipe's `method=`; the fields of each are the keys of `distillation:`."""

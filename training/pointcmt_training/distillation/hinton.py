@@ -10,6 +10,8 @@ from pointcmt.losses import divergence
 from pointcmt_training.distillation.method import Batch, Images, Loss, Method
 from pointcmt_training.section import Weight
 
+Temperature = Annotated[float, Field(gt=0)]
+
 
 @dataclass(frozen=True)
 class Hinton(Method):
@@ -21,7 +23,7 @@ class Hinton(Method):
     """
 
     weight: Weight = 1.0
-    temperature: Annotated[float, Field(gt=0)] = 4.0
+    temperature: Temperature = 4.0
 
     def loss(self, images: Images) -> Loss:
         """Return the loss "distillation"."""

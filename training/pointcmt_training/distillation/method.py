@@ -11,29 +11,39 @@ from pointcmt_training.section import Section
 
 @dataclass(frozen=True)
 class Images:
-    """What stages I and II hand to stage III; frozen, in evaluation mode.
+    """What stage III learns from; frozen, in evaluation mode.
 
     Attributes:
         classifier: the teacher's, (B, D) -> (B, C).
-        generator: the CMPG, (B, D) -> (B, N, 3).
-        features: (n, D) teacher features of the training split.
+        generator: the CMPG, (B, D) -> (B, N, 3); None where the teacher is an earlier student.
+        features: (n, D) teacher features of the labelled clouds, then of the unlabelled ones.
     """
 
-    classifier: nn.Module
-    generator: nn.Module
+    classifier: Callable[[Tensor], Tensor]
+    generator: nn.Module | None
     features: Tensor
+
+    @property
+    def decoder(self) -> nn.Module:
+        """The generator, where there must be one."""
+        if self.generator is None:
+            raise TypeError("this method needs a generator")
+        return self.generator
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One step of stage III.
+    """One step of stage III: B labelled clouds, then U unlabelled ones.
 
     Attributes:
-        features: F_pts (B, D).
-        logits: Cls_pts(F_pts) (B, C).
-        image_features: F_img (B, D), constant.
+        features: F_pts (B + U, D).
+        logits: Cls_pts(F_pts) (B + U, C), as the cross-entropy reads them.
+        image_features: F_img (B + U, D), constant.
         labels: (B,) int64.
-        classifier: the student's own classifier, (B, D) -> (B, C).
+        classifier: the student's own classifier, (B, D) -> (B, C), read without its dropout.
+        cross_entropy: that of the labelled clouds, a scalar.
+        label_smoothing: of that cross-entropy.
+        progress: part of the training that is done after this epoch, in (0, 1].
     """
 
     features: Tensor
@@ -41,6 +51,9 @@ class Batch:
     image_features: Tensor
     labels: Tensor
     classifier: Callable[[Tensor], Tensor]
+    cross_entropy: Tensor
+    label_smoothing: float = 0.0
+    progress: float = 1.0
 
 
 class Loss(nn.Module):

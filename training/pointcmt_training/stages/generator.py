@@ -14,7 +14,10 @@ from pointcmt_training.stages.common import seeded, train_or_load
 def train_generator(
     config: Config, inputs: Inputs, folder: RunFolder, features: Tensor
 ) -> PointGenerator:
-    """Train the CMPG to decode image features (n, D) as their own clouds, by EMD (Eq. 4)."""
+    """Train the CMPG to decode image features (n, D) as their own clouds, by EMD (Eq. 4).
+
+    Unlabelled clouds join every step, where there are any.
+    """
     train, schedule = inputs.train, config.generator
     generator = seeded(
         config.seed,
@@ -22,8 +25,9 @@ def train_generator(
     ).to(features.device)
 
     def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:
-        clouds = train.points[indices, : schedule.points, :3]  # (B, N, 3)
-        decoded = generator(features[indices])  # (B, N, 3)
+        drawn = inputs.drawn(indices)
+        clouds = inputs.pool.points[drawn, : schedule.points, :3]  # (B + U, N, 3)
+        decoded = generator(features[drawn])  # (B + U, N, 3)
         return {"loss": earth_movers_distance(decoded, clouds, reduction="mean").mean()}
 
     loop = Loop("generator", generator, schedule, len(train), step, folder, config)

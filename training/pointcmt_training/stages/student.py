@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pointcmt.metrics import Accuracy
+from pointcmt.models.dropout import undropped
 from pointcmt.models.student import Student
 from pointcmt_training.config import Config, StudentConfig
 from pointcmt_training.distillation.method import Batch, Images
@@ -27,22 +28,37 @@ def train_student(
     """
     train, schedule = inputs.train, config.training
     method = config.distillation.loss(images) if images else None
-    trained = nn.ModuleDict({"student": cast(nn.Module, student)})
+    network = cast(nn.Module, student)
+    trained = nn.ModuleDict({"student": network})
     if method:
         trained["method"] = method
     trained.to(train.points.device)
 
+    def read_whole(features: Tensor) -> Tensor:
+        with undropped(network):
+            return student.classify(features)
+
     def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:
-        labels = train.labels[indices]
-        features = student.encode(augmented(train, indices, epoch, config))  # (B, D)
-        logits = student.classify(features)  # (B, C)
-        entropy = F.cross_entropy(logits, labels, label_smoothing=schedule.label_smoothing)
-        parts = {"cross_entropy": entropy}
+        drawn = inputs.drawn(indices) if method else indices
+        labels, smoothing = train.labels[indices], schedule.label_smoothing
+        features = student.encode(augmented(inputs.pool, drawn, epoch, config))  # (B + U, D)
+        logits = student.classify(features)  # (B + U, C)
+        known = logits[: len(labels)]  # (B, C)
+        parts = {"cross_entropy": F.cross_entropy(known, labels, label_smoothing=smoothing)}
         if images and method:
-            seen = images.features[indices]
-            parts |= method(Batch(features, logits, seen, labels, student.classify))
+            batch = Batch(
+                features,
+                logits,
+                images.features[drawn],
+                labels,
+                read_whole,
+                parts["cross_entropy"],
+                smoothing,
+                (epoch + 1) / schedule.epochs,
+            )
+            parts |= method(batch)
         total = torch.stack(list(parts.values())).sum()
-        return {"loss": total, **parts, "accuracy": share_right(logits, labels)}
+        return {"loss": total, **parts, "accuracy": share_right(known, labels)}
 
     selection = _Selection(schedule, inputs, student, folder.state("best"))
     loop = Loop("training", trained, schedule, len(train), step, folder, config, selection)

@@ -31,7 +31,7 @@ def train_teacher(
         clouds = None
         if config.views.augment and config.views.kind != "rendered":
             clouds = augmented(train, indices, epoch, config, shuffle=False)[..., :3]
-        logits = teacher(train.views(indices, clouds))
+        logits = teacher(train.views(indices, clouds, config.views.drawn))
         labels = train.labels[indices]
         loss = F.cross_entropy(logits, labels, label_smoothing=schedule.label_smoothing)
         return {"loss": loss, "accuracy": share_right(logits, labels)}
@@ -76,7 +76,7 @@ def _build(config: Config, inputs: Inputs, feature_dim: int) -> MultiViewTeacher
 
 def _fingerprint(config: Config, teacher: MultiViewTeacher, split: Split) -> str:
     digest = hashlib.sha256(split.dataset.fingerprint().encode())
-    digest.update(f"{config.views.kind} {config.views.size}".encode())
+    digest.update(f"{config.views.kind} {config.views.size} {config.views.cameras}".encode())
     for key, tensor in sorted(teacher.state_dict().items()):
         digest.update(key.encode() + tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:32]

@@ -1,14 +1,17 @@
 """Stages I and II of a run, trained here or taken from another run."""
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from pointcmt.checkpoint import load_student
 from pointcmt.errors import InputError
 from pointcmt.teacher.generator import PointGenerator
 from pointcmt.teacher.multiview import MultiViewTeacher
 from pointcmt_training.config import Config
 from pointcmt_training.distillation.method import Images
+from pointcmt_training.evaluate import map_batches
 from pointcmt_training.folder import RunFolder, write_json
 from pointcmt_training.inputs import Inputs
 from pointcmt_training.recipe import difference, load_config
@@ -25,7 +28,7 @@ class Teaching:
     Attributes:
         teacher: image encoder and classifier, frozen.
         generator: the CMPG, frozen.
-        images: the parts that a method sees, with the features of the training split.
+        images: the parts that a method sees, with the features of all training clouds.
         result: the teacher's accuracies on the test split.
     """
 
@@ -50,7 +53,7 @@ def teach(config: Config, inputs: Inputs, folder: RunFolder, feature_dim: int) -
     if config.stages_from:
         folder = _other_run(config)
     teacher = train_teacher(config, inputs, folder, feature_dim)
-    features = teacher_features(config, teacher, inputs.train, folder)
+    features = teacher_features(config, teacher, inputs.pool, folder)
     generator = train_generator(config, inputs, folder, features)
     measures = folder.root / "teacher" / "accuracy.json"
     if not measures.is_file():
@@ -59,12 +62,42 @@ def teach(config: Config, inputs: Inputs, folder: RunFolder, feature_dim: int) -
     return Teaching(teacher, generator, Images(teacher.classifier, generator, features), result)
 
 
+def earlier_student(run: str, inputs: Inputs) -> Images:
+    """Return an earlier student in place of the teacher, for self-training.
+
+    Args:
+        run: the folder of its run.
+        inputs: the splits; its features of the training clouds are taken without augmentation.
+
+    Raises:
+        InputError: there is no finished student, or it knows other classes.
+    """
+    folder = RunFolder(Path(run)).student
+    if not run or not folder.is_dir():
+        raise InputError(f"distillation.run={run!r}: holds no finished student to learn from")
+    student, model = load_student(folder)
+    if model.classes != inputs.classes:
+        raise InputError(f"distillation.run={run}: its student was trained for other classes")
+    points = inputs.pool.points
+    student.to(points.device).eval()
+    for parameter in student.parameters():
+        parameter.requires_grad_(False)
+    features = map_batches(student, lambda i: student.encode(points[i]), len(points))
+    return Images(student.classify, None, features.to(points.device))
+
+
 def _other_run(config: Config) -> RunFolder:
     """The run whose teacher and generator are taken; both must be finished and fit."""
     other = RunFolder(Path(config.stages_from))
     if not all(other.weights(stage).is_file() for stage in ("teacher", "generator")):
         raise InputError(f"stages_from={other.root}: no finished teacher and generator there")
     there = load_config(str(other.root / "config.yaml"))
-    if differs := difference(there, config, TEACHING):
+    if differs := difference(_labelled_only(there), _labelled_only(config), TEACHING):
         raise InputError(f"stages_from={other.root}: trained otherwise ({differs})")
     return other
+
+
+def _labelled_only(config: Config) -> Config:
+    """Forget the unlabelled clouds: another run's teacher and generator do without them."""
+    data = dataclasses.replace(config.data, unlabelled="", unlabelled_batch=1)
+    return dataclasses.replace(config, data=data)

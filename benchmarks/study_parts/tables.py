@@ -1,0 +1,62 @@
+"""The study's figures: per-seed values, paired differences and their intervals, as Markdown."""
+
+from collections.abc import Mapping, Sequence
+from statistics import mean, stdev
+
+from scipy.stats import t
+
+from benchmarks.study_parts.plan import ARMS, BUDGETS, Run
+
+Found = Mapping[Run, float]
+
+
+def interval(differences: Sequence[float]) -> tuple[float, float]:
+    """Return mean and half width of the 95 % confidence interval (Student's t, two or more)."""
+    spread = stdev(differences) / len(differences) ** 0.5
+    return mean(differences), float(t.ppf(0.975, len(differences) - 1)) * spread
+
+
+def paired(found: Found, fraction: float, arm: str, other: str) -> list[float]:
+    """Return `arm` minus `other` in points, for every subset and seed that has both."""
+    pairs = (
+        (100 * value, 100 * found[partner])
+        for run, value in sorted(found.items())
+        if (run.fraction, run.arm) == (fraction, arm)
+        and (partner := Run(fraction, run.subset, run.seed, other)) in found
+    )
+    return [one - two for one, two in pairs]
+
+
+def table(found: Found, teachers: Found, fraction: float) -> str:
+    """Return the section of one fraction."""
+    budget = BUDGETS[fraction]
+    without, with_images = budget.paper
+    names = ", ".join(f"{v:.1%}" for r, v in sorted(teachers.items()) if r.fraction == fraction)
+    lines = [
+        f"## {fraction:.0%} of the training split",
+        "",
+        f"{budget.steps} steps of {budget.batch_size} labelled clouds. Teachers, one a subset: "
+        f"{names or 'none yet'}. The paper: {without} to {with_images} "
+        f"({with_images - without:+.1f}), PointNet++ and its full schedule.",
+        "",
+        "| arm | OA % by subset / seed | mean | minus control, 95 % interval | runs |",
+        "|---|---|---|---|---|",
+    ]
+    wanted = len(budget.subsets) * len(budget.seeds)
+    for arm in ARMS:
+        runs = {r: v for r, v in sorted(found.items()) if (r.fraction, r.arm) == (fraction, arm)}
+        if not runs:
+            continue
+        each = ", ".join(f"{r.subset}/{r.seed}: {v:.1%}".rstrip("%") for r, v in runs.items())
+        average = 100 * mean(runs.values())
+        difference = "" if arm == "control" else gain(paired(found, fraction, arm, "control"))
+        lines.append(f"| {arm} | {each} | {average:.1f} | {difference} | {len(runs)} of {wanted} |")
+    return "\n".join(lines) + "\n"
+
+
+def gain(differences: Sequence[float]) -> str:
+    """Write a paired difference: its mean, with the interval where two or more runs allow one."""
+    if len(differences) < 2:
+        return ", ".join(f"{d:+.1f}" for d in differences)
+    centre, half = interval(differences)
+    return f"{centre:+.1f} ± {half:.1f}"

@@ -1,0 +1,86 @@
+"""The study: its statistics against scipy's paired test, and the order and options of its runs."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_rel
+
+from benchmarks import study
+from benchmarks.study_parts.plan import ARMS, BUDGETS, OWN, TEACHING, Run, needs, options, plan
+from benchmarks.study_parts.tables import interval, paired, table
+from pointcmt_training.recipe import load_config
+
+OTHER = "FE + CE, balanced"
+
+
+def results(seeds: int = 5) -> dict[Run, float]:
+    rng = np.random.default_rng(0)
+    runs = [
+        Run(0.02, subset, seed, arm)
+        for arm in ("control", OTHER)
+        for subset in (0, 1)
+        for seed in range(seeds)
+    ]
+    return dict(zip(runs, rng.uniform(0.6, 0.7, len(runs)), strict=True))
+
+
+def test_the_interval_is_that_of_the_paired_t_test() -> None:
+    found = results()
+    differences = paired(found, 0.02, OTHER, "control")
+    arms = [[v for r, v in sorted(found.items()) if r.arm == arm] for arm in (OTHER, "control")]
+    expected = ttest_rel(*arms).confidence_interval(0.95)
+    centre, half = interval(differences)
+    assert (centre - half, centre + half) == pytest.approx(
+        (100 * expected.low, 100 * expected.high)
+    )
+
+
+def test_a_run_without_its_control_is_in_no_difference() -> None:
+    found = results()
+    del found[Run(0.02, 0, 3, "control")]
+    assert len(paired(found, 0.02, OTHER, "control")) == 9
+
+
+def test_the_table_says_how_many_runs_there_are_and_what_the_paper_has() -> None:
+    text = table(results(2), {Run(0.02, 0, 0, TEACHING): 0.684}, 0.02)
+    assert text.count("4 of 10") == 2
+    assert "73.3 to 75.2" in text
+    assert "68.4%" in text
+
+
+def test_what_a_run_needs_comes_before_it() -> None:
+    done: set[Run] = set()
+    for run in plan(list(BUDGETS), list(ARMS)):
+        assert all(one in done or one.arm == TEACHING for one in needs(run))
+        done.add(run)
+    assert len({run.folder for run in done}) == len(done)
+
+
+@pytest.mark.parametrize("arm", [*ARMS, TEACHING])
+def test_every_run_is_a_recipe_of_so_many_steps(arm: str) -> None:
+    chosen = options(Run(0.02, 1, 3, arm), 197)
+    config = load_config("modelnet40_2pct", chosen)
+    assert (config.data.subset_seed, config.seed) == (1, 3)
+    assert config.training.epochs * (197 // 16) == (12 if arm == TEACHING else 2400)
+    assert bool(config.data.unlabelled) == arm.startswith("unlabelled")
+
+
+def test_a_finished_run_is_not_repeated_and_the_tables_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(study.subprocess, "run", refuse)
+    for run, overall in results(2).items():
+        folder = tmp_path / run.folder
+        folder.mkdir()
+        (folder / "result.json").write_text(json.dumps({"student": {"overall": overall}}))
+        study.train(run, tmp_path, Path("nowhere"), 197)
+    with pytest.raises(AssertionError, match="trained again"):
+        study.train(Run(0.02, 0, 2, OWN), tmp_path, Path("nowhere"), 197)
+    study.write(tmp_path, tmp_path, list(plan([0.02], list(ARMS))))
+    assert len(json.loads((tmp_path / "study.json").read_text())) == 8
+    assert "Finished: 8 of 90" in (tmp_path / "study.md").read_text()

@@ -1,0 +1,76 @@
+"""Rendered views in training: made once, drawn at random, and refused in a sentence."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pointcmt.errors import InputError
+from pointcmt.views.rendering import can_render
+from pointcmt_training.inputs import Split, load_inputs
+from pointcmt_training.recipe import load_config
+
+pytestmark = pytest.mark.skipif(not can_render(), reason="the extra `render` is not installed")
+CPU = torch.device("cpu")
+OPTIONS = [
+    "data.points=32",
+    "data.per_class=2",
+    "generator.points=16",
+    "views.kind=rendered",
+    "views.size=16",
+    "views.cameras=six",
+]
+
+
+def inputs(root: Path, *more: str) -> tuple[Split, Split]:
+    found = load_inputs(load_config("shapes", [*OPTIONS, f"views.root={root}", *more]), CPU)
+    return found.train, found.pool
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures") / "views"
+    inputs(folder)
+    return folder
+
+
+def test_the_embedded_shapes_are_rendered_once(root: Path) -> None:
+    times = {path: path.stat().st_mtime_ns for path in root.rglob("*.png")}
+    assert len(times) == 6 * 12 * (2 + 1)
+    inputs(root)
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*.png")} == times
+
+
+def test_a_part_of_the_split_keeps_its_own_pictures(root: Path) -> None:
+    train, _ = inputs(root)
+    part, pool = inputs(root, "data.fraction=0.5", "data.unlabelled=rest")
+    for index, one in enumerate(pool.dataset.ids):
+        expected = train.views(torch.tensor([list(train.dataset.ids).index(one)]))
+        assert torch.equal(pool.views(torch.tensor([index])), expected)
+    assert len(part) == 12
+    assert len(pool) == 24
+
+
+def test_drawn_views_are_some_of_the_objects_own_and_differ_between_steps(root: Path) -> None:
+    train, _ = inputs(root)
+    index = torch.tensor([3])
+    every = train.views(index)[0]  # (6, 3, 16, 16)
+    torch.manual_seed(0)
+    draws = [train.views(index, drawn=2)[0] for _ in range(20)]
+    places = [
+        tuple((every == view).all((1, 2, 3)).nonzero()[0].item() for view in d) for d in draws
+    ]
+    assert all(len(place) == 2 and place[0] != place[1] for place in places)
+    assert len(set(places)) > 5
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("views.size=32", "holds views made with"),
+        ("views.root=''", "needs a folder for the pictures"),
+    ],
+)
+def test_pictures_that_do_not_fit_are_refused(root: Path, option: str, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        inputs(root, option)

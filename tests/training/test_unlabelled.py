@@ -1,0 +1,135 @@
+"""Clouds without labels: where they come from, what they may not tell, and what they train."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pointcmt.errors import InputError
+from pointcmt_training.distillation.method import Images
+from pointcmt_training.folder import RunFolder, read_history
+from pointcmt_training.inputs import load_inputs
+from pointcmt_training.recipe import load_config
+from pointcmt_training.run import run
+from pointcmt_training.stages.student import train_student
+
+CPU = torch.device("cpu")
+TINY = [
+    "data.points=32",
+    "data.per_class=4",
+    "data.fraction=0.5",
+    "data.unlabelled_batch=8",
+    "options={width: 0.25, centres: [16, 8], neighbours: [[4], [4]], feature_dim: 64}",
+    "views.size=16",
+    "generator.points=16",
+    "device=cpu",
+    *(f"{stage}.batch_size=12" for stage in ("teacher", "generator", "training")),
+    *(f"{stage}.epochs=2" for stage in ("teacher", "generator", "training")),
+]
+
+
+def test_the_rest_of_the_split_comes_without_labels_and_without_the_validation_part() -> None:
+    inputs = load_inputs(
+        load_config("shapes", [*TINY, "data.unlabelled=rest", "data.validation=0.5"]), CPU
+    )
+    assert inputs.validation is not None
+    whole = load_inputs(load_config("shapes", [*TINY, "data.fraction=1.0"]), CPU).train
+    first = len(inputs.train)
+    ids = inputs.pool.dataset.ids
+    assert sorted([*ids, *inputs.validation.dataset.ids]) == sorted(whole.dataset.ids)
+    assert torch.equal(inputs.pool.labels[:first], inputs.train.labels)
+    assert (inputs.pool.labels[first:] == -1).all()
+    assert (inputs.pool.dataset.labels[first:] == -1).all()
+    positions = [list(whole.dataset.ids).index(one) for one in ids]
+    assert torch.equal(inputs.pool.points, whole.points[positions])
+
+
+def test_a_step_draws_its_labelled_clouds_and_then_unlabelled_ones() -> None:
+    inputs = load_inputs(load_config("shapes", [*TINY, "data.unlabelled=rest"]), CPU)
+    drawn = torch.stack([inputs.drawn(torch.arange(3)) for _ in range(50)])
+    assert drawn.shape == (50, 3 + 8)
+    assert torch.equal(drawn[:, :3], torch.arange(3).expand(50, 3))
+    assert set(drawn[:, 3:].flatten().tolist()) == set(range(len(inputs.train), len(inputs.pool)))
+
+
+def test_a_folder_of_files_is_resampled_and_normalised(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "a.npy", rng.normal(size=(50, 3)) * 9 + 5)
+    np.savetxt(tmp_path / "b.xyz", rng.normal(size=(20, 3)))
+    (tmp_path / "notes.md").write_text("not a cloud")
+    inputs = load_inputs(load_config("shapes", [*TINY, f"data.unlabelled={tmp_path}"]), CPU)
+    added = inputs.pool.points[len(inputs.train) :]
+    assert added.shape == (2, 32, 3)
+    torch.testing.assert_close(added.norm(dim=2).amax(dim=1), torch.ones(2))
+
+
+def refused(*overrides: str) -> str:
+    with pytest.raises(InputError) as error:
+        load_inputs(load_config("shapes", [*TINY, *overrides]), CPU)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_folder_that_does_not_fit_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    option = f"data.unlabelled={tmp_path}"
+    assert "no such folder" in refused(option + "/none")
+    assert "holds no cloud" in refused(option)
+    assert "without rendered pictures" in refused(option, "views.kind=rendered")
+    (tmp_path / "chair").mkdir()
+    assert "chair in it is a folder, which would be a label" in refused(option)
+    (tmp_path / "chair").rmdir()
+    np.save(tmp_path / "flat.npy", np.zeros((9, 2)))
+    assert "flat.npy" in refused(option)
+
+
+def test_nothing_left_of_the_split_is_refused() -> None:
+    assert "nothing is left" in refused("data.unlabelled=rest", "data.fraction=1.0")
+
+
+class Dropping(nn.Module):
+    """A student of one's own whose feature is a parameter and whose classifier reads it dropped."""
+
+    num_classes, feature_dim, min_points = 12, 16, 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.feature = nn.Parameter(torch.ones(16))
+        self.classify = nn.Sequential(nn.Dropout(0.5), nn.Linear(16, 12))
+
+    def encode(self, points: Tensor) -> Tensor:
+        return self.feature.expand(len(points), -1)
+
+    def forward(self, points: Tensor) -> Tensor:
+        return torch.as_tensor(self.classify(self.encode(points)))
+
+
+def test_equal_features_have_no_divergence_under_a_students_own_dropout(tmp_path: Path) -> None:
+    options = ["distillation.feature=0", "distillation.classifier=1", "training.lr=1e-9"]
+    config = load_config("shapes", [*TINY, *options])
+    inputs, student = load_inputs(config, CPU), Dropping()
+    features = torch.ones(len(inputs.pool), 16)
+    images = Images(nn.Linear(16, 12), nn.Identity(), features)
+    [record, *_] = train_student(config, inputs, RunFolder(tmp_path), student, images)
+    assert record["classifier"] == pytest.approx(0, abs=1e-6)
+
+
+def test_unlabelled_clouds_train_the_student_and_an_earlier_student_can_teach(
+    tmp_path: Path,
+) -> None:
+    torch.set_num_threads(1)
+    plain, pooled, own = (tmp_path / name for name in ("plain", "pooled", "own"))
+    run(load_config("shapes", TINY), plain)
+    more = [*TINY, "data.unlabelled=rest", f"stages_from={plain}", "distillation.logits=1"]
+    run(load_config("shapes", more), pooled)
+    assert {"feature", "classifier", "distillation"} <= set(
+        read_history(RunFolder(pooled).history("training"))[0]
+    )
+    itself = [*TINY, "data.unlabelled=rest", "method=self", "distillation={}"]
+    result = run(load_config("shapes", [*itself, f"distillation.run={plain}"]), own)
+    assert result["teacher"] is None
+    assert json.loads((own / "result.json").read_text())["student"] == result["student"]
+    with pytest.raises(InputError, match="holds no finished student"):
+        run(load_config("shapes", [*itself, "distillation.run=nowhere"]), tmp_path / "none")

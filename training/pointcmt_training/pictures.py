@@ -1,0 +1,47 @@
+"""Rendered pictures for the teacher: read from a folder, and made there once where meshes are."""
+
+from pathlib import Path
+
+from pointcmt.data import CloudDataset, RenderedViews, Shapes
+from pointcmt.errors import InputError
+from pointcmt.views.batch import ViewJob, write_views
+from pointcmt.views.pictures import ViewSettings
+from pointcmt_training.config import DataConfig, ViewsConfig
+
+MESHES = ("modelnet40-meshes", "modelnet10-meshes")  # `<class>/<split>/<name>.off`, z up
+
+
+def rendered(
+    views: ViewsConfig, data: DataConfig, dataset: CloudDataset, split: str
+) -> RenderedViews:
+    """Return the pictures of a split's objects, `<class>/<split>/<name>_001.png` in `views.root`.
+
+    The embedded shapes and ModelNet's meshes are rendered by `views.workers` processes first;
+    pictures that are there are kept, so that a second run finds them all.
+
+    Raises:
+        InputError: no folder is named, it holds pictures of other settings, an object's mesh or
+            picture is missing, or the extra `render` is needed and not installed.
+    """
+    if not views.root:
+        raise InputError("views.root='': views.kind=rendered needs a folder for the pictures")
+    root, settings = Path(views.root), _settings(views, dataset)
+    if jobs := _jobs(data, dataset, split):
+        report = write_views(jobs, root, settings, views.workers)
+        if report.failed:
+            raise InputError(report.failed[0])
+    return RenderedViews(root, split, dataset.ids, len(settings.cameras))
+
+
+def _settings(views: ViewsConfig, dataset: CloudDataset) -> ViewSettings:
+    return ViewSettings("render", views.cameras, views.size, dataset.up or "y")
+
+
+def _jobs(data: DataConfig, dataset: CloudDataset, split: str) -> list[ViewJob]:
+    named = [one.partition("/") for one in dataset.ids]
+    stems = [f"{name}/{split}/{stem}" for name, _, stem in named]
+    if isinstance(dataset, Shapes):
+        return [ViewJob(stem, dataset.mesh(index)) for index, stem in enumerate(stems)]
+    if data.name in MESHES:
+        return [ViewJob(stem, Path(data.root) / f"{stem}.off") for stem in stems]
+    return []
