@@ -85,7 +85,9 @@ class Loop:
             bar.update()
         record = {name: float(total) / len(batches) for name, total in sums.items()}
         if not math.isfinite(record["loss"]):
-            raise InputError(f"{self.section}: the loss is not finite in epoch {epoch}; lower lr")
+            raise InputError(
+                f"{self.section}: the loss is not finite in epoch {epoch + 1}; lower lr"
+            )
         record |= self.after_epoch(epoch + 1)
         bar.set_postfix({k: f"{v:.3g}" for k, v in record.items()})
         seconds = {

@@ -1,0 +1,18 @@
+"""The smallest whole run on the embedded shapes."""
+
+TINY = [
+    "data.points=64",
+    "data.per_class=2",
+    "options={width: 0.25, centres: [16, 8], neighbours: [[4], [4]], feature_dim: 64}",
+    "views.size=16",
+    "teacher.batch_size=12",
+    "teacher.epochs=2",
+    "teacher.optimizer=sgd",
+    "generator.points=16",
+    "generator.batch_size=12",
+    "generator.epochs=2",
+    "training.batch_size=12",
+    "training.epochs=2",
+    "checkpoint_seconds=0",
+    "device=cpu",
+]
