@@ -52,8 +52,21 @@ def turn(
     Raises:
         InputError: an axis is unknown.
     """
-    matrix = rotation(source, target).astype(points.dtype)
-    turned = points.copy()
+    return _apply(rotation(source, target), points, channels)
+
+
+def half_turn(
+    points: NDArray[np.float32], axis: str, channels: Sequence[str] = XYZ
+) -> NDArray[np.float32]:
+    """Turn clouds (..., N, C) by 180 degrees about an axis; see `turn`."""
+    about = _vector(axis)
+    return _apply(2 * np.outer(about, about) - np.eye(3), points, channels)
+
+
+def _apply(
+    exact: NDArray[np.float64], points: NDArray[np.float32], channels: Sequence[str]
+) -> NDArray[np.float32]:
+    matrix, turned = exact.astype(points.dtype), points.copy()
     for names in VECTORS:
         if set(names) <= set(channels):
             columns = [list(channels).index(name) for name in names]

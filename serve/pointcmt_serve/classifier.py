@@ -11,7 +11,9 @@ from pointcmt.errors import InputError
 from pointcmt.geometry import normalize, resample
 from pointcmt_serve.clouds import as_clouds, checked_cloud
 from pointcmt_serve.engines import open_session
+from pointcmt_serve.orientation import AS_IS, Vertical, choose, upright
 from pointcmt_serve.prediction import Prediction
+from pointcmt_serve.voting import ballot, mean_logits, require_votes
 
 
 class Classifier:
@@ -33,6 +35,8 @@ class Classifier:
         device: str = "auto",
         batch_size: int = 32,
         threads: int = 0,
+        up: str = AS_IS,
+        votes: int = 1,
     ):
         """Load the student that pointcmt-export wrote.
 
@@ -42,16 +46,24 @@ class Classifier:
             device: "cpu", "cuda", "cuda:N", or "auto" for CUDA where the engine offers it.
             batch_size: how many clouds go through the network at once.
             threads: threads of one call on the CPU; 0 leaves the choice to the engine.
+            up: the vertical axis of the clouds to come: "x", "y", "z", "-x", "-y" or "-z", which
+                is turned to the model's; "auto" guesses it (12 runs of the network a cloud);
+                "as-is" takes clouds as they stand, as those of the training stood.
+            votes: how many versions of a cloud are classified and averaged, 1 to 100; 10 cost ten
+                times as much and are often a little more accurate.
 
         Raises:
             InputError: `path` holds no exported student, or it cannot be run here so.
         """
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}, but a batch has at least one cloud")
+        require_votes(votes)
         self._session = open_session(path, engine, device, threads)
         self._batch_size = batch_size
+        self._votes = votes
         self.artefact = self._session.artefact
         self.classes = self.artefact.classes
+        self._vertical = self.vertical(up)
 
     def __call__(self, points: Any) -> list[Prediction]:
         """Classify one cloud or many.
@@ -83,10 +95,38 @@ class Classifier:
         cloud = resample(cloud, self.artefact.points)  # (points, 3)
         return np.ascontiguousarray(cloud, dtype=np.float32)
 
-    def predict(self, clouds: NDArray[np.float32]) -> list[Prediction]:
-        """Classify one batch (B, points, 3) of clouds that `prepare` made."""
-        logits = self._session(clouds)  # (B, C)
-        return [Prediction(row, self.classes) for row in logits]
+    def vertical(self, up: str, file: str | None = None) -> Vertical:
+        """Return how a cloud stands.
+
+        Args:
+            up: see `__init__`.
+            file: the vertical axis that a file's format settles (`Cloud.up`); "auto" takes it.
+
+        Raises:
+            InputError: `up` is unknown, or an axis, and the model does not state its own.
+        """
+        return choose(up, file, self.artefact.up)
+
+    def predict(
+        self, clouds: NDArray[np.float32], verticals: Sequence[Vertical] | None = None
+    ) -> list[Prediction]:
+        """Classify one batch (B, points, 3) of clouds that `prepare` made.
+
+        Args:
+            clouds: the batch.
+            verticals: how each cloud stands (see `vertical`); by default as `__init__` was told.
+        """
+        stand = [self._vertical] * len(clouds) if verticals is None else verticals
+        channels = self.artefact.channels
+        turned, found = upright(clouds, stand, self.artefact.up, channels, self._logits)
+        votes = [self._logits(ballot(turned, vote, channels)) for vote in range(self._votes)]
+        rows = zip(mean_logits(votes), found, strict=True)
+        return [Prediction(logits, self.classes, vertical) for logits, vertical in rows]
+
+    def _logits(self, clouds: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the network on (B, points, 3), `batch_size` at a time; (B, C)."""
+        starts = range(0, max(len(clouds), 1), self._batch_size)
+        return np.concatenate([self._session(clouds[i : i + self._batch_size]) for i in starts])
 
     def _batches(self, clouds: Sequence[Any] | NDArray[Any]) -> Iterator[NDArray[np.float32]]:
         for start in range(0, len(clouds), self._batch_size):

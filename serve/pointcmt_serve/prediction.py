@@ -5,6 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pointcmt_serve.orientation import AS_IS, Vertical
+
+AS_IT_WAS = Vertical(None, AS_IS)
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -20,12 +24,15 @@ class Prediction:
     """The scores of one cloud.
 
     Attributes:
-        logits: (C,) float32, one score a class, as the network gave them.
+        logits: (C,) float32, one score a class, as the network gave them; of several votes, the
+            logarithm of their mean probabilities.
         classes: the C class names, in the order of `logits`.
+        vertical: which axis of the cloud was taken to point up, and who said so.
     """
 
     logits: NDArray[np.float32]
     classes: tuple[str, ...]
+    vertical: Vertical = AS_IT_WAS
 
     @property
     def index(self) -> int:
