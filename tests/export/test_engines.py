@@ -19,9 +19,8 @@ from pointcmt_export.formats.tensorrt.precision import (
     size_check,
     stored_weights_check,
 )
-from pointcmt_export.formats.tensorrt.side_car import SideCar, require_fitting
-from pointcmt_export.formats.tensorrt.vendor import load_vendor
-from pointcmt_export.options import FittedProfile, Grid, Options, Profile
+from pointcmt_export.options import Grid, Options, Profile
+from pointcmt_serve.engines.tensorrt_library import load_vendor
 from tests.reference.small_students import small_model, small_student
 
 QUICK = Grid(batches=(2,), points=(48,))
@@ -146,48 +145,3 @@ def test_an_old_tensorrt_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", SimpleNamespace(__version__="8.6.1"))
     with pytest.raises(InputError, match=r"8\.6\.1 is too old; version 10\.4"):
         load_vendor("trt")
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Path:
-    file = tmp_path / "model.engine"
-    file.write_bytes(b"an engine")
-    SideCar(
-        engine_sha256=hashlib.sha256(b"an engine").hexdigest(),
-        onnx_sha256="0" * 64,
-        library="trt",
-        library_version="10.4.0",
-        gpu="Tesla V100",
-        precision="fp32",
-        profile=FittedProfile((1, 8, 64), (512, 1024, 2048)),
-    ).write(file)
-    return file
-
-
-def test_an_engine_is_loaded_where_it_belongs(engine: Path) -> None:
-    require_fitting(engine, "trt", "10.4.0", "Tesla V100")
-
-
-@pytest.mark.parametrize(
-    ("library", "version", "gpu", "sentence"),
-    [
-        ("trt", "10.4.0", "NVIDIA H200", "was built on a Tesla V100, but this machine has NVIDIA"),
-        ("trt", "10.4.0", None, "this machine has no GPU"),
-        ("trt", "11.4.0", "Tesla V100", r"built by TensorRT 10\.4\.0, but TensorRT 11\.4\.0"),
-        ("trt-rtx", "10.4.0", "Tesla V100", r"but TensorRT-RTX 10\.4\.0 is installed"),
-    ],
-)
-def test_an_engine_of_elsewhere_is_refused(
-    engine: Path, library: Any, version: str, gpu: str | None, sentence: str
-) -> None:
-    with pytest.raises(InputError, match=sentence):
-        require_fitting(engine, library, version, gpu)
-
-
-def test_an_exchanged_engine_or_a_lost_side_car_is_refused(engine: Path) -> None:
-    engine.write_bytes(b"another engine")
-    with pytest.raises(InputError, match="not the engine its side-car was written for"):
-        require_fitting(engine, "trt", "10.4.0", "Tesla V100")
-    (engine.parent / "model.engine.json").unlink()
-    with pytest.raises(InputError, match="no readable side-car"):
-        require_fitting(engine, "trt", "10.4.0", "Tesla V100")

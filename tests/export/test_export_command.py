@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from safetensors.torch import save_file
 
 from pointcmt_export.cli import main
-from pointcmt_export.formats.tensorrt import vendor
+from pointcmt_serve.engines import tensorrt_library
 
 Spoil = Callable[[Path], Path]
 
@@ -141,7 +141,7 @@ def test_a_missing_package_names_its_extra(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in (module, *vendor.MODULES["trt-rtx"]):
+    for name in (module, *tensorrt_library.MODULES["trt-rtx"]):
         monkeypatch.setitem(sys.modules, name, None)
     result = run(ssg_folder, "-o", tmp_path / "out", "--format", form)
     assert result.exit_code == 1

@@ -64,7 +64,7 @@ def tensorrt_rtx(setup: Setup) -> Runner:
 def _gpu_engine(setup: Setup, kind: Any) -> Runner:
     from pointcmt_export.formats.tensorrt import FILES
     from pointcmt_export.formats.tensorrt.execute import load, why_not_run
-    from pointcmt_export.formats.tensorrt.vendor import load_vendor
+    from pointcmt_serve.engines.tensorrt_library import load_vendor
 
     reason = "it is asked for device cpu" if setup.device == "cpu" else why_not_run()
     if reason is not None:

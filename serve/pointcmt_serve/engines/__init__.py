@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pointcmt.errors import InputError
@@ -10,6 +11,7 @@ from pointcmt_serve.engines.device import Device, parse_device
 from pointcmt_serve.engines.onnxruntime import OnnxSession
 from pointcmt_serve.engines.openvino import OpenVinoSession
 from pointcmt_serve.engines.session import Outputs, Session
+from pointcmt_serve.engines.tensorrt import TensorRtSession
 
 __all__ = ["ENGINES", "Device", "Engine", "Outputs", "Session", "open_session", "parse_device"]
 
@@ -37,6 +39,20 @@ ENGINES: dict[str, Engine] = {
     "onnxruntime": Engine("model.onnx", OnnxSession, "serve", ("cpu", "cuda"), "runs every export"),
     "openvino": Engine(
         "model.onnx", OpenVinoSession, "openvino", ("cpu",), "is often faster on a CPU"
+    ),
+    "tensorrt": Engine(
+        "model.engine",
+        partial(TensorRtSession, "trt"),
+        "tensorrt",
+        ("cuda",),
+        "runs an export of --format trt on its GPU",
+    ),
+    "tensorrt-rtx": Engine(
+        "model.rtx.engine",
+        partial(TensorRtSession, "trt-rtx"),
+        "tensorrt-rtx",
+        ("cuda",),
+        "runs one of --format trt-rtx on any RTX GPU",
     ),
 }
 

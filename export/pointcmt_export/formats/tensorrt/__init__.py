@@ -11,8 +11,7 @@ from pointcmt_export.formats.tensorrt.precision import (
     size_check,
     stored_weights_check,
 )
-from pointcmt_export.formats.tensorrt.side_car import SideCar, require_fitting
-from pointcmt_export.formats.tensorrt.vendor import Kind, Vendor, load_vendor
+from pointcmt_export.formats.tensorrt.side_car import SideCar
 from pointcmt_export.machine import gpu_name
 from pointcmt_export.options import FittedProfile, Options
 from pointcmt_export.report import sha256
@@ -21,6 +20,8 @@ from pointcmt_export.verify import Check
 from pointcmt_export.verify.check import decide
 from pointcmt_export.verify.gate import verify_runner
 from pointcmt_export.verify.runners import Floats, Outputs, index_names, with_index_outputs
+from pointcmt_serve.engines.side_car import require_fitting
+from pointcmt_serve.engines.tensorrt_library import Kind, Vendor, load_vendor
 
 FILES: dict[Kind, str] = {"trt": "model.engine", "trt-rtx": "model.rtx.engine"}
 

@@ -9,8 +9,8 @@ import onnx
 
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
-from pointcmt_export.formats.tensorrt.vendor import Vendor, first_error
 from pointcmt_export.options import FittedProfile
+from pointcmt_serve.engines.tensorrt_library import Vendor, first_error
 
 PRODUCTS = ("MATRIX_MULTIPLY", "CONVOLUTION")  # the layers that do the heavy work
 
@@ -48,7 +48,7 @@ def build(
     except (TypeError, RuntimeError) as error:  # how the bindings report a missing driver
         reason = first_error(log.errors, str(error))
         raise InputError(f"{vendor.title} cannot build an engine here ({reason})") from error
-    network = vendor.typed_network(builder)
+    network = _typed_network(vendor, builder)
     parser = api.OnnxParser(network, log)
     if not parser.parse(model.SerializeToString()):
         reasons = [parser.get_error(i).desc() for i in range(parser.num_errors)]
@@ -66,6 +66,13 @@ def build(
         with write_beside(cache) as fresh:
             fresh.write_bytes(bytes(config.get_timing_cache().serialize()))
     return Built(bytes(plan), _products(network))
+
+
+def _typed_network(vendor: Vendor, builder: Any) -> Any:
+    """Return an empty network whose precision is that of the ONNX graph, always so in 11."""
+    flags = vendor.api.NetworkDefinitionCreationFlag
+    strong = getattr(flags, "STRONGLY_TYPED", None)
+    return builder.create_network(0 if strong is None else 1 << int(strong))
 
 
 def _profile(builder: Any, network: Any, profile: FittedProfile) -> Any:

@@ -8,8 +8,8 @@ import onnx
 import torch
 
 from pointcmt.errors import InputError
-from pointcmt_export.formats.tensorrt.vendor import Vendor, first_error
 from pointcmt_export.verify.runners import Floats, Outputs, Runner, host_feed
+from pointcmt_serve.engines.tensorrt_library import Vendor, first_error
 
 
 def why_not_run() -> str | None:

@@ -48,15 +48,13 @@ class Vendor:
 
         return Log()
 
-    def typed_network(self, builder: Any) -> Any:
-        """Return an empty network whose precision is that of the ONNX graph, always so in 11."""
-        flags = self.api.NetworkDefinitionCreationFlag
-        strong = getattr(flags, "STRONGLY_TYPED", None)
-        return builder.create_network(0 if strong is None else 1 << int(strong))
 
-
-def load_vendor(kind: Kind) -> Vendor:
+def load_vendor(kind: Kind, extra: str | None = None) -> Vendor:
     """Import the library.
+
+    Args:
+        kind: which of the two.
+        extra: what to install where it is missing; by default the extra that builds engines too.
 
     Raises:
         InputError: it is not installed, cannot be loaded, or is too old.
@@ -71,8 +69,8 @@ def load_vendor(kind: Kind) -> Vendor:
         _require_version(vendor)
         return vendor
     raise InputError(
-        f"--format {kind} needs {NAMES[kind]} ({reasons[-1]}); "
-        f"install it with: pip install 'pointcmt[{kind}]'"
+        f"{NAMES[kind]} is missing ({reasons[-1]}); "
+        f"install it with: pip install 'pointcmt[{extra or kind}]'"
     )
 
 

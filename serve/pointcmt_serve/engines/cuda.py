@@ -1,0 +1,83 @@
+"""Memory and streams of a GPU, by NVIDIA's `cuda-bindings`.
+
+It is the smallest of the libraries without torch that do this: the CUDA runtime and nothing else,
+whose version 12 works with any driver since, and whose handles TensorRT takes as they are.
+`cuda-core` builds on it and CuPy is a library of arrays; neither would save a line here.
+"""
+
+import importlib
+from typing import Any
+
+from numpy.typing import NDArray
+
+from pointcmt.errors import InputError
+
+MODULE = "cuda.bindings.runtime"
+
+
+class Cuda:
+    """One GPU.
+
+    Attributes:
+        name: as the driver calls it; None where there is no such GPU.
+    """
+
+    def __init__(self, index: int) -> None:
+        """Look for the GPU number `index`, from 0.
+
+        Raises:
+            ImportError: `cuda-bindings` is not installed.
+        """
+        self._api = importlib.import_module(MODULE)
+        self._index = index
+        self.name = self._find()
+
+    def _find(self) -> str | None:
+        status, count = self._api.cudaGetDeviceCount()
+        if status != self._api.cudaError_t.cudaSuccess or self._index >= count:
+            return None  # without a driver that is an error, too
+        described = self._call(self._api.cudaGetDeviceProperties, self._index)
+        name = described.name
+        return name.decode() if isinstance(name, bytes) else str(name)
+
+    def use(self) -> None:
+        """Let what this thread calls next go to this GPU."""
+        self._call(self._api.cudaSetDevice, self._index)
+
+    def make_stream(self) -> Any:
+        """Return a new stream; `int()` of it is its handle."""
+        return self._call(self._api.cudaStreamCreate)
+
+    def free_stream(self, stream: Any) -> None:
+        """Destroy a stream."""
+        self._call(self._api.cudaStreamDestroy, stream)
+
+    def allocate(self, size: int) -> int:
+        """Return the address of `size` new bytes on the GPU."""
+        return int(self._call(self._api.cudaMalloc, size))
+
+    def free(self, address: int) -> None:
+        """Free what `allocate` gave."""
+        self._call(self._api.cudaFree, address)
+
+    def copy_in(self, address: int, values: NDArray[Any], stream: Any) -> None:
+        """Copy a contiguous array to the GPU."""
+        kind = self._api.cudaMemcpyKind.cudaMemcpyHostToDevice
+        source = values.ctypes.data
+        self._call(self._api.cudaMemcpyAsync, address, source, values.nbytes, kind, stream)
+
+    def copy_out(self, address: int, values: NDArray[Any], stream: Any) -> None:
+        """Fill a contiguous array from the GPU; it is filled when the stream was waited for."""
+        kind = self._api.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        target = values.ctypes.data
+        self._call(self._api.cudaMemcpyAsync, target, address, values.nbytes, kind, stream)
+
+    def wait(self, stream: Any) -> None:
+        """Wait until all that was given to a stream is done."""
+        self._call(self._api.cudaStreamSynchronize, stream)
+
+    def _call(self, function: Any, *arguments: Any) -> Any:
+        status, *results = function(*arguments)
+        if status != self._api.cudaError_t.cudaSuccess:
+            raise InputError(f"the GPU failed ({getattr(status, 'name', status)})")
+        return results[0] if results else None

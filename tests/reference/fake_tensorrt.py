@@ -1,0 +1,261 @@
+"""What serving calls of TensorRT and of the CUDA runtime, on a made-up GPU of the host's memory.
+
+Nothing happens before the stream is waited for, as on a GPU; what a GPU would refuse or crash on
+returns an error.
+"""
+
+import ctypes
+import enum
+import threading
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+GPU = "NVIDIA Fake 1"
+VERSION = "10.4.0"
+PLAN = b"a plan"
+FIRST_ADDRESS = 1 << 50
+
+
+class Status(enum.IntEnum):
+    cudaSuccess = 0  # noqa: N815
+    cudaErrorInvalidValue = 1  # noqa: N815
+    cudaErrorMemoryAllocation = 2  # noqa: N815
+    cudaErrorNoDevice = 100  # noqa: N815
+
+
+class Direction(enum.IntEnum):
+    cudaMemcpyHostToDevice = 1  # noqa: N815
+    cudaMemcpyDeviceToHost = 2  # noqa: N815
+
+
+class Stream:
+    """A queue of work; its handle is its number."""
+
+    def __init__(self, number: int, device: int) -> None:
+        self.number, self.device = number, device
+        self.queue: list[Callable[[], None]] = []
+
+    def __int__(self) -> int:
+        return self.number
+
+
+class FakeCuda:
+    """The module `cuda.bindings.runtime`; `calls` holds the names of the functions called."""
+
+    cudaError_t = Status  # noqa: N815
+    cudaMemcpyKind = Direction  # noqa: N815
+
+    def __init__(self, gpus: int = 1, memory: int = 1 << 30) -> None:
+        self._gpus, self._memory = gpus, memory
+        self._next = FIRST_ADDRESS
+        self._thread = threading.local()
+        self.allocated: dict[int, tuple[int, Any]] = {}  # address: device, bytes
+        self.streams: dict[int, Stream] = {}
+        self.calls: list[str] = []
+
+    def _device(self) -> int:
+        return getattr(self._thread, "device", 0)
+
+    def cudaGetDeviceCount(self) -> tuple[Any, ...]:  # noqa: N802
+        return (Status.cudaSuccess, self._gpus) if self._gpus else (Status.cudaErrorNoDevice, None)
+
+    def cudaGetDeviceProperties(self, index: int) -> tuple[Any, ...]:  # noqa: N802
+        return Status.cudaSuccess, SimpleNamespace(name=GPU.encode())
+
+    def cudaSetDevice(self, index: int) -> tuple[Any, ...]:  # noqa: N802
+        self._thread.device = index
+        return (Status.cudaSuccess,)
+
+    def cudaStreamCreate(self) -> tuple[Any, ...]:  # noqa: N802
+        self._next += 1
+        self.streams[self._next] = Stream(self._next, self._device())
+        return Status.cudaSuccess, self.streams[self._next]
+
+    def cudaStreamDestroy(self, stream: Stream) -> tuple[Any, ...]:  # noqa: N802
+        known = self.streams.pop(int(stream), None)
+        return (Status.cudaSuccess if known else Status.cudaErrorInvalidValue,)
+
+    def cudaStreamSynchronize(self, stream: Stream) -> tuple[Any, ...]:  # noqa: N802
+        self.calls.append("cudaStreamSynchronize")
+        if int(stream) not in self.streams:
+            return (Status.cudaErrorInvalidValue,)
+        while stream.queue:
+            stream.queue.pop(0)()
+        return (Status.cudaSuccess,)
+
+    def cudaMalloc(self, size: int) -> tuple[Any, ...]:  # noqa: N802
+        self.calls.append("cudaMalloc")
+        if sum(len(content) for _, content in self.allocated.values()) + size > self._memory:
+            return Status.cudaErrorMemoryAllocation, None
+        self._next += 1 << 32
+        self.allocated[self._next] = self._device(), (ctypes.c_ubyte * size)()
+        return Status.cudaSuccess, self._next
+
+    def cudaFree(self, address: int) -> tuple[Any, ...]:  # noqa: N802
+        self.calls.append("cudaFree")
+        known = self.allocated.pop(address, None)
+        return (Status.cudaSuccess if known else Status.cudaErrorInvalidValue,)
+
+    def cudaMemcpyAsync(  # noqa: N802
+        self, target: int, source: int, size: int, kind: Direction, stream: Stream
+    ) -> tuple[Any, ...]:
+        self.calls.append(kind.name)
+        into = kind is Direction.cudaMemcpyHostToDevice
+        there, here = (target, source) if into else (source, target)
+        device, content = self.allocated.get(there, (None, ()))
+        if len(content) < size or here >= FIRST_ADDRESS or device != stream.device:
+            return (Status.cudaErrorInvalidValue,)
+        kept = ctypes.string_at(source, size) if into else None
+        stream.queue.append(
+            (lambda: ctypes.memmove(content, kept, size) and None)
+            if into
+            else (lambda: ctypes.memmove(target, content, size) and None)
+        )
+        return (Status.cudaSuccess,)
+
+
+class Logger:
+    """As `ILogger`."""
+
+    Severity = SimpleNamespace(ERROR=1)
+
+
+class Mode(enum.Enum):
+    INPUT = 1
+    OUTPUT = 2
+
+
+class FakeEngine:
+    """As `ICudaEngine`.
+
+    Args:
+        cuda: the GPU.
+        inputs: the type of each input.
+        compute: gives every output for the inputs; it is run once to learn their types.
+        profiles: smallest, best and largest shape of `points` for each profile.
+    """
+
+    def __init__(
+        self,
+        cuda: FakeCuda,
+        inputs: Mapping[str, Any],
+        compute: Callable[[dict[str, Any]], dict[str, Any]],
+        profiles: tuple[tuple[tuple[int, ...], ...], ...],
+    ) -> None:
+        self.cuda, self.inputs, self.compute, self.profiles = cuda, inputs, compute, profiles
+        self.outputs: dict[str, Any] = {"logits": np.float32}
+        self.contexts: list[FakeContext] = []
+        self.shapes: list[tuple[int, ...]] = []  # of `points`, at each execution
+
+    @property
+    def names(self) -> list[str]:
+        return [*self.inputs, *self.outputs]
+
+    @property
+    def num_io_tensors(self) -> int:
+        return len(self.names)
+
+    def get_tensor_name(self, index: int) -> str:
+        return self.names[index]
+
+    def get_tensor_mode(self, name: str) -> Mode:
+        return Mode.INPUT if name in self.inputs else Mode.OUTPUT
+
+    def get_tensor_dtype(self, name: str) -> Any:
+        return {**self.inputs, **self.outputs}[name]
+
+    def get_tensor_profile_shape(self, name: str, profile: int) -> Any:
+        assert name == "points"
+        return self.profiles[profile]
+
+    def create_execution_context(self) -> "FakeContext":
+        context = FakeContext(self, None if self.contexts else 0)
+        self.contexts.append(context)
+        return context
+
+
+class FakeContext:
+    """As `IExecutionContext`; an engine's first one has a profile from the beginning."""
+
+    def __init__(self, engine: FakeEngine, profile: int | None) -> None:
+        self.engine, self.profile = engine, profile
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.addresses: dict[str, int] = {}
+
+    def set_optimization_profile_async(self, profile: int, stream: int) -> bool:
+        if stream not in self.engine.cuda.streams or profile >= len(self.engine.profiles):
+            return False
+        self.profile = profile
+        return True
+
+    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
+        if self.profile is None or name not in self.engine.inputs:
+            return False
+        low, _, high = self.engine.profiles[self.profile]
+        pairs = zip(low, shape, high, strict=False)
+        if name == "points" and not all(a <= size <= b for a, size, b in pairs):
+            return False
+        self.shapes[name] = tuple(shape)
+        return True
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        if set(self.shapes) != set(self.engine.inputs):
+            return (-1, -1)
+        made = {n: np.zeros(s, self.engine.inputs[n]) for n, s in self.shapes.items()}
+        return tuple(self.engine.compute(made)[name].shape)
+
+    def set_tensor_address(self, name: str, address: int) -> bool:
+        self.addresses[name] = address
+        return name in self.engine.names
+
+    def execute_async_v3(self, stream: int) -> bool:
+        cuda = self.engine.cuda
+        ready = set(self.shapes) == set(self.engine.inputs)
+        known = all(self.addresses.get(name) in cuda.allocated for name in self.engine.names)
+        if not ready or not known or stream not in cuda.streams:
+            return False
+        shapes = dict(self.shapes)
+        self.engine.shapes.append(shapes["points"])
+        cuda.streams[stream].queue.append(lambda: self._execute(shapes))
+        return True
+
+    def _execute(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        made = {
+            name: np.frombuffer(
+                self._content(name), self.engine.inputs[name], int(np.prod(shape))
+            ).reshape(shape)
+            for name, shape in shapes.items()
+        }
+        for name, values in self.engine.compute(made).items():
+            raw = np.ascontiguousarray(values, self.engine.outputs[name]).tobytes()
+            content = self._content(name)
+            assert len(raw) <= len(content)
+            ctypes.memmove(content, raw, len(raw))
+
+    def _content(self, name: str) -> Any:
+        return self.engine.cuda.allocated[self.addresses[name]][1]
+
+
+def tensorrt_module(engine: FakeEngine, version: str = VERSION) -> Any:
+    """The module `tensorrt` of a library that loads `PLAN` as `engine`."""
+
+    class Runtime:
+        def __init__(self, log: Any) -> None:
+            self._log = log
+
+        def deserialize_cuda_engine(self, content: bytes) -> FakeEngine | None:
+            if content == PLAN:
+                return engine
+            self._log.log(1, "the plan is of another compute capability")
+            return None
+
+    return SimpleNamespace(
+        __version__=version,
+        ILogger=Logger,
+        Runtime=Runtime,
+        TensorIOMode=Mode,
+        nptype=lambda kind: kind,
+    )
