@@ -10,6 +10,13 @@ from pathlib import Path
 from pointcmt.errors import InputError
 
 
+def cache_folder() -> Path:
+    """Return the folder for what can be made again: POINTCMT_CACHE, or the user's cache folder."""
+    if chosen := os.environ.get("POINTCMT_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pointcmt"
+
+
 @contextmanager
 def write_beside(target: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `target`; rename it onto `target` when the block succeeds.

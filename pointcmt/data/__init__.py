@@ -17,7 +17,7 @@ from pointcmt.data.readers.shapenetpart import (
 from pointcmt.data.readers.shapenetpart_hdf5 import ShapeNetPartHDF5
 from pointcmt.data.readers.shapes import SHAPES_CLASSES, Shapes
 from pointcmt.data.record import DataSet
-from pointcmt.data.tools.splits import class_balanced_subset, split_validation
+from pointcmt.data.splits import class_balanced_subset, split_validation
 
 __all__ = [
     "CATALOG",

@@ -1,4 +1,4 @@
-"""Prepared arrays kept beside the files they were made from, memory-mapped when read again."""
+"""Prepared arrays in a folder of the user's, memory-mapped when read again."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pointcmt.errors import InputError
-from pointcmt.files import write_beside
+from pointcmt.files import cache_folder, write_beside
 
-CACHE_FOLDER = ".pointcmt-cache"
+Entry = tuple[str, Path]  # an object's id and its file
+VERSION = 2  # of what the readers make of a file
 
 
 class Cache:
@@ -26,27 +27,35 @@ class Cache:
     deleted at any time.
 
     Args:
-        folder: where the arrays are kept.
+        root: the data set's folder, which is not written to.
         settings: says everything that the arrays depend on apart from the files.
+        cache: where the arrays of all data sets are kept, a folder each; by default `clouds` in
+            `pointcmt.files.cache_folder`.
         workers: processes that prepare files side by side; 1 prepares them in this one.
     """
 
-    def __init__(self, folder: Path, settings: str, workers: int = 1) -> None:
-        self.folder, self.settings, self.workers = folder, settings, workers
+    def __init__(
+        self, root: Path, settings: str, cache: Path | str | None = None, workers: int = 1
+    ) -> None:
+        place = root.resolve()
+        mark = hashlib.sha256(str(place).encode()).hexdigest()[:8]
+        self.folder = Path(cache or cache_folder() / "clouds") / f"{place.name}-{mark}"
+        self.settings, self.workers = f"{VERSION} {settings}", workers
 
     def rows(
         self,
-        groups: Mapping[str, Sequence[Path]],
-        prepare: Callable[[Path], NDArray[np.float32]],
+        groups: Mapping[str, Sequence[Entry]],
+        prepare: Callable[[Entry], NDArray[np.float32]],
     ) -> list[NDArray[np.float32]]:
         """Return one memory-mapped array (files, N, C) a group, prepared where it is missing.
 
         Args:
-            groups: the files of each group; none may be empty.
-            prepare: makes one file's array (N, C); with workers it must be importable.
+            groups: ids and files of each group; none may be empty.
+            prepare: makes one object's array (N, C); with workers it must be importable.
 
         Raises:
-            InputError: a file cannot be prepared, or the cache cannot be written.
+            InputError: a file cannot be prepared, or the cache cannot be written; the message names
+                the way to another.
         """
         targets = {name: self._target(name, files) for name, files in groups.items()}
         missing = {name: groups[name] for name, path in targets.items() if not _usable(path)}
@@ -56,21 +65,28 @@ class Cache:
                 bar.set_description(name)
                 arrays = pool.map(prepare, files, chunksize=8) if pool else map(prepare, files)
                 stacked = np.stack(list(_counted(arrays, bar)))  # (files, N, C)
-                with write_beside(targets[name]) as fresh, fresh.open("wb") as file:
-                    np.save(file, stacked, allow_pickle=False)
+                self._keep(targets[name], stacked)
         return [np.load(path, mmap_mode="r", allow_pickle=False) for path in targets.values()]
+
+    def _keep(self, target: Path, stacked: NDArray[np.float32]) -> None:
+        try:
+            with write_beside(target) as fresh, fresh.open("wb") as file:
+                np.save(file, stacked, allow_pickle=False)
+        except InputError as error:
+            hint = "name another cache folder with data.cache=FOLDER or --cache FOLDER"
+            raise InputError(f"{error}; {hint}") from error
 
     def _pool(self, files: int) -> "Executor | nullcontext[None]":
         return ProcessPoolExecutor(self.workers) if self.workers > 1 and files else nullcontext()
 
-    def _target(self, name: str, files: Sequence[Path]) -> Path:
+    def _target(self, name: str, files: Sequence[Entry]) -> Path:
         digest = hashlib.sha256(self.settings.encode())
-        for path in files:
+        for one, path in files:
             try:
                 state = path.stat()
             except OSError as error:
                 raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-            digest.update(f"{path.name}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
+            digest.update(f"{one}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
         return self.folder / f"{name}-{digest.hexdigest()[:16]}.npy"
 
 

@@ -1,11 +1,11 @@
 """The catalogue: every data set under the one name that recipes, commands and documents use."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from pointcmt.data.dataset import CloudDataset
+from pointcmt.data.dataset import XYZ, CloudDataset
 from pointcmt.data.readers import (
     folder,
     modelnet40,
@@ -89,6 +89,10 @@ def open_dataset(
     cache: Path | str | None = None,
     workers: int = 1,
     per_class: int | None = None,
+    channels: Sequence[str] = XYZ,
+    up: str | None = None,
+    test_share: float = 0.0,
+    seed: int = 0,
 ) -> CloudDataset:
     """Read one split of a data set.
 
@@ -100,16 +104,21 @@ def open_dataset(
         cache: folder for prepared clouds, where the data set needs preparing.
         workers: processes that prepare files side by side.
         per_class: embedded shapes only: objects a class.
+        channels: a folder of one's own only: the columns to read, by name.
+        up: a folder of one's own only: the vertical axis of files that do not state theirs.
+        test_share: a folder of one's own without splits only: the test split's share of each class.
+        seed: draws this share.
 
     Returns:
-        Clouds (n, points, C) with the record's channels.
+        Clouds (n, points, C) with the record's channels, or those that were named.
 
     Raises:
         InputError: the name or the split is unknown, or the data are missing or damaged.
     """
     data = find(name)
     require_split(split, tuple(dict.fromkeys((*data.splits, data.train))))
-    reading = Reading(points, None if cache is None else Path(cache), workers, per_class)
+    place = Path(cache) if cache else None
+    reading = Reading(points, place, workers, per_class, tuple(channels), up, test_share, seed)
     return data.read(Path(root), split, reading)
 
 

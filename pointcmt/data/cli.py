@@ -25,6 +25,11 @@ root_option = click.option(
     help="Folder of all data sets.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+cache_option = click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for prepared clouds; default: in the user's cache folder.",
+)
 up_option = click.option(
     "--up",
     type=click.Choice(["auto", "y", "z"]),
@@ -44,12 +49,15 @@ def main() -> None:
 @json_option
 def list_command(root: Path, as_json: bool) -> None:
     """List the data sets by the names that recipes and commands use, and which are there."""
+    from pointcmt.fetch.download import UNKNOWN_GIGABYTES
+
     rows = [_row(name, about, archive, root) for name, about, archive in _entries()]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        size = f"{row['gigabytes']:.1f} GB" if row["gigabytes"] else "?" if row["page"] else "-"
+        limit = f"<{UNKNOWN_GIGABYTES:.0f} GB" if row["page"] else "-"
+        size = f"{row['gigabytes']:.1f} GB" if row["gigabytes"] else limit
         click.echo(f"{row['name']:24} {size:>8}  {row['about']}")
         if row["present"]:
             click.echo(f"{'':35}in {row['folder']}")
@@ -125,13 +133,14 @@ def download(name: str, root: Path, from_archive: Path | None) -> None:
 def check(path: str, as_json: bool) -> None:
     """Check the data set PATH: a folder, NAME:FOLDER where a folder holds several, or `shapes`.
 
-    Counts objects and classes, and looks for values that are not finite, labels out of range and
-    clouds that occur in two splits. The exit status is 1 if there is a problem.
+    Reads every stored point of every object and writes nothing: counts objects and classes, and
+    looks for objects that cannot be read, values that are not finite, and objects that occur in
+    two splits. The exit status is 1 if there is a problem.
     """
     from pointcmt.data.tools.check import check as examine
-    from pointcmt.data.tools.viewing import openers, refer
+    from pointcmt.data.tools.viewing import refer, stored_splits
 
-    report = examine([opened() for opened in openers(refer(path))])
+    report = examine(stored_splits(refer(path)))
     click.echo(json.dumps(report.as_dict(), indent=2) if as_json else str(report))
     sys.exit(0 if report.ok else 1)
 
@@ -156,6 +165,7 @@ def check(path: str, as_json: bool) -> None:
 @click.option("--splat", type=click.IntRange(1, 64), default=3, show_default=True, help="Pixels.")
 @up_option
 @click.option("--workers", type=click.IntRange(1), help="Processes; default: one a core.")
+@cache_option
 @json_option
 @command_errors
 def views(
@@ -167,6 +177,7 @@ def views(
     splat: int,
     up: str,
     workers: int | None,
+    cache: Path | None,
     as_json: bool,
 ) -> None:
     """Make pictures of all objects of the data set PATH: a folder, NAME:FOLDER or `shapes`.
@@ -190,7 +201,7 @@ def views(
         up=(reference.data.up or vertical(reference.root)) if up == "auto" else up,
         splat=splat,
     )
-    jobs = _view_jobs(reference, render)
+    jobs = _view_jobs(reference, render, cache)
     root = Path(reference.data.name) if reference.data.embedded else reference.root
     out = out or root.with_name(f"{root.name}-views")
     with tqdm(total=len(jobs), disable=None, unit="object") as bar:
@@ -206,12 +217,12 @@ def views(
     sys.exit(1 if report.failed else 0)
 
 
-def _view_jobs(reference: "Reference", render: bool) -> "list[ViewJob]":
+def _view_jobs(reference: "Reference", render: bool, cache: Path | None) -> "list[ViewJob]":
     from pointcmt.data.tools.viewing import cloud_jobs, mesh_jobs, openers
 
     if render:
         return mesh_jobs(reference)
-    return [job for opened in openers(reference) for job in cloud_jobs(opened())]
+    return [job for opened in openers(reference, cache) for job in cloud_jobs(opened())]
 
 
 @main.command()
@@ -225,8 +236,9 @@ def _view_jobs(reference: "Reference", render: bool) -> "list[ViewJob]":
 )
 @click.option("--points", type=click.IntRange(1, 1_000_000), default=1024, show_default=True)
 @up_option
+@cache_option
 @command_errors
-def show(sample: str, out: Path, points: int, up: str) -> None:
+def show(sample: str, out: Path, points: int, up: str, cache: Path | None) -> None:
     """Draw SAMPLE, its cloud and its views, and print the place of the picture.
 
     SAMPLE is a mesh or a cloud, or an object of a data set: FOLDER#3 or FOLDER#chair/chair_0001,
@@ -236,7 +248,7 @@ def show(sample: str, out: Path, points: int, up: str) -> None:
     from pointcmt.views.pictures import UP
     from pointcmt.views.sheet import draw_sheet, save_sheet
 
-    loaded = load_sample(sample, points)
+    loaded = load_sample(sample, points, cache)
     axis = loaded.up if up == "auto" else up
     save_sheet(draw_sheet(loaded.cloud, loaded.surfaces, UP[axis]), out)
     click.echo(out)

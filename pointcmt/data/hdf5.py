@@ -44,7 +44,7 @@ def read_hdf5(
 
 
 def _read(array: Any, points: int | None) -> NDArray[Any]:
-    if points is not None and array.ndim > 1 and array.shape[1] > 1:
+    if points is not None and points > 0 and array.ndim > 1 and array.shape[1] > 1:
         return np.asarray(array[:, :points])
     return np.asarray(array[()])
 

@@ -1,104 +1,124 @@
-"""Folders of objects, `<class>/<split>/<file>` or `<class>/<file>`."""
+"""Folders of objects, by class and split, by split and class, or by class alone."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pointcmt.data.cache import Cache
+from pointcmt.data.cache import Entry
+from pointcmt.data.object_files import ObjectFiles
 from pointcmt.data.validate import require_folder
 from pointcmt.errors import InputError
+from pointcmt.geometry import MESH_SUFFIXES
 
 ALL = "all"
-SPLIT_FOLDERS = ("train", "test")
+SPLIT_FOLDERS = ("train", "val", "test")
+FOREIGN = "__MACOSX"  # what macOS adds to archives, beside names that begin with a dot
 
 
-@dataclass(frozen=True)
-class ClassTree:
-    """The objects of one split.
-
-    Attributes:
-        classes: class names; by default the folders' in alphabetical order.
-        files: the files of each class, in the order of their names.
-    """
-
-    classes: tuple[str, ...]
-    files: tuple[tuple[Path, ...], ...]
-
-    @property
-    def labels(self) -> list[int]:
-        """The label of each file, class after class."""
-        return [label for label, files in enumerate(self.files) for _ in files]
+def split_names(root: Path) -> tuple[str, ...]:
+    """Return the splits for which a tree of class folders has folders; none if it has no splits."""
+    require_folder(root, "a folder with a folder for each class")
+    found = {path.name for folder in _folders(root) for path in (folder, *_folders(folder))}
+    return tuple(name for name in SPLIT_FOLDERS if name in found)
 
 
 def read_tree(
     root: Path, split: str, suffixes: Sequence[str], classes: Sequence[str] | None = None
-) -> ClassTree:
+) -> ObjectFiles:
     """List the objects of one split.
 
+    An object is a file, or a folder of its own with one mesh (and its materials and pictures).
+    Names that begin with a dot and `__MACOSX` are passed over, as are other files' endings.
+
     Args:
-        root: the folder with a folder for each class.
-        split: `train`, `test` or, where the class folders hold the files themselves, `all`; with
-            split folders, `all` lists both.
-        suffixes: the file names' endings, lower case; other files are passed over.
-        classes: the expected class names; by default all folders that do not begin with a dot.
+        root: the folder with a folder for each class, or for each split and in it for each class.
+        split: a split, or `all`: where there are no split folders the whole tree, else all splits.
+        suffixes: the file names' endings, lower case.
+        classes: the expected class names; by default those of all splits, alphabetically.
+
+    Returns:
+        The objects; their ids are the paths below `root`. A class may have none.
 
     Raises:
-        InputError: a folder is missing, there is no file, or the split does not fit the tree.
+        InputError: a folder is missing, there is no object, or the split does not fit the tree.
     """
     if split not in (*SPLIT_FOLDERS, ALL):
         raise InputError(f"unknown split {split!r}: use one of {', '.join((*SPLIT_FOLDERS, ALL))}")
-    require_folder(root, "a folder with a folder for each class")
-    names = tuple(classes) if classes is not None else _class_names(root)
-    folders = [root / name for name in names]
-    for folder in folders:
-        require_folder(folder, "a folder with the objects of that class")
-    splits = _splits(root, folders, split)
-    files = tuple(tuple(p for s in splits for p in _files(f / s, suffixes)) for f in folders)
-    if not any(files):
+    present = split_names(root)
+    if not _folders(root):
+        raise InputError(f"{root}: has no folders; one for each class was expected")
+    if split == ALL and not present:
+        places = {folder.name: [folder] for folder in _folders(root)}
+    else:
+        _require_split(root, split, present)
+        places = _split_places(root, present, present if split == ALL else (split,))
+    names = tuple(classes) if classes is not None else tuple(sorted(places))
+    for name in names:
+        if name not in places:
+            raise InputError(f"{root / name}: no such folder; the objects of that class go there")
+    found = {name: [e for f in places[name] for e in _objects(root, f, suffixes)] for name in names}
+    if not any(found.values()):
         raise InputError(
             f"{root}: no object of split {split!r} in its class folders; "
             f"files ending in {', '.join(suffixes)} were expected"
         )
-    return ClassTree(names, files)
+    return ObjectFiles(names, {name: files for name, files in found.items() if files})
 
 
-def is_divided(root: Path) -> bool:
-    """Tell whether the class folders have folders for the splits."""
-    return any(path.name in SPLIT_FOLDERS for path in root.glob("*/*") if path.is_dir())
+def _require_split(root: Path, split: str, present: tuple[str, ...]) -> None:
+    if not present:
+        raise InputError(
+            f"{root}: its class folders have no folder {split!r}; add train and test folders, "
+            "hold out a share of the objects (data.test_share=0.2), or read it with split 'all'"
+        )
+    if split != ALL and split not in present:
+        raise InputError(f"{root}: has no {split!r} folders; there are {', '.join(present)}")
 
 
-def _class_names(root: Path) -> tuple[str, ...]:
-    names = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-    if not names:
-        raise InputError(f"{root}: has no folders; one for each class was expected")
-    return tuple(names)
+def _split_places(
+    root: Path, present: tuple[str, ...], wanted: tuple[str, ...]
+) -> dict[str, list[Path]]:
+    """The folders with each class's objects of the wanted splits; every class of any split."""
+    places: dict[str, list[Path]] = {}
+    outer = {folder.name for folder in _folders(root)} <= set(SPLIT_FOLDERS)
+    for split in present:
+        if outer:
+            pairs = [(folder.name, folder) for folder in _folders(root / split)]
+        else:
+            pairs = [(folder.name, folder / split) for folder in _folders(root)]
+        for name, folder in pairs:
+            places.setdefault(name, [])
+            if split in wanted and folder.is_dir():
+                places[name].append(folder)
+    return places
 
 
-def _splits(root: Path, folders: list[Path], split: str) -> tuple[str, ...]:
-    """The folders below each class folder that hold the files; "" is the class folder itself."""
-    divided = any((folder / s).is_dir() for folder in folders for s in SPLIT_FOLDERS)
-    if not divided:
-        if split != ALL:
-            raise InputError(
-                f"{root}: its class folders have no folder {split!r}; "
-                "add train and test folders, or read it with split 'all'"
-            )
-        return ("",)
-    return SPLIT_FOLDERS if split == ALL else (split,)
+def _objects(root: Path, folder: Path, suffixes: Sequence[str]) -> Iterator[Entry]:
+    for path in sorted(folder.iterdir()):
+        if _foreign(path):
+            continue
+        file = _only_object(path, suffixes) if path.is_dir() else path
+        if path.suffix.lower() == ".bin" and path.with_suffix(".gltf").exists():
+            continue  # the numbers of a glTF, not a scan
+        if file is not None and file.suffix.lower() in suffixes and file.is_file():
+            yield file.relative_to(root).as_posix(), file
 
 
-def _files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
-    require_folder(folder, "the objects of that class and split")
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and p.is_file())
+def _only_object(folder: Path, suffixes: Sequence[str]) -> Path | None:
+    """The mesh of a model that has a folder of its own, or its only cloud."""
+    known = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in suffixes and p.is_file()]
+    known = [path for path in known if not _foreign(path)]
+    found = [path for path in known if path.suffix.lower() in MESH_SUFFIXES] or known
+    if len(found) > 1:
+        raise InputError(
+            f"{folder}: holds {len(found)} objects ({found[0].name}, {found[1].name}, ...); "
+            "a folder below a class has one, with its materials and pictures"
+        )
+    return found[0] if found else None
 
 
-def prepared(
-    store: Cache, tree: ClassTree, split: str, prepare: Callable[[Path], NDArray[np.float32]]
-) -> NDArray[np.float32]:
-    """Return the clouds of a tree, class after class, prepared or from the cache."""
-    named = zip(tree.classes, tree.files, strict=True)
-    groups = {f"{name}-{split}": files for name, files in named if files}
-    return np.concatenate(store.rows(groups, prepare))
+def _folders(root: Path) -> list[Path]:
+    return [path for path in sorted(root.iterdir()) if path.is_dir() and not _foreign(path)]
+
+
+def _foreign(path: Path) -> bool:
+    return path.name.startswith(".") or path.name == FOREIGN

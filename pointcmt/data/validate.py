@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from pointcmt.errors import InputError
 
 SPLITS = ("train", "test")
+LARGEST = 1e18  # its square still fits float32, so that distances stay finite
 CHUNK = 256  # clouds checked at a time, so that a memory-mapped set stays on disk
 
 
@@ -30,9 +31,9 @@ def inside(root: Path | str, name: str) -> Path:
     return root / name if (root / name).is_dir() else root
 
 
-def require_points(points: int, stored: int, where: Path | str) -> None:
-    """Raise an `InputError` unless `points` of each cloud are wanted and stored."""
-    if not 1 <= points <= stored:
+def require_points(points: int | None, stored: int, where: Path | str) -> None:
+    """Raise an `InputError` unless `points` of each cloud, or with None all, are stored."""
+    if points is not None and not 1 <= points <= stored:
         raise InputError(
             f"{where}: {points} points a cloud were asked for, but each has {stored}; "
             f"ask for 1 to {stored}"
@@ -40,19 +41,20 @@ def require_points(points: int, stored: int, where: Path | str) -> None:
 
 
 def require_finite(points: NDArray[np.float32], where: Path | str) -> None:
-    """Raise an `InputError` that names the first cloud with a NaN or infinite value.
+    """Raise an `InputError` that names the first cloud with a NaN, infinite or absurd value.
 
     Args:
         points: (n, N, C).
         where: the file they came from.
     """
     for start in range(0, len(points), CHUNK):
-        finite = np.isfinite(points[start : start + CHUNK]).all(axis=(1, 2))  # (n,)
+        # A comparison with NaN is false.
+        finite = (np.abs(points[start : start + CHUNK]) <= LARGEST).all(axis=(1, 2))  # (n,)
         if not finite.all():
             cloud = start + int(np.flatnonzero(~finite)[0])
             raise InputError(
-                f"{where}: cloud {cloud} has NaN or infinite values; "
-                "every coordinate must be a finite number"
+                f"{where}: cloud {cloud} has values that are NaN, infinite or beyond "
+                f"{LARGEST:.0e}; every coordinate must be a finite number"
             )
 
 

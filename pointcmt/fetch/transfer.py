@@ -14,6 +14,7 @@ from pointcmt.errors import InputError
 Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all where known
 
 ATTEMPTS = 6  # in a row without a new byte
+MOST_ATTEMPTS = 200  # in all: a server that gives a few bytes a time is given up, too
 FIRST_ATTEMPTS = 3  # the same for a server that has not been reached yet
 STALL = 60.0  # seconds without a byte after which a connection counts as cut
 LONGEST_WAIT = 60.0  # seconds between attempts
@@ -39,7 +40,9 @@ def transfer(url: str, part: Path, limit: int, progress: Progress) -> bool:
     """Fetch `url` into `part`, going on where an earlier call for the same file was interrupted.
 
     The server must say that the file is still the same one (an entity tag or a date, kept beside
-    `part`); otherwise, or when it cannot resume, the file is fetched from its beginning.
+    `part`) and send the bytes that were asked for (`Content-Range`); otherwise, or when it cannot
+    resume, the file is fetched from its beginning. Progress is what goes beyond the bytes that were
+    there before, so a server that begins again and again is given up.
 
     Args:
         url: http or https.
@@ -53,16 +56,17 @@ def transfer(url: str, part: Path, limit: int, progress: Progress) -> bool:
     Raises:
         SourceError: the server refuses, answers with a web page, does not exist or shows a
             certificate that is not valid; the connection broke six times in a row without a new
-            byte; the file is longer than `limit`.
+            byte, or two hundred times in all; the file is longer than `limit`.
         InputError: the disk is full or cannot be written.
     """
-    failures, resumed = 0, False
-    while True:
+    failures, resumed, most = 0, False, _size(part)
+    for _ in range(MOST_ATTEMPTS):
         before = _size(part)
         try:
             return _attempt(url, part, limit, progress) or resumed
         except _CutError as cut:
-            failures = 1 if _size(part) > before else failures + 1
+            failures = 1 if _size(part) > most else failures + 1
+            most = max(most, _size(part))
             resumed = resumed or _size(part) > before > 0
             if failures >= (ATTEMPTS if cut.reached or _size(part) else FIRST_ATTEMPTS):
                 raise SourceError(f"{cut}, {failures} times in a row") from cut
@@ -72,6 +76,7 @@ def transfer(url: str, part: Path, limit: int, progress: Progress) -> bool:
             raise InputError(
                 f"{part}: cannot be written ({reason}); what has arrived is kept"
             ) from error
+    raise SourceError(f"the connection broke {MOST_ATTEMPTS} times; what has arrived is kept")
 
 
 def _attempt(url: str, part: Path, limit: int, progress: Progress) -> bool:

@@ -1,11 +1,11 @@
 """Where ImageNet weights come from: torchvision's files, checked by hash, or a Python package."""
 
 import importlib.util
-import os
 from pathlib import Path
 
 from pointcmt.errors import InputError
 from pointcmt.fetch.hashing import file_digest
+from pointcmt.files import cache_folder
 from pointcmt.teacher.multiview import LITE
 
 # The eight hexadecimal digits in a name are the first of the file's sha256, as published. These
@@ -39,7 +39,7 @@ def imagenet_file(backbone: str, cache: Path | str | None = None) -> Path:
             f"{', '.join((*URLS, LITE))}; give a weight file instead"
         )
     url = URLS[backbone]
-    folder = Path(cache or os.environ.get("POINTCMT_CACHE") or Path.home() / ".cache/pointcmt")
+    folder = Path(cache or cache_folder())
     target = folder / url.rpartition("/")[2]
     if not target.is_file():
         _download(url, target)

@@ -1,13 +1,18 @@
 import json
 
+import h5py
 import numpy as np
 import pytest
+import trimesh
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pointcmt.data import CloudDataset, Shapes
-from pointcmt.data.tools.check import check
-from pointcmt.data.tools.duplicates import cloud_hashes
+from pointcmt.data.record import Stored, StoredObject, stored_arrays
+from pointcmt.data.tools.check import check as check_stored
+from pointcmt.data.tools.duplicates import cloud_hash
+from pointcmt.data.tools.viewing import refer, stored_splits
+from pointcmt.errors import InputError
 
 RNG = np.random.default_rng(0)
 CLOUDS = RNG.normal(size=(8, 20, 3)).astype(np.float32)
@@ -17,6 +22,14 @@ def dataset(points=CLOUDS, name="toy/train", labels=None, classes=("a", "b")):
     n = len(points)
     labels = np.arange(n) % 2 if labels is None else labels
     return CloudDataset(name, classes, points, labels, [f"{name}:{i}" for i in range(n)])
+
+
+def check(datasets):
+    return check_stored([stored_arrays(data) for data in datasets])
+
+
+def cloud_hashes(clouds):
+    return np.array([cloud_hash(cloud) for cloud in clouds], np.uint64)
 
 
 # --- hashes
@@ -53,10 +66,9 @@ def test_both_zeros_are_one_and_further_channels_are_passed_over():
     )
 
 
-def test_many_clouds_and_none():
+def test_many_clouds_are_told_apart():
     many = RNG.normal(size=(1000, 3, 3)).astype(np.float32)
     assert len(set(cloud_hashes(many))) == 1000
-    assert cloud_hashes(many[:0]).shape == (0,)
 
 
 # --- the report
@@ -67,7 +79,7 @@ def test_sound_data_pass():
     assert report.ok
     assert report.notes == ()
     assert report.splits[0].classes["chair"] == 2
-    assert "shapes/train: 24 clouds of 64 points (x y z), 12 classes of 2 to 2" in str(report)
+    assert "shapes/train: 24 clouds of 64 points, 12 classes of 2 to 2 clouds" in str(report)
     assert str(report).endswith("ok")
     assert json.loads(json.dumps(report.as_dict()))["splits"][1]["clouds"] == 24
 
@@ -89,25 +101,72 @@ def test_a_cloud_that_occurs_twice_in_a_split_is_noted():
     assert "1 clouds that occurred before in the same split (toy/train:5)" in report.notes[0]
 
 
-def test_values_and_labels_are_checked():
+def test_values_are_checked():
     bad = CLOUDS.copy()
     bad[1, 3, 2] = np.nan
     bad[4, 0, 0] = np.inf
-    report = check([dataset(bad, labels=[0, 1, 2, 0, -1, 1, 0, 1])])
-    assert report.problems == (
+    bad[6, 19, 1] = 1e30
+    assert check([dataset(bad)]).problems == (
         "toy/train: 2 clouds with NaN or infinite values (toy/train:1, toy/train:4)",
-        "toy/train: 2 labels outside 0 to 1 (toy/train:2, toy/train:4)",
+        "toy/train: 1 clouds with values beyond 1e+18 (toy/train:6)",
     )
 
 
-def test_empty_classes_and_flat_clouds_are_noted():
+def test_empty_classes_and_flat_clouds_are_told():
     flat = CLOUDS.copy()
     flat[0] = 1
-    report = check([dataset(flat, labels=np.zeros(8, int))])
+    report = check([dataset(flat, "toy/test", labels=np.zeros(8, int))])
     assert report.notes == (
-        "toy/train: no cloud of b",
-        "toy/train: 1 clouds whose points all coincide (toy/train:0)",
+        "toy/test: 1 clouds whose points all coincide (toy/test:0)",
+        "toy/test: no cloud of b",
     )
+    report = check([dataset(labels=np.zeros(8, int))])
+    assert report.problems == ("toy/train: no object of b to train on",)
+    report = check([dataset(labels=np.zeros(8, int), classes=("a",))])
+    assert report.problems == ("toy/train: a is the only class; a classifier needs two",)
+
+
+def test_unreadable_objects_are_told_one_by_one_and_the_rest_is_checked():
+    def broken():
+        raise InputError("x.off: is broken")
+
+    whole = stored_arrays(dataset())
+    objects = [StoredObject("x", 0, broken), *whole.objects, *[StoredObject("y", 1, broken)] * 30]
+    report = check_stored([Stored("toy/train", ("a", "b"), objects)])
+    assert report.problems[0] == "x.off: is broken"
+    assert report.problems[-1] == "toy/train: 11 more objects cannot be read"
+    assert report.splits[0].clouds == 8
+
+
+def test_all_stored_points_of_a_release_are_read(tmp_path):
+    clouds = RNG.normal(size=(2, 2048, 3)).astype(np.float32)
+    clouds[1, 1500, 0] = np.nan
+    for split in ("train", "test"):
+        with h5py.File(tmp_path / f"ply_data_{split}0.h5", "w") as file:
+            file["data"], file["label"] = clouds, np.array([0, 1])
+    with pytest.raises(InputError, match="cloud 1 has values that are NaN"):
+        stored_splits(refer(str(tmp_path)))
+
+
+def test_a_folder_of_ones_own_is_read_whole_and_left_as_it_was(tmp_path):
+    mesh = trimesh.creation.icosphere(1)
+    for name, split in (("a", "train"), ("a", "test"), ("b", "train")):
+        folder = tmp_path / name / split
+        folder.mkdir(parents=True)
+        np.save(folder / "cloud.npy", RNG.normal(size=(3000, 3)))
+    mesh.export(tmp_path / "a/train/ball.off")
+    np.random.default_rng(1).shuffle(mesh.faces)
+    mesh.export(tmp_path / "a/test/other_name.ply")
+    (tmp_path / "b/train/notes.txt").write_text("a stray file")
+    (tmp_path / "a/train/z.off").write_text("OFF")
+    before = sorted(tmp_path.rglob("*"))
+    report = check_stored(stored_splits(refer(str(tmp_path))))
+    assert sorted(tmp_path.rglob("*")) == before
+    assert len(report.problems) == 3
+    assert [name for name in ("z.off", "notes.txt", "a/train/ball.off") if name in str(report)]
+    assert "also occur in" in report.problems[-1]
+    assert report.splits[0].points == (42, 3000)
+    assert f"{tmp_path.name}/test: no cloud of b" in report.notes
 
 
 def test_unofficial_counts_are_noted():
@@ -127,12 +186,12 @@ def test_long_lists_are_cut():
 
 def test_nothing_to_check_is_refused():
     with pytest.raises(ValueError, match="at least one"):
-        check([])
+        check_stored([])
 
 
 def test_the_real_data_pass(modelnet40_root):
     from pointcmt.data import ModelNet40
 
-    report = check([ModelNet40(modelnet40_root, split) for split in ("train", "test")])
+    report = check([ModelNet40(modelnet40_root, split, None) for split in ("train", "test")])
     assert report.ok, report
     assert [s.clouds for s in report.splits] == [9843, 2468]

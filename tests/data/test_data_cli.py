@@ -11,7 +11,8 @@ from PIL import Image
 from pointcmt.data import CATALOG, RenderedViews, catalog
 from pointcmt.data.catalog import PICTURES
 from pointcmt.data.cli import main
-from pointcmt.data.tools.viewing import picture_name, vertical
+from pointcmt.data.readers.rendered import picture_name
+from pointcmt.data.tools.viewing import vertical
 from pointcmt.fetch.mirrors import Archive, Mirror
 from tests.fetch.faulty_server import serve
 from tests.fetch.test_archive import make
@@ -116,7 +117,7 @@ def test_views_of_clouds_are_projected_and_not_made_twice(clouds, tmp_path):
     out = clouds.with_name("own-views")
     assert report == {"out": str(out), "made": 10, "skipped": 0, "failed": []}
     views = RenderedViews.of_all(out, "train", views=6)
-    assert views.ids[0] == "chair/chair_0"
+    assert views.stems[0] == "chair/train/chair_0"
     assert views[0].shape == (6, 24, 24, 3)
     assert json.loads(run(*arguments).stdout)["skipped"] == 10
 

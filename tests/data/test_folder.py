@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import trimesh
@@ -7,6 +9,7 @@ from pointcmt.data import (
     MODELNET40_CLASSES,
     CloudFolder,
     ModelNetMeshes,
+    open_dataset,
 )
 from pointcmt.errors import InputError
 
@@ -76,19 +79,111 @@ def test_all_joins_both_splits(own):
     assert len(CloudFolder(own, "all", points=16)) == 14
 
 
-def test_a_missing_split_folder_is_named(own):
+def test_a_class_without_objects_in_a_split_keeps_its_number(own):
     for path in (own / "balls" / "test").iterdir():
         path.unlink()
     (own / "balls" / "test").rmdir()
-    with pytest.raises(InputError, match="balls/test: no such folder"):
-        CloudFolder(own, "test")
+    test = CloudFolder(own, "test", points=16)
+    assert test.classes == ("balls", "boxes")
+    assert set(test.labels.tolist()) == {1}
 
 
-def test_a_bad_object_is_named_and_the_good_part_is_kept(own):
+def test_a_missing_split_is_named(own):
+    with pytest.raises(InputError, match="has no 'val' folders; there are train, test"):
+        CloudFolder(own, "val")
+
+
+def test_a_split_may_come_before_the_class(own, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    for split in ("train", "test"):
+        for name in ("balls", "boxes"):
+            (other / split).mkdir(parents=True, exist_ok=True)
+            shutil.copytree(own / name / split, other / split / name)
+    there, here = CloudFolder(other, points=32), CloudFolder(own, points=32)
+    assert there.classes == here.classes
+    assert there.labels.tolist() == here.labels.tolist()
+    assert there.ids[0] == "train/balls/c.xyz"
+    assert len(CloudFolder(other, "all", points=32)) == 14
+
+
+def test_what_other_systems_leave_is_passed_over(own):
+    write(own / "boxes" / "train" / "._a.off", b"\x00\x05\x16\x07")
+    write(own / "__MACOSX" / "boxes" / "._x", "junk")
+    write(own / "__MACOSX" / "train" / "b.off", "OFF\n" + TETRAHEDRON)
+    write(own / "boxes" / "train" / "__MACOSX" / "c.off", "OFF\n" + TETRAHEDRON)
+    assert CloudFolder(own, points=16).classes == ("balls", "boxes")
+    assert len(CloudFolder(own, points=16)) == 7
+
+
+def test_a_model_may_have_a_folder_of_its_own(own):
+    folder = own / "boxes" / "train" / "one"
+    write(folder / "model.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    write(folder / "model.mtl", "newmtl red\n")
+    write(folder / "readme.txt", "not points")
+    assert "boxes/train/one/model.obj" in CloudFolder(own, points=16).ids
+    write(folder / "other.off", "OFF\n" + TETRAHEDRON)
+    with pytest.raises(InputError, match=r"one: holds 2 objects \(model.obj, other.off"):
+        CloudFolder(own, points=16)
+
+
+def test_a_folder_that_cannot_be_written_to_is_read(own):
+    for folder in (own, *(path for path in own.rglob("*") if path.is_dir())):
+        folder.chmod(0o555)
+    before = sorted(own.rglob("*"))
+    try:
+        assert len(CloudFolder(own, points=16)) == 7
+    finally:
+        for folder in (own, *(path for path in own.rglob("*") if path.is_dir())):
+            folder.chmod(0o755)
+    assert sorted(own.rglob("*")) == before
+
+
+def test_a_folder_without_splits_is_parted_by_a_share_and_a_seed(tmp_path):
+    for name in ("cup", "jug"):
+        for i in range(10):
+            write(tmp_path / name / f"{i}.off", "OFF\n" + TETRAHEDRON)
+
+    def ids(split, seed=0):
+        data = open_dataset("folder", tmp_path, split, 16, test_share=0.3, seed=seed)
+        assert np.bincount(data.labels).tolist() == ([7, 7] if split == "train" else [3, 3])
+        return data.ids
+
+    assert sorted(ids("train") + ids("test")) == sorted(CloudFolder(tmp_path, "all", points=16).ids)
+    assert ids("test") != ids("test", seed=1)
+    with pytest.raises(InputError, match=r"data\.test_share=0\.2"):
+        open_dataset("folder", tmp_path, "train")
+
+
+def test_a_share_of_a_folder_with_splits_is_refused(own):
+    with pytest.raises(InputError, match=r"has folders for train, test; data\.test_share is for"):
+        open_dataset("folder", own, "train", test_share=0.2)
+
+
+def test_the_vertical_axis_is_the_formats_or_the_one_that_is_said(tmp_path):
+    box = trimesh.creation.box((1, 2, 3))
+    write(tmp_path / "box" / "a.glb", box.export(file_type="glb"))
+    assert CloudFolder(tmp_path, "all", points=64).up == "y"
+    write(tmp_path / "box" / "b.off", box.export(file_type="off"))
+    assert CloudFolder(tmp_path, "all", points=64).up is None
+    said = CloudFolder(tmp_path, "all", points=4096, up="z", normalization="none")
+    assert said.up == "z"
+    assert np.allclose(np.ptp(said.points[0], axis=0), (1, 3, 2), atol=0.02)  # turned from y
+    assert np.allclose(np.ptp(said.points[1], axis=0), (1, 2, 3), atol=0.02)
+
+
+def test_normals_are_read_by_name(tmp_path):
+    write(tmp_path / "cup" / "a.off", "OFF\n" + TETRAHEDRON)
+    names = ("x", "y", "z", "nx", "ny", "nz")
+    data = CloudFolder(tmp_path, "all", points=32, channels=names)
+    assert data.channels == names
+    assert np.allclose(np.linalg.norm(data.points[..., 3:], axis=2), 1, atol=1e-5)
+
+
+def test_a_bad_object_is_named_and_the_good_part_is_kept(own, own_cache):
     write(own / "boxes" / "train" / "z.off", "OFF\n3 0 0\n0 0 0\n0 0 0\n0 0 0\n")
     with pytest.raises(InputError, match=r"boxes/train/z\.off: all 3 points coincide"):
         CloudFolder(own, points=16)
-    kept = list((own / ".pointcmt-cache").iterdir())
+    kept = list(own_cache.rglob("*.npy"))
     assert [p.name.split("-")[0] for p in kept] == ["balls"]
     (own / "boxes" / "train" / "z.off").unlink()
     assert len(CloudFolder(own, points=16)) == 7
@@ -97,7 +192,7 @@ def test_a_bad_object_is_named_and_the_good_part_is_kept(own):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"split": "val"}, "train, test, all"),
+        ({"split": "valid"}, "train, val, test, all"),
         ({"normalization": "unit"}, "unit-sphere"),
         ({"points": 0}, "ask for 1 to"),
     ],

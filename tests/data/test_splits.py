@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointcmt.data import CloudDataset, class_balanced_subset, split_validation
+from pointcmt.errors import InputError
 
 
 def dataset_of(counts):
@@ -57,7 +58,7 @@ def test_a_class_keeps_its_clouds_whatever_the_other_classes_hold():
 def test_a_senseless_fraction_is_refused(fraction):
     with pytest.raises(ValueError, match="fraction must be"):
         class_balanced_subset(dataset_of([3]), fraction, 0)
-    with pytest.raises(ValueError, match="fraction must be"):
+    with pytest.raises(InputError, match="a share must be"):
         split_validation(dataset_of([3]), fraction)
 
 

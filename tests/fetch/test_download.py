@@ -157,6 +157,22 @@ def test_pieces_that_do_not_fit_are_fetched_once_more_in_one(server, tmp_path, f
     assert server[1].seen[-1][1] is None
 
 
+@pytest.mark.parametrize("second", ["misplaced", "status:416"])
+def test_a_server_that_makes_one_begin_again_and_again_is_given_up(server, tmp_path, second):
+    server[1].faults["/a.zip"] = ["cut:100000", second] * 100
+    with pytest.raises(InputError, match="6 times in a row"):
+        download(toy(server[0]), tmp_path)
+    assert len(server[1].seen) == 6
+
+
+def test_a_server_that_gives_a_byte_a_time_is_given_up(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "MOST_ATTEMPTS", 20)
+    server[1].faults["/a.zip"] = ["cut:1"] * 100
+    with pytest.raises(InputError, match="broke 20 times"):
+        download(toy(server[0]), tmp_path)
+    assert len(server[1].seen) == 20
+
+
 def test_a_promise_of_too_many_bytes_ends_at_the_true_end(server, tmp_path):
     server[1].faults["/a.zip"] = ["longer:500"]
     assert is_whole(download(toy(server[0]), tmp_path))
@@ -219,6 +235,12 @@ def test_a_file_of_unknown_size_may_fill_the_disk_but_not_more(server, tmp_path,
         with pytest.raises(InputError, match="more than the"):
             download(archive, tmp_path)
     assert is_whole(download(archive, tmp_path))
+
+
+def test_a_file_of_unknown_size_has_a_limit_of_its_own(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "UNKNOWN_GIGABYTES", 0.0005)
+    with pytest.raises(InputError, match="more than the 500000 expected"):
+        download(described(*toy(server[0]).mirrors, gigabytes=None), tmp_path)
 
 
 def test_a_redirect_is_followed(server, tmp_path):

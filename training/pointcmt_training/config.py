@@ -29,12 +29,16 @@ class DataConfig(Section):
         root: folder of the data set; the embedded shapes need none.
         points: points a cloud, the first so many of those stored.
         fraction: class-balanced share of the training split (paper, Table 3).
-        subset_seed: seed that draws this share and the validation split.
+        subset_seed: seed that draws this share, the validation split and `test_share`.
         validation: share of the training split held out to choose an epoch by.
         unlabelled: clouds without labels for stages II and III: "rest" of the training split, a
             folder of files, or "" for none.
         unlabelled_batch: how many of them join each step.
         per_class: shapes only: training objects a class; half as many are tested on.
+        test_share: folder only, where it has no train and test: share of each class to test on.
+        channels: folder only: columns to read, by name, x, y and z first.
+        up: folder only: vertical axis of files that do not state theirs, or null.
+        cache: folder for prepared clouds; by default in the user's cache folder.
     """
 
     name: str = "shapes"
@@ -46,6 +50,10 @@ class DataConfig(Section):
     unlabelled: str = ""
     unlabelled_batch: Count = 32
     per_class: Annotated[int, Field(ge=2)] = 60
+    test_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    channels: list[str] = field(default_factory=lambda: ["x", "y", "z"])
+    up: Literal["x", "y", "z", "-x", "-y", "-z"] | None = None
+    cache: str = ""
 
 
 @dataclass(frozen=True)

@@ -137,12 +137,19 @@ def _read(config: Config, split: str) -> CloudDataset:
         record = find(data.name)
     except InputError as error:
         raise InputError(f"data.name: {error}") from error
+    if not (data.root or record.embedded):
+        raise InputError(f"data.root is missing: name {data.name}'s folder, data.root=FOLDER")
     dataset = open_dataset(
         record.name,
         data.root,
         record.train if split == "train" else split,
         data.points,
+        cache=data.cache or None,
         per_class=data.per_class if split == "train" else data.per_class // 2,
+        channels=data.channels,
+        up=data.up,
+        test_share=data.test_share,
+        seed=data.subset_seed,
     )
     if config.views.kind == "projected-color" and dataset.channels[3:6] != ("r", "g", "b"):
         raise InputError(f"views.kind=projected-color: {dataset.name} has no colours")

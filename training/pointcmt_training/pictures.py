@@ -24,13 +24,13 @@ def rendered(
             picture is missing, or the extra `render` is needed and not installed.
     """
     if not views.root:
-        raise InputError("views.root='': views.kind=rendered needs a folder for the pictures")
+        raise InputError("views.root is missing: name the folder of the pictures, views.root=FOLDER")
     root, settings = Path(views.root), _settings(views, dataset)
     if jobs := _jobs(data, dataset, split):
         report = write_views(jobs, root, settings, views.workers)
         if report.failed:
             raise InputError(report.failed[0])
-    return RenderedViews(root, split, dataset.ids, len(settings.cameras))
+    return RenderedViews.of(root, split, dataset)
 
 
 def _settings(views: ViewsConfig, dataset: CloudDataset) -> ViewSettings:

@@ -1,34 +1,51 @@
 """A folder of one's own: meshes or clouds in class folders."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt.data.cache import CACHE_FOLDER, Cache
+from pointcmt.data.cache import Cache, Entry
 from pointcmt.data.dataset import XYZ, CloudDataset
-from pointcmt.data.record import DataSet, Reading
+from pointcmt.data.record import DataSet, Reading, Stored
 from pointcmt.data.seeds import object_seed
-from pointcmt.data.tree import ALL, SPLIT_FOLDERS, prepared, read_tree
+from pointcmt.data.splits import split_share
+from pointcmt.data.tree import ALL, SPLIT_FOLDERS, read_tree, split_names
 from pointcmt.data.validate import require_known
-from pointcmt.geometry import NORMALIZATIONS, SUFFIXES, normalize, read_points
+from pointcmt.errors import InputError
+from pointcmt.geometry import (
+    AXES,
+    MESH_SUFFIXES,
+    NORMALIZATIONS,
+    SUFFIXES,
+    normalize,
+    read_cloud,
+    read_mesh,
+    require_cloud,
+    sample_mesh,
+    turn,
+)
 
 
 class CloudFolder(CloudDataset):
-    """A folder of one's own: `<class>/<split>/<file>` or `<class>/<file>`, meshes or clouds.
+    """A folder of one's own, meshes or clouds: `<class>/<split>/<object>` and the like.
 
-    Files may end in .off .obj .ply .stl .glb (meshes, sampled uniformly by area) or .npy .npz .xyz
-    .txt .pcd (clouds, resampled). They are prepared once and kept in a cache folder.
+    The layouts are those of `pointcmt.data.tree.read_tree`, the formats those of
+    `pointcmt.geometry.read_cloud`. Meshes are sampled uniformly by area, clouds resampled. They are
+    prepared once and kept in a cache folder.
 
     Args:
-        root: the folder with a folder for each class; the classes are numbered alphabetically.
-        split: `train`, `test`, or `all` for a tree without split folders.
+        root: the folder; the classes are numbered alphabetically.
+        split: `train`, `val`, `test`, or `all` for all objects.
         points: points a cloud.
+        channels: the columns, by name: x, y and z first. Meshes have normals, nx ny nz.
+        up: the vertical axis of the files that do not state theirs; the others are turned to it.
         seed: decides the sampling.
         normalization: one of `pointcmt.geometry.NORMALIZATIONS`.
         name: of the data set; by default the folder's.
-        cache: where prepared clouds are kept; by default `.pointcmt-cache` in `root`.
+        cache: where prepared clouds are kept, see `pointcmt.data.cache.Cache`.
         workers: processes that prepare files side by side.
 
     Raises:
@@ -41,6 +58,8 @@ class CloudFolder(CloudDataset):
         split: str = "train",
         points: int = 1024,
         *,
+        channels: Sequence[str] = XYZ,
+        up: str | None = None,
         seed: int = 0,
         normalization: str = "unit-sphere",
         name: str | None = None,
@@ -48,39 +67,93 @@ class CloudFolder(CloudDataset):
         workers: int = 1,
     ) -> None:
         root = Path(root)
-        tree = read_tree(root, split, SUFFIXES)
         require_known("normalisation", normalization, NORMALIZATIONS)
-        prepare = partial(_cloud, root=root, points=points, seed=seed, rule=normalization)
-        store = Cache(
-            Path(cache) if cache else root / CACHE_FOLDER,
-            f"cloud {points} {seed} {normalization}",
-            workers,
+        require_known("vertical axis", up, (None, *AXES))
+        files = read_tree(root, split, SUFFIXES)
+        settings = f"folder {points} {' '.join(channels)} {up} {seed} {normalization}"
+        prepare = partial(
+            _cloud,
+            points=points,
+            channels=tuple(channels),
+            up=up,
+            seed=seed,
+            rule=normalization,
         )
-        ids = [path.relative_to(root).as_posix() for files in tree.files for path in files]
+        store = Cache(root, settings, cache, workers)
         super().__init__(
             f"{name or root.resolve().name}/{split}",
-            tree.classes,
-            prepared(store, tree, split, prepare),
-            tree.labels,
-            ids,
+            files.classes,
+            np.concatenate(files.prepared(store, split, prepare)),
+            files.labels,
+            files.ids,
             normalization,
+            channels,
+            up or _up(files.paths),
         )
 
 
-def _cloud(path: Path, root: Path, points: int, seed: int, rule: str) -> NDArray[np.float32]:
-    own = object_seed(seed, path.relative_to(root).as_posix())
-    return normalize(read_points(path, points, own), rule)
+def _up(paths: Sequence[Path]) -> str | None:
+    """The vertical axis that all formats there state, or None; a file of each format tells."""
+    formats = {path.suffix.lower(): path for path in paths}
+    stated = {read_cloud(path).up for path in formats.values()}
+    return stated.pop() if len(stated) == 1 else None
+
+
+def _cloud(
+    entry: Entry, points: int, channels: tuple[str, ...], up: str | None, seed: int, rule: str
+) -> NDArray[np.float32]:
+    one, path = entry
+    cloud = read_cloud(path, channels, points, seed=object_seed(seed, one))
+    if up is None or cloud.up is None:
+        return normalize(cloud.points, rule)
+    return normalize(turn(cloud.points, cloud.up, up, channels), rule)
+
+
+def load(path: Path) -> NDArray[np.float32]:
+    """Return all points of a cloud, or all vertices of a mesh that has a surface, (N, 3)."""
+    if path.suffix.lower() not in MESH_SUFFIXES:
+        return read_cloud(path).points
+    mesh = read_mesh(path)
+    if len(mesh.faces) == 0:
+        return require_cloud(mesh.vertices, str(path))
+    try:
+        sample_mesh(mesh, 1)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return mesh.vertices.astype(np.float32)
 
 
 def _open(root: Path, split: str, reading: Reading) -> CloudDataset:
-    return CloudFolder(root, split, reading.points, cache=reading.cache, workers=reading.workers)
+    whole = partial(
+        CloudFolder,
+        root,
+        points=reading.points,
+        channels=reading.channels,
+        up=reading.up,
+        cache=reading.cache,
+        workers=reading.workers,
+    )
+    present = split_names(root)
+    if reading.test_share == 0 or split == ALL:
+        return whole(split)
+    if present:
+        raise InputError(
+            f"{root}: has folders for {', '.join(present)}; data.test_share is for a folder without"
+        )
+    train, test = split_share(whole(ALL), reading.test_share, reading.seed)
+    return train if split == "train" else test
+
+
+def _stored(root: Path, split: str, _reading: Reading) -> Stored:
+    return read_tree(root, split, SUFFIXES).stored(f"{root.resolve().name}/{split}", load)
 
 
 RECORD = DataSet(
     name="folder",
     about="a folder of one's own, meshes or clouds",
-    files="<class>/<split>/*, <class>/*",
+    files="<class>/<split>/*, <split>/<class>/*, <class>/*",
     read=_open,
+    stored=_stored,
     recognise=lambda root: any(p.is_dir() and not p.name.startswith(".") for p in root.iterdir()),
     channels=XYZ,
     up=None,

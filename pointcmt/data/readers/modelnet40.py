@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pointcmt.data.dataset import XYZ, CloudDataset
 from pointcmt.data.hdf5 import read_hdf5, require_clouds
-from pointcmt.data.record import DataSet, Reading
+from pointcmt.data.record import DataSet, Reading, stored_arrays
 from pointcmt.data.validate import (
     inside,
     require_finite,
@@ -47,14 +47,14 @@ class ModelNet40(CloudDataset):
     Args:
         root: the folder with the `.h5` files, or the folder that holds `modelnet40_ply_hdf5_2048`.
         split: `train` or `test`.
-        points: how many of the stored points to take.
+        points: how many of the stored points to take; None takes all.
 
     Raises:
         InputError: a file is missing, not HDF5 or truncated, holds NaN, labels outside the 40
             classes or fewer than `points` points.
     """
 
-    def __init__(self, root: Path | str, split: str = "train", points: int = 1024) -> None:
+    def __init__(self, root: Path | str, split: str = "train", points: int | None = 1024) -> None:
         require_split(split)
         folder = inside(root, FOLDER)
         require_folder(folder, f"the folder {FOLDER} with its .h5 files")
@@ -76,8 +76,8 @@ class ModelNet40(CloudDataset):
         )
 
 
-def _read(path: Path, points: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    arrays = read_hdf5(path, ("data", "label"), points if points > 0 else None)
+def _read(path: Path, points: int | None) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    arrays = read_hdf5(path, ("data", "label"), points)
     data = require_clouds(arrays["data"], path)
     require_points(points, data.shape[1], path)
     require_finite(data, path)
@@ -134,6 +134,7 @@ RECORD = DataSet(
     about="ModelNet40, 12,308 clouds of 2,048 points (HDF5)",
     files="ply_data_{train,test}*.h5",
     read=_open,
+    stored=lambda root, split, _: stored_arrays(ModelNet40(root, split, None)),
     recognise=_recognise,
     channels=XYZ,
     up="y",

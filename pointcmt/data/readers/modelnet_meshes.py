@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt.data.cache import CACHE_FOLDER, Cache
+from pointcmt.data.cache import Cache, Entry
 from pointcmt.data.dataset import XYZ, XYZ_NORMAL, CloudDataset
+from pointcmt.data.object_files import ObjectFiles
+from pointcmt.data.readers import folder
 from pointcmt.data.readers.modelnet40 import (
     MODELNET10_CLASSES,
     MODELNET40_CLASSES,
@@ -15,9 +17,9 @@ from pointcmt.data.readers.modelnet40 import (
     MODELNET_LICENCE,
     MODELNET_PAGE,
 )
-from pointcmt.data.record import DataSet, Reading
+from pointcmt.data.record import DataSet, Reading, Stored
 from pointcmt.data.seeds import object_seed
-from pointcmt.data.tree import prepared, read_tree
+from pointcmt.data.tree import read_tree
 from pointcmt.data.validate import require_known
 from pointcmt.errors import InputError
 from pointcmt.fetch.mirrors import Archive, Mirror
@@ -41,7 +43,7 @@ class ModelNetMeshes(CloudDataset):
         normalization: one of `pointcmt.geometry.NORMALIZATIONS`.
         sampling: `uniform` by area, or `even`, Poisson-like.
         normals: add the faces' normals as channels 3 to 5.
-        cache: where prepared clouds are kept; by default `.pointcmt-cache` in `root`.
+        cache: where prepared clouds are kept, see `pointcmt.data.cache.Cache`.
         workers: processes that prepare files side by side.
 
     Raises:
@@ -66,27 +68,35 @@ class ModelNetMeshes(CloudDataset):
         require_known("number of classes", classes, MESH_CLASSES)
         require_known("sampling", sampling, SAMPLERS)
         require_known("normalisation", normalization, NORMALIZATIONS)
-        tree = read_tree(root, split, (".off",), MESH_CLASSES[classes])
+        files = _files(root, split, classes)
         prepare = partial(_surface, points=points, seed=seed, rule=normalization, sampling=sampling)
-        store = Cache(
-            Path(cache) if cache else root / CACHE_FOLDER,
-            f"surface {points} {seed} {normalization} {sampling}",
-            workers,
-        )
-        clouds = prepared(store, tree, split, prepare)  # (n, N, 6)
+        store = Cache(root, f"surface {points} {seed} {normalization} {sampling}", cache, workers)
+        clouds = np.concatenate(files.prepared(store, split, prepare))  # (n, N, 6)
+        even = "-even" if sampling == "even" else ""
         super().__init__(
-            f"modelnet{classes}-meshes{'' if sampling == 'uniform' else '-even'}/{split}",
-            tree.classes,
+            f"modelnet{classes}-meshes{even}/{split}",
+            files.classes,
             clouds if normals else np.ascontiguousarray(clouds[..., :3]),
-            tree.labels,
-            [f"{path.parent.parent.name}/{path.stem}" for files in tree.files for path in files],
+            files.labels,
+            files.ids,
             normalization,
             XYZ_NORMAL if normals else XYZ,
             UP,
         )
 
 
-def _surface(path: Path, points: int, seed: int, rule: str, sampling: str) -> NDArray[np.float32]:
+def _files(root: Path, split: str, classes: int) -> ObjectFiles:
+    """The meshes of a split, with ids such as `chair/chair_0001`."""
+    tree = read_tree(root, split, (".off",), MESH_CLASSES[classes])
+    named = {
+        name: [(f"{name}/{path.stem}", path) for _, path in files]
+        for name, files in tree.files.items()
+    }
+    return ObjectFiles(tree.classes, named)
+
+
+def _surface(entry: Entry, points: int, seed: int, rule: str, sampling: str) -> NDArray[np.float32]:
+    path = entry[1]
     try:
         xyz, normals = SAMPLERS[sampling](read_mesh(path), points, object_seed(seed, path.name))
     except InputError as error:
@@ -111,6 +121,11 @@ def _open(root: Path, split: str, reading: Reading, classes: int) -> CloudDatase
     )
 
 
+def _stored(root: Path, split: str, _reading: Reading, classes: int) -> Stored:
+    files = _files(root, split, classes)
+    return files.stored(f"modelnet{classes}-meshes/{split}", folder.load)
+
+
 def _record(
     classes: int, about: str, counts: dict[str, int], gigabytes: float, *mirrors: Mirror
 ) -> DataSet:
@@ -119,6 +134,7 @@ def _record(
         about=about,
         files="<class>/{train,test}/<name>.off",
         read=partial(_open, classes=classes),
+        stored=partial(_stored, classes=classes),
         recognise=partial(_recognise, classes=classes),
         channels=XYZ,
         up=UP,

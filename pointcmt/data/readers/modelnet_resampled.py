@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt.data.cache import CACHE_FOLDER, Cache
+from pointcmt.data.cache import Cache, Entry
 from pointcmt.data.dataset import XYZ, XYZ_NORMAL, CloudDataset
+from pointcmt.data.object_files import ObjectFiles
 from pointcmt.data.readers.modelnet40 import (
     MODELNET10_CLASSES,
     MODELNET40_CLASSES,
@@ -15,7 +16,7 @@ from pointcmt.data.readers.modelnet40 import (
     MODELNET_LICENCE,
     MODELNET_PAGE,
 )
-from pointcmt.data.record import DataSet, Reading
+from pointcmt.data.record import DataSet, Reading, Stored
 from pointcmt.data.validate import inside, require_folder, require_points, require_split
 from pointcmt.errors import InputError
 from pointcmt.fetch.mirrors import HUGGING_FACE, STANFORD, Archive, Mirror
@@ -40,7 +41,7 @@ class ModelNetResampled(CloudDataset):
         points: how many of the 10,000 points to take.
         classes: 40, or 10 for ModelNet10's lists in the same folder.
         normals: keep the normals as channels 3 to 5.
-        cache: where parsed clouds are kept; by default `.pointcmt-cache` in the folder.
+        cache: where parsed clouds are kept, see `pointcmt.data.cache.Cache`.
         workers: processes that parse files side by side.
 
     Raises:
@@ -62,25 +63,24 @@ class ModelNetResampled(CloudDataset):
         folder = inside(root, FOLDER)
         require_folder(folder, f"the folder {FOLDER}")
         require_points(points, STORED, folder)
-        names = _class_names(folder, classes)
-        listed = _listed(folder, split, names, classes)
-        groups = {
-            f"{name}-{split}-{classes}": [folder / f"{one}.txt" for one in ids]
-            for name, ids in listed.items()
-        }
-        store = Cache(Path(cache) if cache else folder / CACHE_FOLDER, "resampled", workers)
-        parsed = store.rows(groups, read_cloud)  # a class each, (n, 10000, 6)
+        files = _files(folder, split, classes)
+        store = Cache(folder, "resampled", cache, workers)
+        parsed = files.prepared(store, f"{split}-{classes}", _prepared)  # a class: (n, 10000, 6)
         taken = np.concatenate([a[:, :points, : COLUMNS if normals else 3] for a in parsed])
         super().__init__(
             f"modelnet{classes}-resampled/{split}",
-            names,
+            files.classes,
             normalize(taken, "unit-sphere"),
-            [names.index(name) for name, ids in listed.items() for _ in ids],
-            [one for ids in listed.values() for one in ids],
+            files.labels,
+            files.ids,
             "unit-sphere",
             XYZ_NORMAL if normals else XYZ,
             UP,
         )
+
+
+def _prepared(entry: Entry) -> NDArray[np.float32]:
+    return read_cloud(entry[1])
 
 
 def read_cloud(path: Path) -> NDArray[np.float32]:
@@ -101,6 +101,23 @@ def read_cloud(path: Path) -> NDArray[np.float32]:
     return rows.astype(np.float32)
 
 
+def _files(folder: Path, split: str, classes: int) -> ObjectFiles:
+    """The objects, as `night_stand/night_stand_0001`, in the order of their list."""
+    names = _class_names(folder, classes)
+    listing = folder / f"modelnet{classes}_{split}.txt"
+    if not listing.is_file():
+        raise InputError(f"{listing}: no such file; it lists the objects of the split")
+    listed: dict[str, list[Entry]] = {name: [] for name in names}
+    for line, one in enumerate(listing.read_text().split(), start=1):
+        name = one.rpartition("_")[0]
+        if name not in listed:
+            raise InputError(f"{listing}, line {line}: {one!r} is of no known class")
+        listed[name].append((f"{name}/{one}", folder / name / f"{one}.txt"))
+    if not any(listed.values()):
+        raise InputError(f"{listing}: lists no objects")
+    return ObjectFiles(names, {name: files for name, files in listed.items() if files})
+
+
 def _class_names(folder: Path, classes: int) -> tuple[str, ...]:
     if classes not in (10, 40):
         raise InputError(f"unknown number of classes {classes}: use one of 40, 10")
@@ -109,22 +126,6 @@ def _class_names(folder: Path, classes: int) -> tuple[str, ...]:
     if listing.is_file() and tuple(listing.read_text().split()) != names:
         raise InputError(f"{listing}: does not list the {classes} classes in their order")
     return names
-
-
-def _listed(folder: Path, split: str, names: tuple[str, ...], classes: int) -> dict[str, list[str]]:
-    """The objects of each class that has any, as `night_stand/night_stand_0001`, as listed."""
-    listing = folder / f"modelnet{classes}_{split}.txt"
-    if not listing.is_file():
-        raise InputError(f"{listing}: no such file; it lists the objects of the split")
-    listed: dict[str, list[str]] = {name: [] for name in names}
-    for line, one in enumerate(listing.read_text().split(), start=1):
-        name = one.rpartition("_")[0]
-        if name not in listed:
-            raise InputError(f"{listing}, line {line}: {one!r} is of no known class")
-        listed[name].append(f"{name}/{one}")
-    if not any(listed.values()):
-        raise InputError(f"{listing}: lists no objects")
-    return {name: ids for name, ids in listed.items() if ids}
 
 
 def _lists(root: Path, classes: int) -> bool:
@@ -141,6 +142,11 @@ def _open(root: Path, split: str, reading: Reading, classes: int) -> CloudDatase
         cache=reading.cache,
         workers=reading.workers,
     )
+
+
+def _stored(root: Path, split: str, _reading: Reading, classes: int) -> Stored:
+    files = _files(inside(root, FOLDER), split, classes)
+    return files.stored(f"modelnet{classes}-resampled/{split}", read_cloud)
 
 
 ARCHIVE = Archive(
@@ -163,6 +169,7 @@ RECORDS = (
         about="ModelNet40, 12,311 clouds of 10,000 points with normals (text)",
         files="<class>/<name>.txt, modelnet40_{train,test}.txt",
         read=partial(_open, classes=40),
+        stored=partial(_stored, classes=40),
         recognise=partial(_lists, classes=40),
         channels=XYZ_NORMAL,
         up=UP,
@@ -176,6 +183,7 @@ RECORDS = (
         about="ModelNet10, 4,899 of the same clouds",
         files="<class>/<name>.txt, modelnet10_{train,test}.txt",
         read=partial(_open, classes=10),
+        stored=partial(_stored, classes=10),
         recognise=lambda root: _lists(root, 10) and not _lists(root, 40),
         channels=XYZ_NORMAL,
         up=UP,

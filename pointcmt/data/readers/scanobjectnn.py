@@ -8,7 +8,7 @@ import numpy as np
 
 from pointcmt.data.dataset import XYZ, CloudDataset
 from pointcmt.data.hdf5 import read_hdf5, require_clouds
-from pointcmt.data.record import DataSet, Reading
+from pointcmt.data.record import DataSet, Reading, Stored, stored_arrays
 from pointcmt.data.validate import (
     inside,
     require_finite,
@@ -63,7 +63,7 @@ class ScanObjectNN(CloudDataset):
             it.
         split: `train` or `test`.
         variant: `OBJ_ONLY`, `OBJ_BG` or `PB_T50_RS`.
-        points: how many of the stored points to take.
+        points: how many of the stored points to take; None takes all.
         normalization: one of `pointcmt.geometry.NORMALIZATIONS`.
 
     Raises:
@@ -75,15 +75,14 @@ class ScanObjectNN(CloudDataset):
         root: Path | str,
         split: str = "train",
         variant: str = "PB_T50_RS",
-        points: int = 1024,
+        points: int | None = 1024,
         normalization: str = "unit-sphere",
     ) -> None:
         require_split(split)
         if variant not in VARIANTS:
             raise InputError(f"unknown variant {variant!r}: use one of {', '.join(VARIANTS)}")
         path = _file(Path(root), split, VARIANTS[variant])
-        wanted = points if points > 0 else None
-        arrays = read_hdf5(path, ("data", "label"), wanted, optional=("mask",))
+        arrays = read_hdf5(path, ("data", "label"), points, optional=("mask",))
         data = require_clouds(arrays["data"], path)
         require_points(points, data.shape[1], path)
         require_finite(data, path)
@@ -124,6 +123,10 @@ def _open(root: Path, split: str, reading: Reading, variant: str) -> CloudDatase
     return ScanObjectNN(root, split, variant, reading.points)
 
 
+def _stored(root: Path, split: str, _reading: Reading, variant: str) -> Stored:
+    return stored_arrays(ScanObjectNN(root, split, variant, None, "none"))
+
+
 CITATION = "Uy et al., Revisiting Point Cloud Classification, ICCV 2019"
 LICENCE = "its authors' terms of use; they ask you to fill in a form first"
 PAGE = "https://hkust-vgd.github.io/scanobjectnn/"
@@ -138,6 +141,7 @@ RECORDS = tuple(
         about=ABOUT[name],
         files=f"{one.folder}/{{training,test}}_objectdataset{one.ending}.h5",
         read=partial(_open, variant=name),
+        stored=partial(_stored, variant=name),
         recognise=partial(_recognise, variant=one),
         channels=XYZ,
         up=UP,

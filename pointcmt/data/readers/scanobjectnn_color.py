@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt.data.cache import CACHE_FOLDER, Cache
+from pointcmt.data.cache import Cache, Entry
 from pointcmt.data.dataset import XYZ_RGB, CloudDataset
+from pointcmt.data.object_files import ObjectFiles
 from pointcmt.data.readers.scanobjectnn import CITATION, LICENCE, PAGE, SCANOBJECTNN_CLASSES
-from pointcmt.data.record import DataSet, Reading
+from pointcmt.data.record import DataSet, Reading, Stored
 from pointcmt.data.seeds import object_seed
 from pointcmt.data.validate import inside, require_folder, require_split
 from pointcmt.errors import InputError
@@ -37,7 +38,7 @@ class ScanObjectNNColor(CloudDataset):
         background: keep what surrounds the object; without, its most frequent semantic class that
             is not wall or floor is kept, as the authors' reader does.
         seed: decides the resampling.
-        cache: where prepared clouds are kept; by default `.pointcmt-cache` in the folder.
+        cache: where prepared clouds are kept, see `pointcmt.data.cache.Cache`.
         workers: processes that read files side by side.
 
     Raises:
@@ -58,22 +59,16 @@ class ScanObjectNNColor(CloudDataset):
         require_split(split)
         folder = inside(root, FOLDER)
         require_folder(folder, f"the folder {FOLDER}")
-        listed = _listed(folder, split)
-        groups = {
-            f"{name}-{split}": [folder / name / one for one in files]
-            for name, files in listed.items()
-        }
+        files = _files(folder, split)
         variant = "obj_bg" if background else "obj_only"
-        store = Cache(
-            Path(cache) if cache else folder / CACHE_FOLDER, f"{variant} {points} {seed}", workers
-        )
+        store = Cache(folder, f"{variant} {points} {seed}", cache, workers)
         prepare = partial(_prepared, points=points, background=background, seed=seed)
         super().__init__(
             f"{RECORD.name}{'-background' if background else ''}/{split}",
-            SCANOBJECTNN_CLASSES,
-            np.concatenate(store.rows(groups, prepare)),
-            [SCANOBJECTNN_CLASSES.index(name) for name, files in listed.items() for _ in files],
-            [f"{name}/{Path(one).stem}" for name, files in listed.items() for one in files],
+            files.classes,
+            np.concatenate(files.prepared(store, split, prepare)),
+            files.labels,
+            files.ids,
             "unit-sphere",
             XYZ_RGB,
         )
@@ -115,7 +110,8 @@ def _object_alone(rows: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
     return alone
 
 
-def _prepared(path: Path, points: int, background: bool, seed: int) -> NDArray[np.float32]:
+def _prepared(entry: Entry, points: int, background: bool, seed: int) -> NDArray[np.float32]:
+    path = entry[1]
     cloud = resample(read_object(path, background), points, object_seed(seed, path.name))
     try:
         return normalize(cloud, "unit-sphere")
@@ -123,23 +119,24 @@ def _prepared(path: Path, points: int, background: bool, seed: int) -> NDArray[n
         raise InputError(f"{path}: {error}") from error
 
 
-def _listed(folder: Path, split: str) -> dict[str, list[str]]:
-    """The `.bin` files of each class that has any."""
+def _files(folder: Path, split: str) -> ObjectFiles:
+    """The `.bin` files of a split, with ids such as `chair/scene_1`."""
     listing = folder / LISTING
     if not listing.is_file():
         raise InputError(f"{listing}: no such file; it lists the objects and their split")
-    listed: dict[str, list[str]] = {name: [] for name in SCANOBJECTNN_CLASSES}
+    listed: dict[str, list[Entry]] = {name: [] for name in SCANOBJECTNN_CLASSES}
     for number, line in enumerate(listing.read_text().splitlines(), start=1):
         words = line.split()
         if not words:
             continue
         name, label, test = _entry(words, f"{listing}, line {number}")
         if test == (split == "test"):
-            listed[SCANOBJECTNN_CLASSES[label]].append(name)
+            kind = SCANOBJECTNN_CLASSES[label]
+            listed[kind].append((f"{kind}/{Path(name).stem}", folder / kind / name))
     found = {name: files for name, files in listed.items() if files}
     if not found:
         raise InputError(f"{listing}: lists no object of split {split!r}")
-    return found
+    return ObjectFiles(SCANOBJECTNN_CLASSES, found)
 
 
 def _entry(words: list[str], where: str) -> tuple[str, int, bool]:
@@ -158,11 +155,16 @@ def _open(root: Path, split: str, reading: Reading) -> CloudDataset:
     )
 
 
+def _stored(root: Path, split: str, _reading: Reading) -> Stored:
+    return _files(inside(root, FOLDER), split).stored(f"{RECORD.name}/{split}", read_object)
+
+
 RECORD = DataSet(
     name="scanobjectnn-color",
     about="ScanObjectNN, 2,902 raw objects with colour (.bin)",
     files="<class>/<name>.bin, split_new.txt",
     read=_open,
+    stored=_stored,
     recognise=lambda root: (inside(root, FOLDER) / LISTING).is_file(),
     channels=XYZ_RGB,
     up=None,

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt.data.cache import CACHE_FOLDER, Cache
+from pointcmt.data.cache import Cache, Entry
 from pointcmt.data.dataset import XYZ, XYZ_NORMAL, CloudDataset
-from pointcmt.data.record import DataSet, Reading
+from pointcmt.data.object_files import ObjectFiles
+from pointcmt.data.record import DataSet, Reading, Stored
 from pointcmt.data.seeds import object_seed
 from pointcmt.data.validate import require_folder, require_split
 from pointcmt.errors import InputError
@@ -63,7 +64,7 @@ class ShapeNetPart(CloudDataset):
         points: points a cloud.
         normals: keep the normals as channels 3 to 5.
         seed: decides the resampling.
-        cache: where prepared clouds are kept; by default `.pointcmt-cache` in `root`.
+        cache: where prepared clouds are kept, see `pointcmt.data.cache.Cache`.
         workers: processes that parse files side by side.
 
     Raises:
@@ -84,21 +85,16 @@ class ShapeNetPart(CloudDataset):
         require_split(split, SPLITS)
         root = Path(root)
         require_folder(root, "ShapeNetPart's text release")
-        listed = _listed(root, split)
-        groups = {
-            f"{name}-{split}": [root / f"{one}.txt" for one in ids] for name, ids in listed.items()
-        }
-        store = Cache(
-            Path(cache) if cache else root / CACHE_FOLDER, f"shapenetpart {points} {seed}", workers
-        )
+        files = _files(root, split)
+        store = Cache(root, f"shapenetpart {points} {seed}", cache, workers)
         prepare = partial(_prepared, points=points, seed=seed)
-        rows = np.concatenate(store.rows(groups, prepare))  # (n, N, 7)
+        rows = np.concatenate(files.prepared(store, split, prepare))  # (n, N, 7)
         super().__init__(
             f"{RECORD.name}/{split}",
-            SHAPENETPART_CLASSES,
+            files.classes,
             np.ascontiguousarray(rows[..., : 6 if normals else 3]),
-            [SHAPENETPART_CLASSES.index(name) for name, ids in listed.items() for _ in ids],
-            [one for ids in listed.values() for one in ids],
+            files.labels,
+            files.ids,
             "unit-sphere",
             XYZ_NORMAL if normals else XYZ,
             RECORD.up,
@@ -111,18 +107,20 @@ def single_splits(split: str) -> tuple[str, ...]:
     return ("train", "val") if split == "trainval" else (split,)
 
 
-def _listed(root: Path, split: str) -> dict[str, list[str]]:
-    """The objects of each category that has any, as `02691156/1a04e3...`, in order of their ids."""
+def _files(root: Path, split: str) -> ObjectFiles:
+    """The objects of each category, as `02691156/1a04e3...`, in order of their ids."""
     names = {synset: name for name, synset in SHAPENETPART_SYNSETS.items()}
-    listed: dict[str, list[str]] = {name: [] for name in SHAPENETPART_CLASSES}
+    listed: dict[str, list[Entry]] = {name: [] for name in SHAPENETPART_CLASSES}
     for one in single_splits(split):
         listing = root / "train_test_split" / f"shuffled_{one}_file_list.json"
         for entry in _entries(listing):
             _, synset, stem = entry.split("/")
             if synset not in names:
                 raise InputError(f"{listing}: {entry!r} is of no known category")
-            listed[names[synset]].append(f"{synset}/{stem}")
-    return {name: sorted(ids) for name, ids in listed.items() if ids}
+            listed[names[synset]].append((f"{synset}/{stem}", root / synset / f"{stem}.txt"))
+    return ObjectFiles(
+        SHAPENETPART_CLASSES, {name: sorted(files) for name, files in listed.items() if files}
+    )
 
 
 def _entries(listing: Path) -> list[str]:
@@ -139,7 +137,21 @@ def _entries(listing: Path) -> list[str]:
     return entries
 
 
-def _prepared(path: Path, points: int, seed: int) -> NDArray[np.float32]:
+def _prepared(entry: Entry, points: int, seed: int) -> NDArray[np.float32]:
+    path = entry[1]
+    cloud = resample(read_object(path), points, object_seed(seed, path.name))
+    try:
+        return normalize(cloud, "unit-sphere")
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def read_object(path: Path) -> NDArray[np.float32]:
+    """Read one file, (N, 7): x, y, z, nx, ny, nz and the part.
+
+    Raises:
+        InputError: the file is missing or damaged, or a part is unknown.
+    """
     rows = read_rows(path)
     if rows.shape[1] != COLUMNS:
         raise InputError(f"{path}: {rows.shape[1]} values a line; x y z nx ny nz part was expected")
@@ -147,11 +159,7 @@ def _prepared(path: Path, points: int, seed: int) -> NDArray[np.float32]:
         line = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0]) + 1
         raise InputError(f"{path}, line {line}: NaN or infinite values; finite ones were expected")
     require_parts(rows[:, 6], path)
-    cloud = resample(rows.astype(np.float32), points, object_seed(seed, path.name))
-    try:
-        return normalize(cloud, "unit-sphere")
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    return rows.astype(np.float32)
 
 
 def require_parts(parts: NDArray[Any], path: Path) -> NDArray[np.int64]:
@@ -169,6 +177,10 @@ def _open(root: Path, split: str, reading: Reading) -> CloudDataset:
     )
 
 
+def _stored(root: Path, split: str, _reading: Reading) -> Stored:
+    return _files(root, split).stored(f"{RECORD.name}/{split}", read_object)
+
+
 CITATION = "Yi et al., A Scalable Active Framework for Region Annotation, SIGGRAPH Asia 2016"
 LICENCE = "ShapeNet's terms of use: research and education only"
 PAGE = "https://shapenet.org"
@@ -179,6 +191,7 @@ RECORD = DataSet(
     about="ShapeNetPart, 16,881 clouds with normals and parts (text)",
     files="<synset>/<id>.txt, train_test_split/*.json",
     read=_open,
+    stored=_stored,
     recognise=lambda root: (root / "train_test_split").is_dir(),
     channels=XYZ_NORMAL,
     up="y",

@@ -17,7 +17,7 @@ from pointcmt.data.readers.shapenetpart import (
     require_parts,
     single_splits,
 )
-from pointcmt.data.record import DataSet, Reading
+from pointcmt.data.record import DataSet, Reading, stored_arrays
 from pointcmt.data.validate import (
     inside,
     require_finite,
@@ -42,13 +42,15 @@ class ShapeNetPartHDF5(CloudDataset):
     Args:
         root: the folder `hdf5_data`, or the one that holds it.
         split: `train`, `val`, `trainval` or `test`.
-        points: how many of the stored points to take.
+        points: how many of the stored points to take; None takes all.
 
     Raises:
         InputError: a file is missing or damaged, or holds NaN or unknown labels.
     """
 
-    def __init__(self, root: Path | str, split: str = "trainval", points: int = 2048) -> None:
+    def __init__(
+        self, root: Path | str, split: str = "trainval", points: int | None = 2048
+    ) -> None:
         require_split(split, SPLITS)
         folder = inside(root, FOLDER)
         require_folder(folder, "ShapeNetPart's hdf5_data")
@@ -81,9 +83,9 @@ def _hdf5_files(folder: Path, split: str) -> list[Path]:
 
 
 def _read_hdf5(
-    path: Path, points: int
+    path: Path, points: int | None
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
-    arrays = read_hdf5(path, ("data", "label", "pid"), points if points > 0 else None)
+    arrays = read_hdf5(path, ("data", "label", "pid"), points)
     data = require_clouds(arrays["data"], path)
     require_points(points, data.shape[1], path)
     require_finite(data, path)
@@ -102,6 +104,7 @@ RECORD = DataSet(
     about="ShapeNetPart, 16,881 clouds of 2,048 points with parts (HDF5)",
     files="hdf5_data/ply_data_{train,val,test}*.h5",
     read=_open,
+    stored=lambda root, split, _: stored_arrays(ShapeNetPartHDF5(root, split, None)),
     recognise=lambda root: any(inside(root, FOLDER).glob("ply_data_val*.h5")),
     channels=XYZ,
     up="y",

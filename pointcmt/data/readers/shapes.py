@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.data.dataset import XYZ, CloudDataset
-from pointcmt.data.record import DataSet, Reading
+from pointcmt.data.record import DataSet, Reading, stored_arrays
 from pointcmt.data.shapes import furniture, vessels
 from pointcmt.data.shapes.scan import scan
 from pointcmt.data.validate import SPLITS, require_split
@@ -90,6 +90,7 @@ RECORD = DataSet(
     about="twelve classes of made-up objects, embedded: no download",
     files="",
     read=_read,
+    stored=lambda _root, split, how: stored_arrays(Shapes(split, how.per_class, how.points)),
     recognise=lambda _root: False,
     channels=XYZ,
     up="y",

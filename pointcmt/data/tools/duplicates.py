@@ -3,33 +3,23 @@
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNK = 256  # clouds hashed at a time
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # splitmix64
 
 
-def cloud_hashes(points: NDArray[np.float32]) -> NDArray[np.uint64]:
-    """Return one hash a cloud that does not depend on the order of its points.
+def cloud_hash(points: NDArray[np.float32]) -> int:
+    """Return a 64-bit hash of a cloud that does not depend on the order of its points.
 
     A point's hash mixes the bits of its coordinates (0 and -0 are one); a cloud's is their sum. Two
     different clouds share a hash by chance about once in 2^64 pairs.
 
     Args:
-        points: (n, N, C); only x, y and z count.
-
-    Returns:
-        (n,) uint64.
+        points: (N, C); only x, y and z count.
     """
-    chunks = [_hash(points[start : start + CHUNK]) for start in range(0, len(points), CHUNK)]
-    return np.concatenate([np.empty(0, dtype=np.uint64), *chunks])
-
-
-def _hash(points: NDArray[np.float32]) -> NDArray[np.uint64]:
-    bits = np.ascontiguousarray(points[..., :3] + np.float32(0)).view(np.uint32)  # (n, N, 3)
-    state = np.zeros(bits.shape[:2], dtype=np.uint64)
+    bits = np.ascontiguousarray(points[:, :3] + np.float32(0)).view(np.uint32)  # (N, 3)
+    state = np.zeros(len(bits), dtype=np.uint64)
     for axis in range(3):
-        state = _mix(state * np.uint64(3) + bits[..., axis] + np.uint64(axis + 1))
-    total: NDArray[np.uint64] = state.sum(axis=1, dtype=np.uint64)
-    return total
+        state = _mix(state * np.uint64(3) + bits[:, axis] + np.uint64(axis + 1))
+    return int(state.sum(dtype=np.uint64))
 
 
 def _mix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:

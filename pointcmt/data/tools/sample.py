@@ -31,7 +31,7 @@ class LoadedSample:
     up: str
 
 
-def load_sample(sample: str, points: int) -> LoadedSample:
+def load_sample(sample: str, points: int, cache: Path | None = None) -> LoadedSample:
     """Load a file, `FOLDER#INDEX` or `FOLDER#ID`; `shapes#INDEX` is of the embedded set.
 
     The splits of a data set are searched in their order; an index counts within the first.
@@ -41,7 +41,7 @@ def load_sample(sample: str, points: int) -> LoadedSample:
     """
     folder, mark, which = sample.rpartition("#")
     if mark and not Path(sample).exists():
-        return _member(folder, which)
+        return _member(folder, which, cache)
     path = Path(sample)
     if path.is_dir():
         raise InputError(f"{path}: is a folder; name an object of it, for example {path}#0")
@@ -54,8 +54,8 @@ def _is_mesh(path: Path) -> bool:
     return path.suffix.lower() in MESH_SUFFIXES and len(read_mesh(path).faces) > 0
 
 
-def _member(folder: str, which: str) -> LoadedSample:
-    for opened in openers(refer(folder)):
+def _member(folder: str, which: str, cache: Path | None) -> LoadedSample:
+    for opened in openers(refer(folder), cache):
         data = opened()
         index = _index(data, which)
         if index is not None:

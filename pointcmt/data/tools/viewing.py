@@ -6,8 +6,10 @@ from pathlib import Path
 
 from pointcmt.data.catalog import CATALOG, Reference, open_dataset, parse_reference, recognise
 from pointcmt.data.dataset import XYZ_RGB, CloudDataset
+from pointcmt.data.readers.rendered import picture_name
 from pointcmt.data.readers.shapes import Shapes
-from pointcmt.data.tree import ALL, SPLIT_FOLDERS, is_divided, read_tree
+from pointcmt.data.record import Reading, Stored
+from pointcmt.data.tree import ALL, read_tree, split_names
 from pointcmt.errors import InputError
 from pointcmt.geometry import MESH_SUFFIXES, SUFFIXES
 from pointcmt.views.batch import ViewJob
@@ -31,22 +33,32 @@ def refer(text: str) -> Reference:
     return Reference(found[0], Path(text))
 
 
-def openers(reference: Reference) -> tuple[Opener, ...]:
+def stored_splits(reference: Reference) -> list[Stored]:
+    """Return each split of a data set as its files hold it."""
+    data, root, per_class = reference
+    reading = Reading(per_class=per_class)
+    return [data.stored(root, split, reading) for split in _splits(reference)]
+
+
+def openers(reference: Reference, cache: Path | None = None) -> tuple[Opener, ...]:
     """Return what opens each split of a data set; nothing is read yet."""
     data, root, per_class = reference
-    splits = data.splits
-    if ALL in splits:
-        splits = SPLIT_FOLDERS if is_divided(root) else (ALL,)
     return tuple(
-        partial(open_dataset, data.name, root, split, per_class=per_class) for split in splits
+        partial(open_dataset, data.name, root, split, per_class=per_class, cache=cache)
+        for split in _splits(reference)
     )
+
+
+def _splits(reference: Reference) -> tuple[str, ...]:
+    data, root, _ = reference
+    return (split_names(root) or (ALL,)) if ALL in data.splits else data.splits
 
 
 def holds_meshes(reference: Reference) -> bool:
     """Tell whether a data set is one of class folders with mesh files in them."""
     return not reference.data.embedded and any(
         file.suffix.lower() in MESH_SUFFIXES
-        for pattern in ("*/*", "*/*/*")
+        for pattern in ("*/*", "*/*/*", "*/*/*/*")
         for file in reference.root.glob(pattern)
         if file.is_file()
     )
@@ -69,9 +81,10 @@ def mesh_jobs(reference: Reference) -> list[ViewJob]:
     if data.embedded:
         return [job for split in data.splits for job in _embedded_meshes(Shapes(split, per_class))]
     jobs = []
-    for split in SPLIT_FOLDERS if is_divided(root) else (ALL,):
-        for files, name in _by_class(root, split):
-            jobs += [ViewJob(f"{name}/{split}/{file.stem}", file) for file in files]
+    for split in split_names(root) or (ALL,):
+        for name, files in read_tree(root, split, MESH_SUFFIXES).files.items():
+            stems = ((f"{name}/{split}/{picture_name(one, name, split)}", f) for one, f in files)
+            jobs += [ViewJob(stem, file) for stem, file in stems]
     return jobs
 
 
@@ -85,20 +98,6 @@ def cloud_jobs(data: CloudDataset) -> Iterator[ViewJob]:
         yield ViewJob(f"{name}/{split}/{stem}", data.points[index, :, :channels])
 
 
-def picture_name(one: str, class_name: str, split: str) -> str:
-    """Return a file name for an id: `chair/train/x.off` gives `x`, `ply_0/7` gives `ply_0-7`."""
-    path = Path(one)
-    parts = list(path.with_suffix("").parts if path.suffix.lower() in SUFFIXES else path.parts)
-    while len(parts) > 1 and parts[0] in (class_name, split):
-        parts.pop(0)
-    return "-".join(parts)
-
-
 def _embedded_meshes(data: Shapes) -> Iterator[ViewJob]:
     for index, job in enumerate(cloud_jobs(data)):
         yield ViewJob(job.stem, data.mesh(index))
-
-
-def _by_class(root: Path, split: str) -> Iterator[tuple[tuple[Path, ...], str]]:
-    tree = read_tree(root, split, MESH_SUFFIXES)
-    yield from zip(tree.files, tree.classes, strict=True)

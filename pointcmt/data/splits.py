@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.data.dataset import CloudDataset
+from pointcmt.errors import InputError
 
 
 def class_balanced_subset(dataset: CloudDataset, fraction: float, seed: int) -> CloudDataset:
@@ -48,23 +49,51 @@ def split_validation(
         The remaining training part and the validation part, each in the original order.
 
     Raises:
-        ValueError: `fraction` is out of range, or no class has two clouds.
+        InputError: `fraction` is out of range, or no class has two clouds.
     """
+    remaining, held = _cut(dataset, fraction, seed)
+    note = f"{fraction:.4g}, seed {seed}"
+    return (
+        dataset.subset(remaining, f"{dataset.name}[without validation {note}]"),
+        dataset.subset(held, f"{dataset.name}[validation {note}]"),
+    )
+
+
+def split_share(
+    dataset: CloudDataset, share: float, seed: int
+) -> tuple[CloudDataset, CloudDataset]:
+    """Part a data set without splits into `train` and `test` as `split_validation` does.
+
+    Args:
+        dataset: all objects; its name ends in `/all`.
+        share: of the test split, in (0, 1).
+        seed: chooses the clouds.
+
+    Returns:
+        The training and the test split.
+
+    Raises:
+        InputError: `share` is out of range, or no class has two clouds.
+    """
+    train, test = _cut(dataset, share, seed)
+    name, note = dataset.name.rpartition("/")[0], f"[{share:.4g} for test, seed {seed}]"
+    return dataset.subset(train, f"{name}/train{note}"), dataset.subset(test, f"{name}/test{note}")
+
+
+def _cut(
+    dataset: CloudDataset, fraction: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The places of the remaining and of the held-out clouds, in order."""
     if not 0 < fraction < 1:
-        raise ValueError(f"fraction must be in (0, 1), not {fraction}")
+        raise InputError(f"a share must be in (0, 1), not {fraction}")
     held = [
         members[: min(max(1, round(fraction * len(members))), len(members) - 1)]
         for members in _shuffled_classes(dataset, seed)
     ]
-    validation = np.sort(np.concatenate(held))
-    if len(validation) == 0:
-        raise ValueError(f"{dataset.name}: no class has two clouds to split")
-    remaining = np.setdiff1d(np.arange(len(dataset)), validation)
-    note = f"{fraction:.4g}, seed {seed}"
-    return (
-        dataset.subset(remaining, f"{dataset.name}[without validation {note}]"),
-        dataset.subset(validation, f"{dataset.name}[validation {note}]"),
-    )
+    chosen = np.sort(np.concatenate(held))
+    if len(chosen) == 0:
+        raise InputError(f"{dataset.name}: no class has two clouds to split")
+    return np.setdiff1d(np.arange(len(dataset)), chosen), chosen
 
 
 def _shuffled_classes(dataset: CloudDataset, seed: int) -> list[NDArray[np.int64]]:
