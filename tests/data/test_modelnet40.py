@@ -113,7 +113,7 @@ def test_nan_names_file_and_cloud(root):
     data = np.zeros((3, 2048, 3))
     data[2, 1000] = np.nan
     write_part(root / FOLDER, "ply_data_train1", [0, 1, 2], data=data)
-    with pytest.raises(InputError, match=r"ply_data_train1\.h5: cloud 2 has NaN"):
+    with pytest.raises(InputError, match=r"ply_data_train1\.h5: cloud 2 has values that are NaN"):
         ModelNet40(root)
 
 

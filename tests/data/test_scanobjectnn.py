@@ -79,7 +79,7 @@ def test_bad_files_are_named(root):
     data = np.zeros((2, 2048, 3), np.float32)
     data[1, 5, 2] = np.inf
     write_h5(path, [0, 1], 0, data=data)
-    with pytest.raises(InputError, match="cloud 1 has NaN"):
+    with pytest.raises(InputError, match="cloud 1 has values that are NaN"):
         ScanObjectNN(root)
     raw = path.read_bytes()
     path.write_bytes(raw[: len(raw) // 2])

@@ -68,7 +68,7 @@ def test_drawn_views_are_some_of_the_objects_own_and_differ_between_steps(root: 
     ("option", "sentence"),
     [
         ("views.size=32", "holds views made with"),
-        ("views.root=''", "needs a folder for the pictures"),
+        ("views.root=''", "views.root is missing"),
     ],
 )
 def test_pictures_that_do_not_fit_are_refused(root: Path, option: str, sentence: str) -> None:
