@@ -33,7 +33,7 @@ data = partial(start, "pointcmt.data.cli", "train")
 import_ = partial(start, "pointcmt.importers.cli", "train")
 export = partial(start, "pointcmt_export.cli", "export")
 classify = partial(start, "pointcmt_serve.commands.classify", "serve")
-serve = partial(start, "pointcmt_serve.serve", "serve")
+serve = partial(start, "pointcmt_serve.commands.serve", "server")
 
 
 def command_errors(function: Callable[P, R]) -> Callable[P, R]:

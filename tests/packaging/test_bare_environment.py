@@ -98,6 +98,7 @@ def test_the_serve_extra_alone_classifies_files(
         (("pointcmt-import", "weights.pt", "--from", "dgcnn-antao97"), "train"),
         (("pointcmt-export", "run", "-o", "out"), "export"),
         (("pointcmt-classify", ".", "cube.npy"), "serve"),
+        (("pointcmt-serve", "."), "server"),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
 )

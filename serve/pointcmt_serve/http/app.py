@@ -1,0 +1,84 @@
+"""The ASGI application."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from pointcmt_serve.http.errors import not_found
+from pointcmt_serve.http.front import Front
+from pointcmt_serve.http.routes.health import health_routes
+from pointcmt_serve.http.routes.infer import infer_routes
+from pointcmt_serve.http.routes.models import model_routes, repository_routes
+from pointcmt_serve.http.routes.people import people_routes
+from pointcmt_serve.http.service import Service
+from pointcmt_serve.http.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings, service: Service | None = None) -> ASGIApp:
+    """Return the server as an ASGI application.
+
+    Args:
+        settings: what to serve, and how.
+        service: one whose models are loaded already; without one they are loaded when the
+            application starts.
+    """
+    started = service is not None
+    service = service or Service(settings)
+    routes = [
+        *health_routes(service),
+        *model_routes(service),
+        *repository_routes(service),
+        *infer_routes(service),
+        *people_routes(service),
+    ]
+    app: ASGIApp = _Routes(routes, redirect_slashes=False, lifespan=_lifespan(service, started))
+    if settings.security.origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=settings.security.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=["Inference-Header-Content-Length", "X-Request-Id"],
+        )
+    return Front(app, service)
+
+
+class _Routes(Router):
+    """Starlette's router, whose refusals reach `Front` as exceptions."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        await super().__call__(scope, receive, send)
+
+    async def not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raise not_found(f"there is no {scope['path']}")
+
+
+def _lifespan(
+    service: Service, started: bool
+) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: Any) -> AsyncIterator[None]:
+        if not started:
+            await asyncio.to_thread(service.models.start)
+        service.lifecycle.started = True
+        running = [asyncio.create_task(service.keep_measuring())]
+        if service.settings.poll:
+            running.append(asyncio.create_task(service.models.watch()))
+        try:
+            yield
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            await service.close()
+
+    return lifespan

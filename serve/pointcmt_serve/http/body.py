@@ -1,0 +1,115 @@
+"""The body of a request, read and unpacked within the limits."""
+
+import asyncio
+import zlib
+from http import HTTPStatus
+
+from starlette.requests import ClientDisconnect, Request
+
+from pointcmt.errors import InputError
+from pointcmt_serve.http.budget import Reservation
+from pointcmt_serve.http.errors import RefusedError
+from pointcmt_serve.http.settings import Limits
+
+QUICK = 1 << 17  # bytes that are worked on at once, beside other requests
+_PIECE = 1 << 20
+
+
+async def read_body(request: Request, limits: Limits, held: Reservation) -> bytes:
+    """Read the whole body and undo its Content-Encoding.
+
+    Raises:
+        RefusedError: 408, 413, 415, or 503 where all requests together hold too much.
+        InputError: it is not packed as its header says.
+        ClientDisconnect: the client went away.
+    """
+    packing = request.headers.get("content-encoding", "identity").strip().lower()
+    if packing not in ("", "identity", "gzip", "x-gzip", "deflate"):
+        raise RefusedError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"Content-Encoding {packing!r} is not read here; send gzip, deflate or identity",
+            headers={"Accept-Encoding": "gzip, deflate"},
+        )
+    body = await receive(request, limits, held)
+    if packing in ("", "identity"):
+        return body
+    # Its size is not known before it is unpacked, so room for all that may come is held.
+    held.grow(min(limits.body, 1032 * len(body)))  # zlib packs no better
+    if len(body) < QUICK // 16:
+        return unpack(body, limits.body)
+    return await asyncio.to_thread(unpack, body, limits.body)
+
+
+async def receive(request: Request, limits: Limits, held: Reservation) -> bytes:
+    """Read the whole body as it came; see `read_body` for what is raised."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limits.body:
+        raise _too_large(limits)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(limits.body_seconds):
+            while True:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                chunk = message.get("body", b"")
+                if len(body) + len(chunk) > limits.body:
+                    raise _too_large(limits)
+                held.grow(len(chunk))
+                body += chunk
+                if not message.get("more_body", False):
+                    return bytes(body)
+    except TimeoutError as error:
+        raise RefusedError(
+            HTTPStatus.REQUEST_TIMEOUT,
+            f"the body did not come within {limits.body_seconds:g} s",
+            reason="slow",
+        ) from error
+
+
+def unpack(body: bytes, largest: int) -> bytes:
+    """Undo gzip or deflate, with or without zlib's frame, of one part or many.
+
+    Raises:
+        RefusedError: more than `largest` bytes come out.
+        InputError: it is not so packed, or cut short.
+    """
+    # A frame is told by its first bytes: 1f 8b of gzip, or zlib's 8 in the low half of the first.
+    framed = body[:1] == b"\x1f" or (
+        len(body) > 1 and body[0] & 15 == 8 and not (body[0] * 256 + body[1]) % 31
+    )
+    window = 47 if framed else -15
+    out = bytearray()
+    rest = body
+    try:
+        while rest:
+            stream = zlib.decompressobj(window)
+            while not stream.eof:
+                out += stream.decompress(rest, _PIECE)
+                if len(out) > largest:
+                    raise RefusedError(
+                        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                        f"the body unpacks to more than {largest} bytes",
+                        reason="too_large",
+                    )
+                if not stream.unconsumed_tail and not stream.eof:
+                    raise InputError("the body is packed, but cut short")
+                rest = stream.unconsumed_tail
+            rest = stream.unused_data
+    except zlib.error as error:
+        raise InputError(f"the body is not packed as Content-Encoding says ({error})") from error
+    return bytes(out)
+
+
+def _too_large(limits: Limits) -> RefusedError:
+    return RefusedError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"the body has more than {limits.body} bytes, which are all that is read",
+        reason="too_large",
+    )
+
+
+def _framed(body: bytes) -> bool:
+    """Whether deflated data stand in gzip's frame (1f 8b), or zlib's (a multiple of 31)."""
+    zlibs = len(body) > 1 and body[0] & 15 == 8 and int.from_bytes(body[:2], "big") % 31 == 0
+    return zlibs or body[:2] == b"\x1f\x8b"

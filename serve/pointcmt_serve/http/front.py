@@ -1,0 +1,172 @@
+"""The outermost layer: request ids, the access log, metrics, and errors as JSON."""
+
+import asyncio
+import json
+import logging
+import re
+import time
+import uuid
+from contextlib import suppress
+from http import HTTPStatus
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pointcmt.errors import InputError
+from pointcmt_serve.http.errors import RefusedError
+from pointcmt_serve.http.operations import Lifecycle
+from pointcmt_serve.http.operations.access import log_access
+from pointcmt_serve.http.operations.tracing import span
+from pointcmt_serve.http.security import OPEN, account, offered_key
+from pointcmt_serve.http.service import Service
+
+_log = logging.getLogger(__name__)
+_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_DRAIN_BYTES = 1 << 16
+_DRAIN_SECONDS = 1.0
+_UNREAD = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+CLIENT_GONE = 499  # nginx's status for a request whose client did not wait; it is logged only
+
+
+class Front:
+    """Wraps the application; see the module."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app = app
+        self._service = service
+        self._metrics = service.metrics
+        self._keys = service.settings.security.keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; lifespan events pass through."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        exchange = _Exchange(scope, headers, receive, send, self._service.lifecycle)
+        self._service.in_flight += 1
+        try:
+            with span(f"{scope['method']} {scope['path']}", dict(headers)) as attribute:
+                await self._answer(scope, headers, exchange)
+                attribute("http.response.status_code", exchange.status)
+        finally:
+            self._service.in_flight -= 1
+            self._record(scope, exchange)
+
+    async def _answer(self, scope: Scope, headers: Headers, exchange: "_Exchange") -> None:
+        try:
+            if self._keys and scope["path"] not in OPEN and scope["method"] != "OPTIONS":
+                scope["state"]["account"] = account(self._keys, offered_key(headers))
+            await self._app(scope, exchange.receive, exchange.send)
+        except RefusedError as refusal:
+            self._metrics.rejected.labels(refusal.reason).inc()
+            await exchange.refuse(refusal.status, str(refusal), refusal.headers)
+        except InputError as error:
+            self._metrics.rejected.labels("bad_request").inc()
+            await exchange.refuse(HTTPStatus.BAD_REQUEST, str(error), {})
+        except HTTPException as error:  # the method is not one of the route's
+            allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
+            if scope["method"] == "OPTIONS":
+                await exchange.finish(HTTPStatus.NO_CONTENT, b"", {"Allow": f"{allowed}, OPTIONS"})
+                return
+            sentence = f"{scope['path']} does not take {scope['method'][:20]}; send {allowed}"
+            await exchange.refuse(error.status_code, sentence, {"Allow": allowed})
+        except ClientDisconnect:
+            self._metrics.rejected.labels("client_gone").inc()
+            exchange.status = CLIENT_GONE
+        except Exception:
+            _log.exception("request %s failed", exchange.identity)
+            sentence = f"the server failed; its log has more under {exchange.identity}"
+            await exchange.refuse(HTTPStatus.INTERNAL_SERVER_ERROR, sentence, {})
+
+    def _record(self, scope: Scope, exchange: "_Exchange") -> None:
+        seconds = time.monotonic() - exchange.start
+        route = getattr(scope.get("route"), "path", "none")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._metrics.requests.labels(route, method, exchange.status).inc()
+        self._metrics.seconds.labels(route).observe(seconds)
+        client = scope.get("client")
+        log_access(
+            id=exchange.identity,
+            client=client[0] if client else "",
+            method=scope["method"],
+            path=scope["path"],
+            status=exchange.status,
+            received=exchange.received,
+            sent=exchange.sent,
+            milliseconds=round(seconds * 1e3, 2),
+            **scope["state"].get("logged", {}),
+        )
+
+
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+
+class _Exchange:
+    """One request and its answer, counted."""
+
+    def __init__(
+        self, scope: Scope, headers: Headers, receive: Receive, send: Send, lifecycle: Lifecycle
+    ) -> None:
+        self.start = time.monotonic()
+        offered = headers.get("x-request-id", "")
+        self.identity = offered if _ID.fullmatch(offered) else uuid.uuid4().hex
+        self.status = 0
+        self.received = 0
+        self.sent = 0
+        self._lifecycle = lifecycle
+        self._receive = receive
+        self._send = send
+        self._headers_sent = False
+        self._headers = headers
+        length = int(headers.get("content-length", "0"))
+        self._whole = length == 0 and "transfer-encoding" not in headers
+        self._small = 0 < length <= _DRAIN_BYTES
+        scope.setdefault("state", {})
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self.received += len(message.get("body", b""))
+            self._whole = not message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            if self.status not in _UNREAD:
+                await self._drain()
+            self._headers_sent = True
+            headers = MutableHeaders(raw=list(message["headers"]))
+            headers["X-Request-Id"] = self.identity
+            # What is left of a body would have to be waited for before the next request.
+            if self._lifecycle.stopping or not self._whole:
+                headers["Connection"] = "close"
+            message["headers"] = headers.raw
+        else:
+            self.sent += len(message.get("body", b""))
+        await self._send(message)
+
+    async def _drain(self) -> None:
+        """Read what is left of a small body, so that the connection can be used again."""
+        if self._whole or not self._small or "expect" in self._headers:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while not self._whole:
+                    if (await self.receive())["type"] == "http.disconnect":
+                        return
+
+    async def refuse(self, status: int, sentence: str, headers: dict[str, str]) -> None:
+        if self._headers_sent:
+            return
+        body = json.dumps({"error": sentence}).encode()
+        fields = {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}
+        await self.finish(status, body, fields)
+
+    async def finish(self, status: int, body: bytes, fields: dict[str, str]) -> None:
+        raw = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
+        await self.send({"type": "http.response.start", "status": status, "headers": raw})
+        await self.send({"type": "http.response.body", "body": body})

@@ -1,0 +1,154 @@
+"""From the command's words to a server that runs."""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import uvicorn
+from starlette.types import ASGIApp
+
+from pointcmt.errors import InputError
+from pointcmt_serve.http.app import create_app
+from pointcmt_serve.http.models.folders import OPTIONS
+from pointcmt_serve.http.operations.access import set_up_logging
+from pointcmt_serve.http.security import read_keys
+from pointcmt_serve.http.service import Service
+from pointcmt_serve.http.settings import (
+    MIB,
+    Batching,
+    Limits,
+    ModelSource,
+    Security,
+    Settings,
+    checked_name,
+)
+from pointcmt_serve.http.transport.connection import Connection
+from pointcmt_serve.http.transport.server import Server
+from pointcmt_serve.http.transport.sockets import address, listen, listen_unix, remove_unix
+from pointcmt_serve.http.workers import supervise
+
+
+def launch(models: Sequence[str], options: dict[str, Any]) -> None:
+    """Serve until a signal ends it. `options` are those of `pointcmt-serve`, by name.
+
+    Raises:
+        InputError: the words make no sense, a model cannot be loaded, or the port is taken.
+    """
+    set_up_logging(options["log_level"])
+    settings = read_settings(models, options)
+    service = Service(settings)
+    service.models.start()
+    names = [served.name for served in service.models.served()]
+    bound = _listen(options)
+    for name in names:
+        click.echo(f"{address(bound, options['tls_cert'] is not None)}/v2/models/{name}")
+    try:
+        if options["workers"] > 1:
+            asyncio.run(service.close())  # it has shown that all models can be loaded
+            work = partial(_work, settings, options)
+            supervise(work, bound, options["workers"], options["drain"] + options["grace"] + 5)
+        else:
+            serve(service, options, bound)
+    finally:
+        if options["socket"] is not None:
+            remove_unix(options["socket"])
+
+
+def serve(service: Service, options: dict[str, Any], bound: socket.socket) -> None:
+    """Serve models that are loaded, until a signal ends it."""
+    app = create_app(service.settings, service)
+    config = _config(app, service.settings, options)
+    Server(config, service.lifecycle, options["drain"]).run([bound])
+
+
+def _work(settings: Settings, options: dict[str, Any], bound: socket.socket) -> None:
+    set_up_logging(options["log_level"])
+    service = Service(settings)
+    service.models.start()
+    serve(service, options, bound)
+
+
+def read_settings(models: Sequence[str], options: dict[str, Any]) -> Settings:
+    """Return what the words of the command say.
+
+    Raises:
+        InputError: they make no sense.
+    """
+    batching = Batching(
+        size=options["batch"],
+        delay=options["delay"] / 1e3,
+        workers=options["concurrent"],
+        queue=options["queue"],
+    )
+    limits = Limits(
+        body=options["max_body"] * MIB,
+        memory=options["max_memory"] * MIB,
+        clouds=options["max_clouds"],
+        connections=options["max_connections"],
+        header_seconds=options["header_timeout"],
+        body_seconds=options["body_timeout"],
+        deadline=options["deadline"],
+    )
+    if (options["tls_cert"] is None) != (options["tls_key"] is None):
+        raise InputError("TLS needs both --tls-cert and --tls-key")
+    shared = {key: options[key] for key in ("engine", "device", "threads")}
+    return Settings(
+        models=tuple(read_source(word, options["name"], shared) for word in models),
+        repository=options["repository"],
+        poll=options["poll"],
+        # One worker would know nothing of what another was told; all of them follow the folders.
+        control=not options["no_control"] and options["workers"] == 1,
+        limits=limits,
+        batching=batching,
+        security=Security(read_keys(options["api_keys"]), options["cors_origin"]),
+    )
+
+
+def read_source(word: str, name: str | None, shared: dict[str, Any]) -> ModelSource:
+    """Return the model that `[NAME=]DIR[,key=value ...]` means.
+
+    Raises:
+        InputError: a name or an option makes no sense.
+    """
+    place, *entries = word.split(",")
+    chosen = dict(shared)
+    for entry in entries:
+        key, equals, value = entry.partition("=")
+        if not equals or key not in OPTIONS:
+            raise InputError(f"{word}: {entry!r} is none of {', '.join(OPTIONS)} with a value")
+        try:
+            chosen[key] = OPTIONS[key](value)
+        except ValueError as error:
+            raise InputError(f"{word}: {key} is {value!r}, no number") from error
+    before, equals, after = place.partition("=")
+    # A folder may have an equals sign in its name: what is there as it stands is a folder.
+    if not equals or Path(place).exists():
+        return ModelSource(checked_name(name) if name else None, Path(place), chosen)
+    return ModelSource(checked_name(before), Path(after), chosen)
+
+
+def _listen(options: dict[str, Any]) -> socket.socket:
+    if options["socket"] is not None:
+        return listen_unix(options["socket"])
+    return listen(options["host"], options["port"])
+
+
+def _config(app: ASGIApp, settings: Settings, options: dict[str, Any]) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=partial(Connection, limits=settings.limits),  # type: ignore[arg-type]
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=round(settings.limits.idle_seconds),
+        timeout_graceful_shutdown=round(options["grace"]),
+        ssl_certfile=options["tls_cert"],
+        ssl_keyfile=options["tls_key"],
+    )

@@ -1,0 +1,88 @@
+"""One version of one model, in memory and answering."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pointcmt_serve.classifier import Classifier
+from pointcmt_serve.http.batching import Client, Job, Scheduler
+from pointcmt_serve.http.models.folders import Stamp, options
+from pointcmt_serve.http.models.statistics import Statistics
+from pointcmt_serve.http.settings import Batching, ModelSource
+
+Report = Callable[[str, int, float, float], None]  # model, clouds, seconds of both stages
+
+
+class Served:
+    """A loaded version.
+
+    Attributes:
+        name: what clients call the model.
+        version: its number, as text.
+        classifier: what answers.
+        engine: what runs it.
+        device: "cpu", "cuda" or "auto".
+        batching: how its clouds are joined.
+        statistics: what was asked of it.
+        stamp: of its folder, when it was loaded.
+    """
+
+    stamp: Stamp = ()
+
+    def __init__(
+        self,
+        source: ModelSource,
+        version: str,
+        folder: Path,
+        batching: Batching,
+        report: Report,
+    ) -> None:
+        """Load the version in `folder` and send a first batch through it.
+
+        Raises:
+            InputError: it cannot be loaded or run.
+        """
+        chosen = {**options(source.folder), **source.options}
+        self.engine = str(chosen.get("engine", "onnxruntime"))
+        self.device = str(chosen.get("device", "auto"))
+        self.batching = batching
+        self.classifier = Classifier(folder, batch_size=batching.size, **chosen)
+        # A student's own name may be a path, whose slashes would end a part of ours.
+        self.name = source.name or self.classifier.artefact.student.replace("/", "-")
+        self.version = version
+        self.statistics = Statistics()
+        self._report = report
+        self._warm_up()
+        threads = batching.threads(self.device)
+        self._scheduler = Scheduler(self.classifier, batching, threads, self)
+
+    @property
+    def channels(self) -> int:
+        """How many numbers a point has."""
+        return len(self.classifier.artefact.channels)
+
+    @property
+    def waiting(self) -> int:
+        """How many clouds wait for it."""
+        return self._scheduler.waiting
+
+    async def run(self, clouds: Sequence[Any], client: Client, seconds: float) -> Job:
+        """Answer one request; see `Scheduler.run`."""
+        return await self._scheduler.run(clouds, client, seconds)
+
+    def batch(self, clouds: int, preparation: float, network: float) -> None:
+        """Count a batch; see `Observer`."""
+        self.statistics.batch(clouds, preparation, network)
+        self._report(self.name, clouds, preparation, network)
+
+    def close(self) -> None:
+        """Answer what waits, then end its workers. Blocks."""
+        self._scheduler.close()
+
+    def _warm_up(self) -> None:
+        corner = np.eye(self.channels, dtype=np.float32)  # three different points
+        cloud = self.classifier.prepare(corner)
+        for size in {1, self.batching.size}:
+            self.classifier.predict(np.stack([cloud] * size))

@@ -1,0 +1,117 @@
+"""Prometheus metrics."""
+
+import os
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where worker processes leave their figures, if there are any
+SECONDS = (
+    *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
+    *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
+CLOUDS = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+class Metrics:
+    """The figures of one server; of all its worker processes together where there are several."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self._registry = registry
+        self.requests = Counter(
+            "pointcmt_requests",
+            "HTTP and gRPC requests answered.",
+            ("route", "method", "status"),
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "pointcmt_request_seconds",
+            "From a request's headers to the end of its answer.",
+            ("route",),
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.stages = Histogram(
+            "pointcmt_stage_seconds",
+            "Of one inference request: in the queue, in preparation, in the network.",
+            ("model", "stage"),
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.clouds = Counter(
+            "pointcmt_clouds", "Clouds classified.", ("model",), registry=registry
+        )
+        self.batches = Histogram(
+            "pointcmt_batch_clouds",
+            "Clouds that went through the network together.",
+            ("model",),
+            buckets=CLOUDS,
+            registry=registry,
+        )
+        self.rejected = Counter(
+            "pointcmt_rejected",
+            "Requests refused, by reason (queue_full, memory, deadline, too_large, ...).",
+            ("reason",),
+            registry=registry,
+        )
+        self._ready = self._gauge("ready", "1 while the server is ready.")
+        self._held = self._gauge("held_bytes", "Bytes that requests hold.")
+        self._in_flight = self._gauge("in_flight", "Requests that are being answered.")
+        self._queues = self._gauge(
+            "queue_clouds", "Clouds that wait for a network.", "model", "version"
+        )
+        self._known: set[tuple[str, str]] = set()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(
+            f"pointcmt_{name}",
+            text,
+            labels,
+            registry=self._registry,
+            multiprocess_mode="livesum",  # over the worker processes that live
+        )
+
+    def batch(self, model: str, clouds: int, preparation: float, network: float) -> None:
+        """Count a batch; see `pointcmt_serve.http.batching.scheduler.Observer`."""
+        self.batches.labels(model).observe(clouds)
+
+    def inference(
+        self, model: str, clouds: int, queue: float, preparation: float, network: float
+    ) -> None:
+        """Count an answered inference request; times in seconds."""
+        self.clouds.labels(model).inc(clouds)
+        for stage, spent in (("queue", queue), ("preparation", preparation), ("network", network)):
+            self.stages.labels(model, stage).observe(spent)
+
+    def set_gauges(
+        self, *, ready: bool, held: int, in_flight: int, waiting: dict[tuple[str, str], int]
+    ) -> None:
+        """Set what is true now; `waiting` is how many clouds wait, by model and version."""
+        self._ready.set(ready)
+        self._held.set(held)
+        self._in_flight.set(in_flight)
+        for labels in self._known - set(waiting):
+            self._queues.remove(*labels)
+        self._known = set(waiting)
+        for labels, clouds in waiting.items():
+            self._queues.labels(*labels).set(clouds)
+
+    def text(self) -> bytes:
+        """Return all figures in Prometheus' text format."""
+        if FOLDER not in os.environ:
+            return generate_latest(self._registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)

@@ -1,0 +1,228 @@
+"""Inference requests: JSON, and tensors as little-endian bytes behind it.
+
+The latter is Triton's "binary tensor data" extension, which the header
+`Inference-Header-Content-Length` announces.
+"""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Raw, Struct
+from numpy.typing import NDArray
+
+from pointcmt.errors import InputError
+from pointcmt_serve.http.protocol.names import DATATYPES, INPUT, OUTPUTS, SCORES
+from pointcmt_serve.http.protocol.numbers import read_numbers
+
+_SMALL = 4096  # bytes of JSON that a shape or the parameters may have
+_NULL = Raw(b"null")
+_Parameters = dict[str, bool | int | float | str | None]
+_Size = Annotated[int, Meta(ge=0, le=2**40)]
+
+
+@dataclass(frozen=True)
+class WantedOutput:
+    """An output that a client asks for.
+
+    Attributes:
+        name: one of `OUTPUTS`.
+        binary: whether it is wanted as bytes behind the JSON.
+        classes: how many best classes are wanted in place of all scores; 0 for the scores.
+    """
+
+    name: str
+    binary: bool = False
+    classes: int = 0
+
+
+@dataclass(frozen=True)
+class InferRequest:
+    """One inference request.
+
+    Attributes:
+        id: what the client calls it, returned with the answer; "" for none.
+        clouds: (B, N, C), as the client sent them.
+        outputs: those asked for, in order.
+        timeout: seconds it may take, by its parameter `timeout`; None where it names none.
+    """
+
+    id: str
+    clouds: NDArray[Any]
+    outputs: tuple[WantedOutput, ...]
+    timeout: float | None = None
+
+
+class _Input(Struct):
+    name: str
+    datatype: str
+    shape: Raw
+    data: Raw = _NULL
+    parameters: Raw = _NULL
+
+
+class _Output(Struct):
+    name: str
+    parameters: Raw = _NULL
+
+
+class _Request(Struct):
+    inputs: list[_Input]
+    id: str | None = None
+    parameters: Raw = _NULL
+    outputs: list[_Output] | None = None
+
+
+def read_request(
+    body: bytes, header_length: int | None, *, channels: int = 3, clouds: int
+) -> InferRequest:
+    """Parse the body of an infer request.
+
+    Args:
+        body: the whole body.
+        header_length: how many of its bytes are JSON, the rest being tensors; None for all.
+        channels: numbers a point has.
+        clouds: how many clouds a request may have.
+
+    Raises:
+        InputError: it is no such request; the message says what is wrong with it.
+    """
+    if header_length is not None and not 0 <= header_length <= len(body):
+        raise InputError(f"Inference-Header-Content-Length is {header_length}, beyond the body")
+    split = len(body) if header_length is None else header_length
+    view = memoryview(body)
+    request = _decoded(view[:split], _Request, "the request")
+    if [tensor.name for tensor in request.inputs] != [INPUT]:
+        raise InputError(f"the request needs exactly one input, named {INPUT}")
+    tensor = request.inputs[0]
+    shape = checked_shape(_sizes(tensor.shape), channels, clouds)
+    parameters = _small(request.parameters, _Parameters | None, "the request's parameters") or {}
+    return InferRequest(
+        id=request.id or "",
+        clouds=_values(tensor, shape, view[split:]).reshape(shape),
+        outputs=_outputs(request.outputs, parameters),
+        timeout=checked_timeout(parameters.get("timeout")),
+    )
+
+
+def checked_shape(shape: list[int], channels: int, clouds: int) -> tuple[int, int, int]:
+    """Return the shape (B, N, C) that `shape`, [N, C] or [B, N, C], means.
+
+    Raises:
+        InputError: it is neither, or there are more than `clouds` clouds.
+    """
+    if len(shape) not in (2, 3) or shape[-1] != channels:
+        raise InputError(
+            f"points has shape {shape}; send [N, {channels}] for one cloud or "
+            f"[B, N, {channels}] for many"
+        )
+    batch, points = (1, *shape[:-1])[-2:]
+    if batch > clouds:
+        raise InputError(f"points has {batch} clouds; a request may have {clouds}")
+    return batch, points, channels
+
+
+def checked_timeout(microseconds: Any) -> float | None:
+    """Return the seconds that the parameter `timeout`, in microseconds, stands for.
+
+    Raises:
+        InputError: it is no positive number.
+    """
+    if microseconds is None or microseconds == 0:
+        return None
+    if not isinstance(microseconds, int | float) or isinstance(microseconds, bool):
+        raise InputError(f"the parameter timeout is {microseconds!r}, not microseconds")
+    if not microseconds > 0:
+        raise InputError(f"the parameter timeout is {microseconds!r}, not above 0")
+    return microseconds / 1e6
+
+
+def wanted_output(name: str, parameters: dict[str, Any], binary: bool = False) -> WantedOutput:
+    """Return the output that a client asks for by name and parameters.
+
+    Raises:
+        InputError: there is no such output, or it cannot be given so.
+    """
+    if name not in OUTPUTS:
+        raise InputError(f"there is no output {name!r}; ask for {', '.join(OUTPUTS)}")
+    classes = parameters.get("classification") or 0
+    if type(classes) is not int or classes < 0:
+        raise InputError(f"output {name} has classification {classes!r}, no number of classes")
+    if classes and name not in SCORES:
+        raise InputError(f"output {name} is no score; ask {' or '.join(SCORES)} for classes")
+    return WantedOutput(name, parameters.get("binary_data", binary) is True, classes)
+
+
+def _outputs(outputs: list[_Output] | None, parameters: _Parameters) -> tuple[WantedOutput, ...]:
+    binary = parameters.get("binary_data_output") is True
+    if not outputs:
+        return tuple(WantedOutput(name, binary) for name in OUTPUTS)
+    if len(outputs) > len(OUTPUTS):
+        raise InputError(f"the request asks for {len(outputs)} outputs; there are {len(OUTPUTS)}")
+    return tuple(
+        wanted_output(
+            output.name,
+            _small(output.parameters, _Parameters | None, f"output {output.name}'s parameters")
+            or {},
+            binary,
+        )
+        for output in outputs
+    )
+
+
+def _values(tensor: _Input, shape: tuple[int, ...], raw: memoryview) -> NDArray[Any]:
+    if tensor.datatype not in DATATYPES:
+        known = ", ".join(DATATYPES)
+        raise InputError(f"points has datatype {tensor.datatype!r}; send one of {known}")
+    dtype = np.dtype(DATATYPES[tensor.datatype])
+    parameters = _small(tensor.parameters, _Parameters | None, "points' parameters") or {}
+    size = parameters.get("binary_data_size")
+    data = memoryview(tensor.data)
+    if size is not None:
+        return _from_bytes(raw, size, shape, dtype)
+    if bytes(data[:1]) == b"n":
+        raise InputError("points has neither data nor the parameter binary_data_size")
+    return read_numbers(data, prod(shape), dtype)
+
+
+def _from_bytes(
+    raw: memoryview, size: Any, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    if size != len(raw) or size != prod(shape) * dtype.itemsize:
+        raise InputError(
+            f"points has binary_data_size {size!r} and shape {list(shape)} of {dtype.itemsize} "
+            f"bytes a number, but {len(raw)} bytes follow the JSON"
+        )
+    return np.frombuffer(raw, dtype)
+
+
+def _sizes(raw: Raw) -> list[int]:
+    try:
+        sizes: list[int] = _small(raw, list[_Size], "the shape")
+    except InputError as error:
+        shown = bytes(raw)[:80].decode(errors="replace")
+        raise InputError(f"points has shape {shown}, which is no list of sizes") from error
+    return sizes
+
+
+def _small(raw: Raw, kind: Any, what: str) -> Any:
+    view = memoryview(raw)
+    if len(view) > _SMALL:
+        raise InputError(f"{what} takes {len(view)} bytes; {_SMALL} are read")
+    return _decoded(view, kind, what)
+
+
+def _decoded(text: memoryview, kind: Any, what: str) -> Any:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{what} is not as the protocol wants it ({error})") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        numbers = ", which has no NaN and no Infinity" if _has_odd_numbers(text) else ""
+        raise InputError(f"{what} is not JSON{numbers} ({error})") from error
+
+
+def _has_odd_numbers(text: memoryview) -> bool:
+    return any(word in bytes(text) for word in (b"NaN", b"Infinity"))

@@ -1,0 +1,1 @@
+"""The routes: the protocol's, and those for people."""

@@ -1,0 +1,76 @@
+"""What the routes that classify share: who asks, for how long, and whether somebody still waits."""
+
+import asyncio
+import math
+from collections.abc import Coroutine
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+
+from pointcmt.errors import InputError
+from pointcmt_serve.http.batching import Client
+
+TIMEOUT = "x-request-timeout"
+
+
+def client_of(request: Request) -> Client:
+    """Return who asks: by API key where there is one, else by address."""
+    address, port = request.client or ("", 0)
+    return Client(request.scope["state"].get("account", address), f"{address}:{port}")
+
+
+def asked_seconds(request: Request) -> float | None:
+    """Return the seconds in the header X-Request-Timeout; None without it.
+
+    Raises:
+        InputError: it is no positive number.
+    """
+    text = request.headers.get(TIMEOUT)
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise InputError(f"the header X-Request-Timeout is {text!r}, no positive number of seconds")
+    return seconds
+
+
+def header_number(request: Request, header: str) -> int | None:
+    """Return a header that is a number, or None without it.
+
+    Raises:
+        InputError: it is no number.
+    """
+    text = request.headers.get(header)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise InputError(f"the header {header} is {text[:40]!r}, no number")
+    return int(text)
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, Any]) -> Any:
+    """Return what `work` returns; cancel it when the client goes away before.
+
+    The body must have been read, so that nothing but the end of the connection can come.
+
+    Raises:
+        ClientDisconnect: the client went away.
+    """
+    answer = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise ClientDisconnect
+        return answer.result()
+    finally:
+        gone.cancel()
+        answer.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

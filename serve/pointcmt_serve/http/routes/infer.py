@@ -1,0 +1,95 @@
+"""The protocol's inference request."""
+
+import asyncio
+import zlib
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from pointcmt_serve.http.batching import Job
+from pointcmt_serve.http.body import QUICK, read_body
+from pointcmt_serve.http.budget import Reservation
+from pointcmt_serve.http.models import Served
+from pointcmt_serve.http.protocol import InferRequest, answer_tensors, read_request, write_answer
+from pointcmt_serve.http.routes.asking import (
+    asked_seconds,
+    client_of,
+    header_number,
+    while_connected,
+)
+from pointcmt_serve.http.service import Service
+
+JSON_LENGTH = "Inference-Header-Content-Length"
+
+
+def infer_routes(service: Service) -> list[Route]:
+    """Return the routes that classify by the protocol."""
+
+    async def infer(request: Request) -> Response:
+        name, version = request.path_params["name"], request.path_params.get("version")
+        served = service.models.get(name, version)
+        with service.budget.reserve() as held:
+            asked = await _read(request, service, served, held)
+            served = service.models.get(name, version)  # it may be another one by now
+            seconds = service.seconds(asked_seconds(request) or asked.timeout)
+            encode = partial(_encode, request, served, asked)
+            work = service.infer(served, list(asked.clouds), client_of(request), seconds, encode)
+            response: Response = await while_connected(request, work)
+        return response
+
+    return [
+        Route("/v2/models/{name}/infer", infer, methods=["POST"]),
+        Route("/v2/models/{name}/versions/{version}/infer", infer, methods=["POST"]),
+    ]
+
+
+async def _read(
+    request: Request, service: Service, served: Served, held: Reservation
+) -> InferRequest:
+    limits = service.settings.limits
+    json_length = header_number(request, JSON_LENGTH)
+    body = await read_body(request, limits, held)
+    held.grow(4 * (len(body) if json_length is None else min(json_length, len(body))))
+    parse = partial(read_request, body, json_length, channels=served.channels, clouds=limits.clouds)
+    return parse() if len(body) < QUICK else await asyncio.to_thread(parse)
+
+
+def _encode(request: Request, served: Served, asked: InferRequest, job: Job) -> Response:
+    predictions = [p for p in job.predictions if p is not None]
+    tensors = answer_tensors(asked.outputs, predictions, len(served.classifier.classes))
+    body, json_length = write_answer(asked.id, served.name, served.version, asked.outputs, tensors)
+    request.scope["state"]["logged"] = {
+        "model": served.name,
+        "version": served.version,
+        "clouds": len(predictions),
+        "queue_ms": round(job.waited * 1e3, 2),
+        "preparation_ms": round(job.preparation * 1e3, 2),
+        "network_ms": round(job.network * 1e3, 2),
+    }
+    kind = "application/json" if json_length is None else "application/octet-stream"
+    headers = {"Content-Type": kind, "Vary": "Accept-Encoding"}
+    if json_length is not None:
+        headers[JSON_LENGTH] = str(json_length)
+    packing = accepted_packing(request.headers.get("accept-encoding", ""))
+    if packing:
+        body = pack(body, packing)
+        headers["Content-Encoding"] = packing
+    return Response(body, headers=headers)
+
+
+def accepted_packing(accepted: str) -> str | None:
+    """Return "gzip" or "deflate" if the header Accept-Encoding takes it, the former first."""
+    wanted = set()
+    for entry in accepted.lower().split(","):
+        name, _, weight = entry.replace(" ", "").partition(";")
+        if weight not in ("q=0", "q=0.0", "q=0.00", "q=0.000"):
+            wanted.add(name)
+    return next((name for name in ("gzip", "deflate") if name in wanted), None)
+
+
+def pack(body: bytes, packing: str) -> bytes:
+    """Pack an answer as "gzip" or "deflate" (with zlib's frame, as HTTP means it)."""
+    stream = zlib.compressobj(1, zlib.DEFLATED, 31 if packing == "gzip" else 15)
+    return stream.compress(body) + stream.flush()

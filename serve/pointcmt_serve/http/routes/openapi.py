@@ -1,0 +1,151 @@
+"""The API's description, and a page that shows it."""
+
+import html
+from typing import Any
+
+from pointcmt import __version__
+from pointcmt_serve.http.protocol.names import DATATYPES, OUTPUTS
+
+Operation = dict[str, Any]
+
+_ERROR = {"description": "One sentence that says why.", "$ref": "#/components/responses/Error"}
+_NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+_TIMEOUT = {
+    "name": "X-Request-Timeout",
+    "in": "header",
+    "description": "Seconds the answer may take.",
+    "schema": {"type": "number", "exclusiveMinimum": 0},
+}
+
+
+def openapi() -> dict[str, Any]:
+    """Return the description of all routes, by OpenAPI 3.1."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "PointCMT",
+            "version": __version__,
+            "description": "Point-cloud classifiers behind the Open Inference Protocol, version 2.",
+        },
+        "paths": _paths(),
+        "components": {
+            "schemas": _schemas(),
+            "responses": {"Error": {"description": "Refused.", "content": _json("Error")}},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"key": []}],
+    }
+
+
+def _paths() -> dict[str, dict[str, Operation]]:
+    model = "/v2/models/{name}"
+    repository = "/v2/repository/models/{name}"
+    infer = _operation("Classify clouds", "InferAnswer", "InferRequest", [_NAME, _TIMEOUT])
+    return {
+        "/v2": {"get": _operation("The server")},
+        "/v2/health/live": {"get": _operation("Whether the process should be left running")},
+        "/v2/health/ready": {"get": _operation("Whether requests should be sent here")},
+        model: {"get": _operation("A model and its tensors", parameters=[_NAME])},
+        f"{model}/ready": {"get": _operation("Whether a model is ready", parameters=[_NAME])},
+        f"{model}/config": {"get": _operation("How a model is run", parameters=[_NAME])},
+        f"{model}/stats": {"get": _operation("What a model was asked", parameters=[_NAME])},
+        f"{model}/infer": {"post": infer},
+        "/v2/repository/index": {"post": _operation("All models and their state")},
+        f"{repository}/load": {"post": _operation("Load a model", parameters=[_NAME])},
+        f"{repository}/unload": {"post": _operation("Unload a model", parameters=[_NAME])},
+        "/classify": {"post": _classify()},
+        "/metrics": {"get": _operation("Prometheus metrics")},
+    }
+
+
+def _operation(
+    summary: str,
+    answer: str | None = None,
+    body: str | None = None,
+    parameters: list[dict[str, Any]] | None = None,
+) -> Operation:
+    good: dict[str, Any] = {"description": "The answer."}
+    if answer:
+        good["content"] = _json(answer)
+    operation: Operation = {"summary": summary, "responses": {"200": good, "default": _ERROR}}
+    if body:
+        operation["requestBody"] = {"required": True, "content": _json(body)}
+    if parameters:
+        operation["parameters"] = parameters
+    return operation
+
+
+def _classify() -> Operation:
+    fields = {
+        "file": {"type": "array", "items": {"type": "string", "format": "binary"}},
+        "model": {"type": "string", "description": "May be left out where there is one model."},
+        "top": {"type": "integer", "minimum": 1, "default": 1},
+    }
+    form = {"type": "object", "required": ["file"], "properties": fields}
+    operation = _operation("Classify files", parameters=[_TIMEOUT])
+    operation["requestBody"] = {
+        "required": True,
+        "content": {"multipart/form-data": {"schema": form}},
+    }
+    return operation
+
+
+def _schemas() -> dict[str, Any]:
+    shape = {"type": "array", "items": {"type": "integer", "minimum": 0}}
+    numbers = {"type": "array", "description": "Row-major, flat or nested."}
+    parameters = {"type": ["object", "null"]}
+    given = {
+        "name": {"const": "points"},
+        "shape": shape,
+        "datatype": {"enum": list(DATATYPES)},
+        "data": numbers,
+        "parameters": parameters,
+    }
+    wanted = {"name": {"enum": list(OUTPUTS)}, "parameters": parameters}
+    output = {"name": {"type": "string"}, "shape": shape, "datatype": {}, "data": numbers}
+    inputs = {"type": "array", "minItems": 1, "maxItems": 1, "items": _object(given)}
+    outputs = {"type": ["array", "null"], "items": _object(wanted)}
+    return {
+        "Error": _object({"error": {"type": "string"}}),
+        "InferRequest": _object(
+            {
+                "id": {"type": ["string", "null"]},
+                "inputs": inputs,
+                "outputs": outputs,
+                "parameters": parameters,
+            }
+        ),
+        "InferAnswer": _object(
+            {
+                "model_name": {"type": "string"},
+                "model_version": {"type": "string"},
+                "id": {"type": "string"},
+                "outputs": {"type": "array", "items": _object(output)},
+            }
+        ),
+    }
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties}
+
+
+def _json(schema: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+
+
+def docs_page() -> str:
+    """Return a page that lists all routes; it loads nothing from elsewhere."""
+    rows = "".join(
+        f"<tr><td><code>{method.upper()}</code><td><code>{html.escape(path)}</code>"
+        f"<td>{html.escape(operation['summary'])}"
+        for path, methods in _paths().items()
+        for method, operation in methods.items()
+    )
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>PointCMT: the API</title>'
+        "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;"
+        "padding:0 1rem}td{padding:.2rem .6rem;vertical-align:top}</style>"
+        f"<h1>The API</h1><table>{rows}</table>"
+        '<p>In full: <a href="openapi.json">openapi.json</a> (OpenAPI 3.1).'
+    )

@@ -1,0 +1,99 @@
+"""What every way in shares: REST, gRPC and uploaded files all ask here."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pointcmt.errors import InputError
+from pointcmt_serve.http.batching import Client, Job
+from pointcmt_serve.http.budget import MemoryBudget
+from pointcmt_serve.http.errors import RefusedError
+from pointcmt_serve.http.models import Repository, Served
+from pointcmt_serve.http.operations import Lifecycle, Metrics
+from pointcmt_serve.http.settings import Settings
+
+
+class Service:
+    """The models with what surrounds them.
+
+    Attributes:
+        settings: what the server was told.
+        lifecycle: whether it is starting, serving or stopping.
+        metrics: its figures.
+        budget: the memory of all requests.
+        in_flight: how many requests are being answered.
+        models: what answers.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.lifecycle = Lifecycle()
+        self.metrics = Metrics()
+        self.budget = MemoryBudget(settings.limits.memory)
+        self.models = Repository(settings, self.metrics.batch)
+        self.in_flight = 0
+        self._ends: list[Callable[[], None]] = []
+
+    @property
+    def ready(self) -> bool:
+        """Whether new requests should be sent here."""
+        return self.lifecycle.ready and self.models.ready
+
+    def at_end(self, end: Callable[[], None]) -> None:
+        """Let `end` be called when the server stops."""
+        self._ends.append(end)
+
+    async def close(self) -> None:
+        """Answer what was accepted and end what was started."""
+        self.lifecycle.stopping = True
+        await self.models.close()
+        for end in self._ends:
+            end()
+
+    def measure(self) -> None:
+        """Bring the metrics of the moment up to date."""
+        self.metrics.set_gauges(
+            ready=self.ready,
+            held=self.budget.held,
+            in_flight=self.in_flight,
+            waiting={(s.name, s.version): s.waiting for s in self.models.served()},
+        )
+
+    async def keep_measuring(self) -> None:
+        """Do so every second, for the other worker processes that may be asked for them."""
+        while True:
+            self.measure()
+            await asyncio.sleep(1)
+
+    def seconds(self, asked: float | None) -> float:
+        """Return how long a request may take that asks for `asked` seconds."""
+        longest = self.settings.limits.deadline
+        return longest if asked is None else min(asked, longest)
+
+    async def infer(
+        self,
+        served: Served,
+        clouds: Sequence[Any],
+        client: Client,
+        seconds: float,
+        encode: Callable[[Job], Any],
+    ) -> Any:
+        """Answer one inference request and return what `encode` makes of it.
+
+        Raises:
+            InputError: a cloud cannot be classified.
+            RefusedError: there is no room in the queue, or the deadline passed.
+        """
+        start = time.monotonic()
+        try:
+            job = await served.run(clouds, client, seconds)
+        except (InputError, RefusedError):
+            served.statistics.failed(time.monotonic() - start)
+            raise
+        between = time.monotonic()
+        answer = encode(job)
+        end = time.monotonic()
+        served.statistics.answered(job, end - start, end - between)
+        self.metrics.inference(served.name, len(clouds), job.waited, job.preparation, job.network)
+        return answer

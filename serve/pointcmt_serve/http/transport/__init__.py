@@ -1,0 +1,1 @@
+"""uvicorn, strict about framing, with limits on time, and a stop that loses nothing."""

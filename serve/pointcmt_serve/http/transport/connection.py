@@ -1,0 +1,138 @@
+"""One client's connection: uvicorn's h11 protocol, bounded in time and strict about framing."""
+
+import asyncio
+import json
+import socket
+from http import HTTPStatus
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from pointcmt_serve.http.operations.access import log_access
+from pointcmt_serve.http.settings import Limits
+from pointcmt_serve.http.transport.framing import StrictConnection, error_head
+from pointcmt_serve.http.transport.gentle import GentleTransport
+
+_LOOK = 0.1  # seconds between two looks whether a half-closed client is gone
+
+
+class Connection(H11Protocol):
+    """A connection that keeps limits of time, and of how many there are."""
+
+    def __init__(self, *args: Any, limits: Limits, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.limits = limits
+        self.conn = StrictConnection(h11.SERVER, self.limits.headers)
+        self._headers_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._half_closed = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request, or refuse one connection too many."""
+        self._gentle = GentleTransport(transport, self.loop, self._may_be_sending)
+        super().connection_made(self._gentle)
+        if len(self.connections) > self.limits.connections:
+            sentence = f"{self.limits.connections} connections are open; try again later"
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, sentence, "Retry-After: 1")
+            return
+        self._wait_for_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        for timer in (self._headers_timer, self._write_timer):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sent."""
+        if self._gentle.is_closing():
+            return
+        super().data_received(data)
+        if self.cycle is None or self.cycle.response_complete:
+            if self._headers_timer is None and not self._gentle.is_closing():
+                self._wait_for_headers()
+        elif self._headers_timer is not None:
+            self._headers_timer.cancel()
+            self._headers_timer = None
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next request, of which a part may have come already."""
+        super().on_response_complete()
+        begun = self.conn.trailing_data[0] and self.cycle.response_complete
+        if begun and self._headers_timer is None and not self._gentle.is_closing():
+            self._wait_for_headers()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer a client that has ended its sending side, unless it is gone altogether."""
+        if self._gentle.lingering or self.cycle is None or self.cycle.response_complete:
+            self._gentle.end()
+            return False
+        self._half_closed = True
+        if self.cycle.more_body:
+            self._refuse(HTTPStatus.BAD_REQUEST, "the body is shorter than announced")
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            return True
+        self.cycle.keep_alive = False
+        if self._gentle.get_extra_info("sslcontext") is not None:
+            return False
+        # A client that is gone answers an interim response with a reset; one that waits, does not.
+        self._gentle.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._look_for_reset()
+        return True
+
+    def pause_writing(self) -> None:
+        """Give a client that does not read a limited time."""
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(self.limits.write_seconds, self._gentle.abort)
+
+    def resume_writing(self) -> None:
+        """Go on: the client has read."""
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse a request that is no HTTP, as JSON."""
+        fault = self.conn.fault if isinstance(self.conn, StrictConnection) else None
+        status = HTTPStatus(fault.error_status_hint if fault else 400)
+        self._refuse(status, f"this is no HTTP/1.1 request ({fault or msg})")
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
+    def _refuse(self, status: HTTPStatus, sentence: str, *headers: str) -> None:
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            body = json.dumps({"error": sentence}).encode()
+            self._gentle.write(error_head(status, status.phrase, len(body), *headers) + body)
+            client = self.client[0] if self.client else ""
+            log_access(client=client, status=int(status), error=sentence)
+        self._gentle.close()
+
+    def _wait_for_headers(self) -> None:
+        self._headers_timer = self.loop.call_later(self.limits.header_seconds, self._headers_late)
+
+    def _headers_late(self) -> None:
+        self._headers_timer = None
+        if not self._gentle.is_closing():
+            seconds = self.limits.header_seconds
+            sentence = f"the request's headers did not come within {seconds:g} s"
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, sentence)
+
+    def _may_be_sending(self) -> bool:
+        if self._half_closed:
+            return False
+        faulty = isinstance(self.conn, StrictConnection) and self.conn.fault is not None
+        return faulty or self.cycle is None or self.cycle.more_body
+
+    def _look_for_reset(self) -> None:
+        if self._gentle.is_closing() or self.cycle.response_complete:
+            return
+        sock = self._gentle.get_extra_info("socket")
+        if sock is not None and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._gentle.abort()
+            return
+        self.loop.call_later(_LOOK, self._look_for_reset)

@@ -1,0 +1,54 @@
+"""HTTP/1.1 framing by h11, without what it lets pass.
+
+h11 takes Transfer-Encoding where Content-Length stands beside it; two readers of such a request
+may see two different ones, so it is refused here.
+"""
+
+from typing import Any
+
+import h11
+
+
+class StrictConnection(h11.Connection):
+    """An `h11.Connection` that refuses ambiguous requests.
+
+    Attributes:
+        fault: what was wrong with the request, once something was.
+    """
+
+    fault: h11.RemoteProtocolError | None = None
+
+    def next_event(self) -> Any:
+        """Return the next event; see `h11.Connection.next_event`."""
+        try:
+            event = super().next_event()
+            if isinstance(event, h11.Request):
+                _require_plain(event)
+        except h11.RemoteProtocolError as error:
+            self.fault = error
+            raise
+        return event
+
+
+def _require_plain(request: h11.Request) -> None:
+    names = [name for name, _ in request.headers]
+    if request.http_version not in (b"1.0", b"1.1"):
+        raise h11.RemoteProtocolError("the version is neither 1.0 nor 1.1", error_status_hint=505)
+    if b"transfer-encoding" not in names:
+        return
+    if b"content-length" in names:
+        raise h11.RemoteProtocolError("it has both Content-Length and Transfer-Encoding")
+    if request.http_version == b"1.0":
+        raise h11.RemoteProtocolError("Transfer-Encoding is not part of HTTP/1.0")
+
+
+def error_head(status: int, phrase: str, length: int, *more: str) -> bytes:
+    """Return the line and headers of an answer that ends its connection."""
+    lines = (
+        f"HTTP/1.1 {status} {phrase}",
+        "Content-Type: application/json",
+        f"Content-Length: {length}",
+        "Connection: close",
+        *more,
+    )
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()

@@ -1,0 +1,40 @@
+"""uvicorn's server, which stops in a stated time without losing what it accepted."""
+
+import signal
+import time
+from types import FrameType
+
+import uvicorn
+
+from pointcmt_serve.http.operations import Lifecycle
+
+
+class Server(uvicorn.Server):
+    """A server whose readiness ends at once when it is asked to stop, and whose port ends later."""
+
+    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, drain: float) -> None:
+        """Make a server.
+
+        Args:
+            config: uvicorn's.
+            lifecycle: told when the server is asked to stop.
+            drain: seconds that new connections are still taken after that, so that whoever sends
+                requests here can learn from the health checks not to.
+        """
+        super().__init__(config)
+        self._lifecycle = lifecycle
+        self._drain = drain
+        self._stop_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop; a second signal stops at once."""
+        if self._stop_at is not None:
+            self.should_exit = True
+            self.force_exit = sig == signal.SIGINT
+        self._lifecycle.stopping = True
+        self._stop_at = time.monotonic() + self._drain
+
+    async def on_tick(self, counter: int) -> bool:
+        """Return whether it is time to stop."""
+        due = self._stop_at is not None and time.monotonic() >= self._stop_at
+        return await super().on_tick(counter) or due

@@ -1,0 +1,68 @@
+"""The sockets a server listens on."""
+
+import os
+import socket
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from pointcmt.errors import InputError
+
+BACKLOG = 1024  # connections that may wait to be accepted
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on an IPv4 or IPv6 address, or a name of one.
+
+    Raises:
+        InputError: there is no such address here, or the port is taken.
+    """
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        ((family, *_, address), *_) = socket.getaddrinfo(
+            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise InputError(f"{where} cannot be listened on ({error.strerror})") from error
+
+
+def listen_unix(path: Path) -> socket.socket:
+    """Return a socket that listens at a path; one that nobody listens on any more is replaced.
+
+    Raises:
+        InputError: something else is there, or the place cannot be written.
+    """
+    try:
+        if path.exists() and stat.S_ISSOCK(path.stat().st_mode) and not _answers(path):
+            path.unlink()
+        bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        bound.bind(str(path))
+        bound.listen(BACKLOG)
+    except OSError as error:
+        raise InputError(f"{path} cannot be listened on ({error.strerror})") from error
+    return bound
+
+
+def address(bound: socket.socket, secure: bool) -> str:
+    """Return the URL of a listening socket."""
+    scheme = "https" if secure else "http"
+    if bound.family == socket.AF_UNIX:
+        return f"unix:{bound.getsockname()}"
+    host, port = bound.getsockname()[:2]
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def remove_unix(path: Path) -> None:
+    """Remove a socket's path."""
+    with suppress(OSError):
+        os.unlink(path)  # noqa: PTH108
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,33 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+import pytest
+
+from pointcmt_serve.http import Limits, ModelSource, Settings
+from tests.reference.tiny_student import METADATA, tiny_model
+from tests.serve.http.running import Running, running
+
+LIMITS = Limits(body=200_000, clouds=100, header_seconds=1.0, body_seconds=1.0, write_seconds=1.0)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported folder with the tiny student."""
+    folder = tmp_path_factory.mktemp("tiny")
+    onnx.save(tiny_model(METADATA), folder / "model.onnx")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_folder: Path) -> Settings:
+    """A server of the tiny student whose limits are small."""
+    source = ModelSource("tiny", tiny_folder, {"threads": 1})
+    return Settings(models=(source,), limits=LIMITS, poll=0)
+
+
+@pytest.fixture(scope="module")
+def server(tiny: Settings) -> Iterator[Running]:
+    """One server for all tests of a module."""
+    with running(tiny) as found:
+        yield found

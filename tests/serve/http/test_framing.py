@@ -1,0 +1,149 @@
+"""Requests as bytes: what is ambiguous, cut off, slow or no HTTP at all."""
+
+import json
+import socket
+import struct
+import time
+
+import pytest
+
+from tests.serve.http.running import GOOD, INFER, Running, received
+
+BODY = json.dumps({"inputs": [GOOD]}).encode()
+POST = f"POST {INFER} HTTP/1.1\r\nHost: a\r\n".encode()
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n"
+MALFORMED = {
+    "a length beside chunks": (CHUNKED + b"Content-Length: 3\r\n\r\n0\r\n\r\n", 400),
+    "two lengths": (POST + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400),
+    "two lengths in a line": (POST + b"Content-Length: 3, 4\r\n\r\nabcd", 400),
+    "a length of 5,000 digits": (POST + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", 400),
+    "a negative length": (POST + b"Content-Length: -3\r\n\r\n", 400),
+    "a length with a sign": (POST + b"Content-Length: +3\r\n\r\nabc", 400),
+    "a space before a colon": (POST + b"Content-Length : 3\r\n\r\nabc", 400),
+    "an unknown encoding": (POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
+    "chunks in HTTP/1.0": (CHUNKED.replace(b"1.1", b"1.0") + b"\r\n0\r\n\r\n", 400),
+    "a chunk without size": (CHUNKED + b"\r\nzz\r\n\r\n", 400),
+    "a chunk of endless size": (CHUNKED + b"\r\n" + b"f" * 21 + b"\r\n", 400),
+    "a chunk without end": (CHUNKED + b"\r\n3\r\nabcX0\r\n\r\n", 400),
+    "no host": (b"GET / HTTP/1.1\r\n\r\n", 400),
+    "two hosts": (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+    "a NUL": (b"GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n", 400),
+    "a path that is not ASCII": (b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "another version": (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+    "endless headers": (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 99_999, 431),
+    "no HTTP": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n", 400),
+}
+
+
+def status_and_error(answer: bytes) -> tuple[int, str]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)["error"]
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+def test_a_malformed_request_gets_one_sentence_and_ends_its_connection(
+    server: Running, case: str
+) -> None:
+    sent, status = MALFORMED[case]
+    with server.connect() as connection:
+        connection.sendall(sent)
+        answer = received(connection)  # until the server ends the connection
+    assert status_and_error(answer)[0] == status
+    assert b"Connection: close" in answer
+
+
+def test_a_short_body_is_refused(server: Running) -> None:
+    sent = POST + f"Content-Length: {len(BODY) + 9}\r\n\r\n".encode() + BODY
+    status, sentence = status_and_error(server.raw(sent, half_close=True))
+    assert (status, "shorter" in sentence) == (400, True)
+
+
+def test_a_half_closed_client_is_answered(server: Running) -> None:
+    sent = POST + f"Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY
+    assert b"HTTP/1.1 200 OK" in server.raw(sent, half_close=True)
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
+def test_a_body_that_nobody_wants_leaves_the_connection_usable(
+    server: Running, method: str
+) -> None:
+    first = f"{method} /v2 HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\n\r\n".encode() + b"x" * 40
+    answer = server.raw(first + b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert answer.count(b"HTTP/1.1 ") == 2
+    assert b'{"live":true}' in answer
+
+
+def test_pipelined_requests_are_answered_in_order(server: Running) -> None:
+    one = b"GET /v2/%b HTTP/1.1\r\nHost: a\r\n\r\n"
+    answer = server.raw(b"".join(one % path for path in (b"health/live", b"x", b"health/ready")))
+    places = [answer.index(text) for text in (b'"live"', b'"error"', b'"ready"')]
+    assert places == sorted(places)
+
+
+def test_a_body_beyond_the_limit_is_refused_unread(server: Running) -> None:
+    start = time.monotonic()
+    answer = server.raw(POST + f"Content-Length: {10**12}\r\n\r\n".encode())
+    assert status_and_error(answer)[0] == 413
+    assert time.monotonic() - start < 2
+
+
+def test_a_chunked_body_beyond_the_limit_is_refused(server: Running) -> None:
+    chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+    assert status_and_error(server.raw(CHUNKED + b"\r\n" + chunk * 4, quiet=2))[0] == 413
+
+
+def test_who_waits_for_100_is_told_to_continue_or_refused_at_once(server: Running) -> None:
+    expect = POST + b"Expect: 100-continue\r\n"
+    with server.connect() as connection:
+        connection.sendall(expect + f"Content-Length: {len(BODY)}\r\n\r\n".encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(BODY)
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+    answer = server.raw(expect + b"Content-Length: 999999999\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET / HT", POST + b"Content-Length: 90\r\n\r\n{"], ids=["none", "head", "body"]
+)
+def test_a_client_that_drips_is_told_and_ended(server: Running, sent: bytes) -> None:
+    with server.connect() as connection:
+        connection.sendall(sent)
+        start = time.monotonic()
+        status, _ = status_and_error(received(connection))
+    assert status == 408
+    assert 0.5 < time.monotonic() - start < 5
+
+
+def test_bytes_after_an_answer_do_not_keep_a_connection_for_ever(server: Running) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"GET /v2 HTTP/1.1\r\nHost: a\r\n\r\nGET / HT")
+        start = time.monotonic()
+        answer = received(connection)
+    assert b" 200 OK" in answer
+    assert b" 408 " in answer
+    assert time.monotonic() - start < 5
+
+
+def test_a_client_that_resets_leaves_the_server_working(server: Running) -> None:
+    for _ in range(20):
+        connection = server.connect()
+        connection.sendall(POST + f"Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+    assert server.infer({"inputs": [GOOD]})[0] == 200
+
+
+def send_for_ever(connection: socket.socket, what: bytes) -> None:
+    """Until both sides' buffers are full, and the server has had enough."""
+    while True:
+        connection.sendall(what)
+
+
+def test_a_client_that_never_reads_is_ended(server: Running) -> None:
+    one = b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n"
+    with server.connect() as connection:
+        connection.settimeout(10)
+        with pytest.raises(ConnectionError):
+            send_for_ever(connection, one * 100)
+    assert server.infer({"inputs": [GOOD]})[0] == 200
