@@ -62,7 +62,7 @@ class Batching:
 
     def threads(self, device: str) -> int:
         """Return how many workers a model on `device` has."""
-        return self.workers or (2 if device == "cuda" else max(2, os.cpu_count() or 1))
+        return self.workers or (2 if device.startswith("cuda") else max(2, os.cpu_count() or 1))
 
 
 @dataclass(frozen=True)
