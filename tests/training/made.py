@@ -62,9 +62,14 @@ def identity(clouds: Tensor) -> Tensor:
     return torch.tensor([POINTS - len(torch.unique(cloud, dim=0)) for cloud in clouds])
 
 
-def inputs(config: Config, train: int = 12) -> Inputs:
+def inputs(config: Config, train: int = 12, unlabelled: int = 0) -> Inputs:
+    """The splits; the objects of `train` are the first of the pool."""
     views = config.views
-    return Inputs(split(train, 0, views), split(6, 1, views), split(9, 2, views))
+    pool = split(train + unlabelled, 0, views)
+    dataset = pool.dataset.subset(np.arange(train))
+    labelled = Split(dataset, pool.points[:train], pool.labels[:train], views)
+    held, test = split(6, 1, views), split(9, 2, views)
+    return Inputs(labelled, held, test, pool, config.data.unlabelled_batch)
 
 
 def settings(*overrides: str) -> Config:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from pointcmt.data import Shapes
+from pointcmt.data import CloudDataset, Shapes
 from pointcmt.views import SIX_VIEWS
 from pointcmt_training import inputs as reading
-from pointcmt_training.config import ViewsConfig
+from pointcmt_training.config import DataConfig, ViewsConfig
 from pointcmt_training.inputs import Inputs, load_inputs
 from pointcmt_training.recipe import load_config
 from tests.reference.projection import certain, draw
@@ -56,11 +56,13 @@ def test_validation_is_cut_from_train_and_shares_nothing_with_it() -> None:
 def test_rendered_pictures_are_those_of_the_split(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def views(root: str, split: str, ids: list[str]) -> made.Pictures:
-        asked.append((root, split, list(ids)))
-        return made.Pictures(len(ids))
+    def views(
+        config: ViewsConfig, data: DataConfig, dataset: CloudDataset, split: str
+    ) -> made.Pictures:
+        asked.append((config.root, split, list(dataset.ids)))
+        return made.Pictures(len(dataset))
 
-    monkeypatch.setattr(reading, "RenderedViews", views)
+    monkeypatch.setattr(reading, "rendered", views)
     inputs = load("views.kind=rendered", "views.root=pictures", "data.fraction=0.5")
     expected = [
         ("pictures", split, list(Shapes(split, n, 16).ids))

@@ -57,9 +57,9 @@ def config(monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
     Recording.batches.clear()
 
 
-def record(config: Config, folder: Path, student: Recorder) -> None:
-    inputs = made.inputs(config)
-    numbered = torch.arange(len(inputs.train)).float()
+def record(config: Config, folder: Path, student: Recorder, unlabelled: int = 0) -> None:
+    inputs = made.inputs(config, unlabelled=unlabelled)
+    numbered = torch.arange(len(inputs.pool)).float()
     images = Images(torch.nn.Identity(), torch.nn.Identity(), numbered[:, None].repeat(1, 8))
     train_student(config, inputs, RunFolder(folder), student, images)  # type: ignore[arg-type]
 
@@ -91,6 +91,23 @@ def test_every_step_of_every_epoch_holds_one_objects_cloud_image_and_label(
     assert len({tuple(epoch) for epoch in [*epochs, range(12)]}) == 4, "each in its own order"
 
 
+@pytest.mark.usefixtures("config")
+def test_unlabelled_clouds_come_behind_with_their_own_images_and_no_label(tmp_path: Path) -> None:
+    config = made.settings(
+        "method=recording", "training.batch_size=4", "data.unlabelled_batch=5", "training.epochs=4"
+    )
+    student = Recorder()
+    record(config, tmp_path, student, unlabelled=6)
+    labels = made.inputs(config, unlabelled=6).train.labels
+    joined = []
+    for clouds, pictures, classes in steps(student):
+        assert clouds == pictures
+        assert len(clouds) == 4 + 5
+        assert classes == labels[torch.tensor(clouds[:4])].tolist()
+        joined += clouds[4:]
+    assert set(joined) == set(range(12, 18))
+
+
 def test_a_resumed_run_goes_on_where_it_was_with_the_same_objects(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,11 +131,17 @@ def test_a_resumed_run_goes_on_where_it_was_with_the_same_objects(
 def test_what_a_method_gets_is_the_students_own(config: Config, tmp_path: Path) -> None:
     student = Recorder()
     record(config, tmp_path, student)
-    batch = Recording.batches[-1]
-    torch.testing.assert_close(batch.features.shape, (4, 8))
-    assert batch.classifier == student.classify
-    assert batch.features.requires_grad
-    assert not batch.image_features.requires_grad
+    probe = torch.randn(5, 8)
+    for step, batch in enumerate(Recording.batches):
+        assert batch.progress == pytest.approx((step // 3 + 1) / 3)
+        assert batch.label_smoothing == config.training.label_smoothing
+        entropy = torch.nn.functional.cross_entropy(
+            batch.logits, batch.labels, label_smoothing=config.training.label_smoothing
+        )
+        torch.testing.assert_close(batch.cross_entropy, entropy)
+        assert torch.equal(batch.classifier(probe), student.classify(probe))
+        assert batch.features.requires_grad
+        assert not batch.image_features.requires_grad
 
 
 def test_clouds_are_scaled_shifted_and_shuffled_in_the_papers_range(

@@ -198,9 +198,11 @@ def test_every_method_trains_on_the_stages_of_another_run(
     method: str, finished: Path, tmp_path: Path, encoded: list[int]
 ) -> None:
     settings = [*TINY, f"method={method}", f"stages_from={finished}", "training.epochs=1"]
+    if method == "self":
+        settings.append(f"distillation.run={finished}")
     result = run(load_config("shapes", settings), tmp_path / method)
     assert 0 <= result["student"]["overall"] <= 1
-    assert (result["teacher"] is None) == (method == "none")
+    assert (result["teacher"] is None) == (method in ("none", "self"))
     assert not (tmp_path / method / "teacher").exists()
     assert encoded == [], "the other run's features are there"
     record = json.loads((tmp_path / method / "history" / "training.jsonl").read_text())
