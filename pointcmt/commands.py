@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 
 import click
 
+from pointcmt import __version__
 from pointcmt.errors import InputError
 
 P = ParamSpec("P")
@@ -34,6 +35,11 @@ import_ = partial(start, "pointcmt.importers.cli", "train")
 export = partial(start, "pointcmt_export.cli", "export")
 classify = partial(start, "pointcmt_serve.commands.classify", "serve")
 serve = partial(start, "pointcmt_serve.commands.serve", "server")
+
+
+def version_option(function: Callable[P, R]) -> Callable[P, R]:
+    """Give a click command the option `--version`."""
+    return click.version_option(__version__, message="%(prog)s %(version)s")(function)
 
 
 def command_errors(function: Callable[P, R]) -> Callable[P, R]:

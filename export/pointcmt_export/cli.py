@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from pointcmt.commands import command_errors
+from pointcmt.commands import command_errors, version_option
 from pointcmt_export.bench import bench
 from pointcmt_export.formats import ALL, FORMATS
 from pointcmt_export.options import (
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pointcmt_export.report import Report
 
 HELP = {"help_option_names": ["-h", "--help"]}
+WHOLE = (*HELP["help_option_names"], "--version")  # options of the command itself
 
 
 class DefaultGroup(click.Group):
@@ -30,12 +31,13 @@ class DefaultGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put `export` in front of what is no subcommand."""
-        if args and args[0] not in self.commands and args[0] not in HELP["help_option_names"]:
+        if args and args[0] not in self.commands and args[0] not in WHOLE:
             args = ["export", *args]
         return super().parse_args(ctx, args)
 
 
 @click.group(cls=DefaultGroup, context_settings=HELP)
+@version_option
 def main() -> None:
     """Export a student for deployment, or compare engines.
 

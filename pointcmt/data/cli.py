@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pointcmt.commands import command_errors
+from pointcmt.commands import command_errors, version_option
 from pointcmt.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ up_option = click.option(
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@version_option
 def main() -> None:
     """Fetch, check and look at data sets, and make images of their objects."""
 

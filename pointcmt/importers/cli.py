@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pointcmt.commands import command_errors
+from pointcmt.commands import command_errors, version_option
 from pointcmt.errors import InputError
 
 
@@ -42,6 +42,7 @@ from pointcmt.errors import InputError
     help="Option of the student that a file cannot tell, such as k=40 for DGCNN on 2,048 points.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@version_option
 @command_errors
 def main(
     file: Path,

@@ -1,6 +1,7 @@
 """The classifier: clouds in, predictions out, without torch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ class Classifier:
     """An exported student that classifies point clouds.
 
     One instance may be called from several threads at once. Memory stays bounded by
-    `batch_size` clouds, however many are given.
+    `batch_size` clouds, however many are given. It can be pickled, to be opened anew from its
+    path with the same settings, as in another process.
 
     Attributes:
         artefact: what the exported file says about itself.
@@ -58,6 +60,16 @@ class Classifier:
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}, but a batch has at least one cloud")
         require_votes(votes)
+        self._reopen = partial(
+            type(self),
+            Path(path).absolute(),
+            engine=engine,
+            device=device,
+            batch_size=batch_size,
+            threads=threads,
+            up=up,
+            votes=votes,
+        )
         self._session = open_session(path, engine, device, threads)
         self._batch_size = batch_size
         self._votes = votes
@@ -69,30 +81,34 @@ class Classifier:
         """Classify one cloud or many.
 
         Args:
-            points: (N, 3), (B, N, 3) or a list of (N_i, 3) arrays, of any real dtype, in any
-                unit of length. Each cloud may have any number of points from two up.
+            points: (N, C), (B, N, C) or a list of (N_i, C) arrays, of any real dtype, with a
+                column for each of `artefact.channels`, in any unit of length. Each cloud may have
+                any number of points from two up.
 
         Returns:
-            One prediction a cloud, in order: a list of length one for a single (N, 3) cloud.
+            One prediction a cloud, in order: a list of length one for a single (N, C) cloud.
 
         Raises:
-            InputError: a cloud has the wrong shape, fewer than two distinct points, or a
-                coordinate that is not finite; the message names the cloud.
+            InputError: a cloud has the wrong shape, masked values, fewer than two distinct
+                points, or a value that is not finite; the message names the cloud.
         """
         return [p for batch in self._batches(as_clouds(points)) for p in self.predict(batch)]
 
-    def prepare(self, points: Any, name: str = "the cloud") -> NDArray[np.float32]:
-        """Bring one cloud (N, 3) to what the network wants: (artefact.points, 3), normalised.
+    def __reduce__(self) -> tuple[Callable[[], "Classifier"], tuple[()]]:
+        return self._reopen, ()
 
-        The cloud is normalised as in training, then resampled by `pointcmt.geometry.resample`,
-        with a fixed seed, so the answer depends on the cloud alone.
+    def prepare(self, points: Any, name: str = "the cloud") -> NDArray[np.float32]:
+        """Bring one cloud (N, C) to what the network wants: (artefact.points, C), normalised.
+
+        Its x, y and z are normalised as in training, then its rows are resampled by
+        `pointcmt.geometry.resample`, with a fixed seed, so the answer depends on the cloud alone.
 
         Raises:
             InputError: see `__call__`; the message calls the cloud `name`.
         """
-        cloud = checked_cloud(points, name)
-        cloud = normalize(cloud, self.artefact.normalization)  # (N, 3)
-        cloud = resample(cloud, self.artefact.points)  # (points, 3)
+        cloud = checked_cloud(points, name, self.artefact.channels)
+        cloud = normalize(cloud, self.artefact.normalization)  # (N, C)
+        cloud = resample(cloud, self.artefact.points)  # (points, C)
         return np.ascontiguousarray(cloud, dtype=np.float32)
 
     def vertical(self, up: str, file: str | None = None) -> Vertical:
@@ -110,7 +126,7 @@ class Classifier:
     def predict(
         self, clouds: NDArray[np.float32], verticals: Sequence[Vertical] | None = None
     ) -> list[Prediction]:
-        """Classify one batch (B, points, 3) of clouds that `prepare` made.
+        """Classify one batch (B, points, C) of clouds that `prepare` made.
 
         Args:
             clouds: the batch.
@@ -124,7 +140,7 @@ class Classifier:
         return [Prediction(logits, self.classes, vertical) for logits, vertical in rows]
 
     def _logits(self, clouds: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run the network on (B, points, 3), `batch_size` at a time; (B, C)."""
+        """Run the network on (B, points, C), `batch_size` at a time; (B, K)."""
         starts = range(0, max(len(clouds), 1), self._batch_size)
         return np.concatenate([self._session(clouds[i : i + self._batch_size]) for i in starts])
 

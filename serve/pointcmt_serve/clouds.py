@@ -11,10 +11,11 @@ from pointcmt.geometry import require_cloud
 
 
 def as_clouds(points: Any) -> Sequence[Any] | NDArray[Any]:
-    """Return the clouds in `points`: one (N, 3), a batch (B, N, 3), or a sequence of (N_i, 3).
+    """Return the clouds in `points`: one (N, C), a batch (B, N, C), or a sequence of (N_i, C).
 
     Raises:
-        InputError: `points` is an array of another number of dimensions, or nothing of the kind.
+        InputError: `points` is an array of another number of dimensions, has masked values, or is
+            nothing of the kind.
     """
     if isinstance(points, list | tuple):
         return points
@@ -24,28 +25,36 @@ def as_clouds(points: Any) -> Sequence[Any] | NDArray[Any]:
     if array.ndim == 3:
         return array
     raise InputError(
-        f"the points have shape {array.shape}; give (N, 3), (B, N, 3) or a list of (N, 3) arrays"
+        f"the points have shape {array.shape}; give one cloud (N, C), a batch (B, N, C) or a list "
+        "of clouds"
     )
 
 
-def checked_cloud(points: Any, name: str) -> NDArray[np.float32]:
-    """Return `points` as an (N, 3) cloud that `pointcmt.geometry.require_cloud` accepts.
+def checked_cloud(points: Any, name: str, channels: Sequence[str]) -> NDArray[np.float32]:
+    """Return `points` as an (N, C) cloud that `pointcmt.geometry.require_cloud` accepts.
 
-    Columns after the third, which a file may have, are refused here: in memory they are more
-    likely a transposed cloud than normals.
+    Columns beyond the C `channels`, which a file may have, are refused here: in memory they are
+    more likely a transposed cloud than normals.
 
     Raises:
-        InputError: the shape is not (N, 3), or the cloud is not usable; the message names `name`.
+        InputError: the shape is not (N, C), a value is masked, or the cloud is not usable; the
+            message names `name`.
     """
-    cloud = _array(points, name)
-    if cloud.ndim != 2 or cloud.shape[1] != 3:
-        turned = cloud.ndim == 2 and cloud.shape[0] == 3
-        hint = "transpose it" if turned else "a row is one point's x, y, z"
-        raise InputError(f"{name}: has shape {cloud.shape}, not (N, 3); {hint}")
-    return require_cloud(cloud, name)
+    cloud, width = _array(points, name), len(channels)
+    if cloud.ndim != 2 or cloud.shape[1] != width:
+        turned = cloud.ndim == 2 and cloud.shape[0] == width
+        hint = "transpose it" if turned else f"a row is one point's {', '.join(channels)}"
+        raise InputError(f"{name}: has shape {cloud.shape}, not (N, {width}); {hint}")
+    return require_cloud(cloud, name, width)
 
 
 def _array(points: Any, name: str) -> NDArray[Any]:
+    if np.ma.is_masked(points):
+        count = np.ma.getmaskarray(points).sum()
+        raise InputError(
+            f"{name}: has {count} masked values; leave those points out, as with "
+            "numpy.ma.compress_rows"
+        )
     try:
         return np.asarray(points)
     except (TypeError, ValueError, RuntimeError) as error:  # ragged rows; a tensor on a GPU

@@ -37,7 +37,7 @@ def tiny_model(metadata: dict[str, str], weight: NDArray[np.float32] = WEIGHT) -
         numpy_helper.from_array(BIAS[: weight.shape[1]], "bias"),
         numpy_helper.from_array(np.array([1], dtype=np.int64), "axis"),
     ]
-    points = helper.make_tensor_value_info("points", TensorProto.FLOAT, ["B", "N", 3])
+    points = helper.make_tensor_value_info("points", TensorProto.FLOAT, ["B", "N", len(weight)])
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["B", weight.shape[1]])
     graph = helper.make_graph(nodes, "tiny", [points], [logits], weights)
     opsets = [helper.make_opsetid("", 20)]

@@ -1,7 +1,9 @@
+import multiprocessing
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +165,40 @@ def test_the_bad_cloud_of_a_list_is_named(model: Path, clouds: Clouds) -> None:
 def test_a_batch_holds_at_least_one_cloud(model: Path) -> None:
     with pytest.raises(InputError, match="batch_size is 0"):
         Classifier(model, batch_size=0)
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_masked_values_are_refused(model: Path, clouds: Clouds, axes: int) -> None:
+    masked = np.ma.masked_array(clouds, mask=np.zeros(clouds.shape, bool))
+    labels = [p.label for p in Classifier(model)(clouds)]
+    assert [p.label for p in Classifier(model)(masked)] == labels
+    masked[1, 5] = np.ma.masked
+    given = masked if axes == 3 else [clouds[0], masked[1]]
+    named = "the points" if axes == 3 else "cloud 1"
+    with pytest.raises(InputError, match=f"{named}: has 3 masked values; leave those points out"):
+        Classifier(model)(given)
+
+
+def test_a_copy_by_pickle_answers_alike(model: Path, clouds: Clouds) -> None:
+    settings = {"device": "cpu", "batch_size": 2, "threads": 1, "votes": 3}
+    classify = Classifier(model, **settings)  # type: ignore[arg-type]
+    copied = pickle.loads(pickle.dumps(classify))  # noqa: S301
+    assert copied._reopen.keywords == classify._reopen.keywords
+    assert copied._reopen.keywords.items() >= settings.items()
+    for ours, theirs in zip(classify(clouds), copied(clouds), strict=True):
+        np.testing.assert_array_equal(ours.logits, theirs.logits)
+
+
+def test_another_process_takes_a_classifier(
+    model: Path, clouds: Clouds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(model.parent)
+    classify = Classifier(Path(model.name), threads=1)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        answers = list(pool.map(classify, [clouds, clouds[:1]]))
+    assert [len(answer) for answer in answers] == [5, 1]
+    logits = np.stack([p.logits for p in answers[0]])
+    np.testing.assert_allclose(logits, reference_logits(clouds), atol=1e-5)
 
 
 CLASSIFY_AND_LIST_MODULES = """

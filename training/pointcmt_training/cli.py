@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from pointcmt.commands import command_errors
+from pointcmt.commands import command_errors, version_option
 
 
 @click.command()
@@ -15,6 +15,7 @@ from pointcmt.commands import command_errors
 @click.option("--list", "list_recipes", is_flag=True, help="List the built-in recipes and stop.")
 @click.option("--show", is_flag=True, help="Print the resolved configuration and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@version_option
 @command_errors
 def main(
     recipe: str | None,

@@ -24,9 +24,7 @@ def rendered(
             picture is missing, or the extra `render` is needed and not installed.
     """
     if not views.root:
-        raise InputError(
-            "views.root is missing: name the pictures' folder, views.root=FOLDER"
-        )
+        raise InputError("views.root is missing: name the pictures' folder, views.root=FOLDER")
     root, settings = Path(views.root), _settings(views, dataset)
     if jobs := _jobs(data, dataset, split):
         report = write_views(jobs, root, settings, views.workers)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pointcmt.commands import command_errors
+from pointcmt.commands import command_errors, version_option
 from pointcmt.errors import InputError
 from pointcmt_serve.commands.options import device_option, engine_option
 
@@ -40,6 +40,7 @@ BATCH = 32  # files read, prepared and classified together
 )
 @engine_option
 @device_option
+@version_option
 @command_errors
 def main(
     model: str,

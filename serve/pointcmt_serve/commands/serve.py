@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pointcmt.commands import command_errors
+from pointcmt.commands import command_errors, version_option
 from pointcmt_serve.commands.options import device_option, engine_option
 
 MIB = 2**20
@@ -84,6 +84,7 @@ security = _options(
 @batching
 @limits
 @security
+@version_option
 @command_errors
 def main(models: tuple[str, ...], **options: Any) -> None:
     """Serve exported students by the Open Inference Protocol, version 2, and to people.

@@ -3,6 +3,8 @@
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,6 +73,21 @@ def test_the_native_library_searches_features_where_it_is(
     logits = session(clouds)
     assert calls == (["gathered_maximum", *["knn", "gathered_maximum"] * 3] if available else [])
     np.testing.assert_allclose(logits, onnxruntime(exported["dgcnn"])(clouds), atol=2e-5)
+
+
+def test_the_precision_is_stated_at_every_compilation(exported: dict[str, Path]) -> None:
+    """A processor with bfloat16 would choose that by default."""
+    session: Any = openvino(exported["pointnet"])
+    core, told = session._core, []
+
+    def compile_model(model: Any, device: str, properties: dict[str, Any]) -> Any:
+        told.append((device, properties["INFERENCE_PRECISION_HINT"]))
+        return core.compile_model(model, device, properties)
+
+    session._core = SimpleNamespace(compile_model=compile_model)
+    for size in range(1, 7):
+        session(batch(size, 48))
+    assert told == [("CPU", "f32")] * 5
 
 
 def test_one_session_serves_many_threads(exported: dict[str, Path]) -> None:

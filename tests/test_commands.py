@@ -1,0 +1,22 @@
+"""What all commands share."""
+
+import importlib
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import pointcmt
+import pointcmt.commands
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_command_tells_its_version(name: str) -> None:
+    start = getattr(pointcmt.commands, SCRIPTS[name].split(":")[1])
+    main = importlib.import_module(start.args[0]).main
+    result = CliRunner().invoke(main, ["--version"], prog_name=name)
+    assert (result.exit_code, result.stdout) == (0, f"{name} {pointcmt.__version__}\n")
