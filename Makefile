@@ -6,7 +6,7 @@ TORCH_BACKEND ?= auto
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint format bench sanitize clean
+.PHONY: help demo test lint format docs bench sanitize clean
 .DEFAULT_GOAL := help
 
 help:  ## list what one can do here
@@ -39,6 +39,9 @@ lint: $(VENV)/.ready  ## style, types, layers and spelling
 format: $(VENV)/.ready  ## rewrite the sources in the house style
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+docs: $(VENV)/.ready  ## build the pages and the API reference as a site in build/site
+	$(VENV)/bin/mkdocs build --quiet
 
 bench: $(VENV)/.ready  ## run the benchmarks that need neither a GPU nor a data set
 	$(UV) pip install --python $(PY) --quiet -c constraints.txt -e '.[bench]'
