@@ -31,6 +31,7 @@ listening = _options(
     click.option("--host", default="127.0.0.1", show_default=True, help="IPv4 or IPv6 address."),
     _number("--port", 8000, click.IntRange(0, 65535), "0: any free one."),
     click.option("--socket", type=click.Path(path_type=Path), help="A Unix socket, not a port."),
+    click.option("--grpc-port", type=click.IntRange(1, 65535), help="Speak gRPC here as well."),
     _number("--workers", 1, AT_LEAST_ONE, "Processes, each with all models."),
 )
 models = _options(

@@ -70,15 +70,27 @@ def _lifespan(
         if not started:
             await asyncio.to_thread(service.models.start)
         service.lifecycle.started = True
+        grpc = await _grpc(service)
         running = [asyncio.create_task(service.keep_measuring())]
         if service.settings.poll:
             running.append(asyncio.create_task(service.models.watch()))
         try:
             yield
         finally:
+            if grpc is not None:
+                await grpc.stop(service.settings.grace)
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
             await service.close()
 
     return lifespan
+
+
+async def _grpc(service: Service) -> Any:
+    settings = service.settings
+    if settings.grpc is None:
+        return None
+    from pointcmt_serve.http.grpc import start_grpc
+
+    return await start_grpc(service, settings.grpc, settings.security.tls)

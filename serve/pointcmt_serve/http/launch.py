@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 import uvicorn
@@ -44,8 +45,11 @@ def launch(models: Sequence[str], options: dict[str, Any]) -> None:
     service.models.start()
     names = [served.name for served in service.models.served()]
     bound = _listen(options)
+    where = address(bound, settings.security.tls is not None)
     for name in names:
-        click.echo(f"{address(bound, options['tls_cert'] is not None)}/v2/models/{name}")
+        click.echo(f"{where}/v2/models/{quote(name)}")
+    if not names:
+        click.echo(f"{where}/v2")
     try:
         if options["workers"] > 1:
             asyncio.run(service.close())  # it has shown that all models can be loaded
@@ -93,8 +97,6 @@ def read_settings(models: Sequence[str], options: dict[str, Any]) -> Settings:
         body_seconds=options["body_timeout"],
         deadline=options["deadline"],
     )
-    if (options["tls_cert"] is None) != (options["tls_key"] is None):
-        raise InputError("TLS needs both --tls-cert and --tls-key")
     shared = {key: options[key] for key in ("engine", "device", "threads")}
     return Settings(
         models=tuple(read_source(word, options["name"], shared) for word in models),
@@ -104,7 +106,9 @@ def read_settings(models: Sequence[str], options: dict[str, Any]) -> Settings:
         control=not options["no_control"] and options["workers"] == 1,
         limits=limits,
         batching=batching,
-        security=Security(read_keys(options["api_keys"]), options["cors_origin"]),
+        security=Security(read_keys(options["api_keys"]), options["cors_origin"], _tls(options)),
+        grpc=_grpc(options),
+        grace=options["grace"],
     )
 
 
@@ -131,6 +135,23 @@ def read_source(word: str, name: str | None, shared: dict[str, Any]) -> ModelSou
     return ModelSource(checked_name(before), Path(after), chosen)
 
 
+def _tls(options: dict[str, Any]) -> tuple[Path, Path] | None:
+    files = options["tls_cert"], options["tls_key"]
+    if files.count(None) == 1:
+        raise InputError("TLS needs both --tls-cert and --tls-key")
+    missing = [file for file in files if file is not None and not file.is_file()]
+    if missing:
+        raise InputError(f"{missing[0]}: no such file, which TLS needs")
+    return None if None in files else files
+
+
+def _grpc(options: dict[str, Any]) -> str | None:
+    if options["grpc_port"] is None:
+        return None
+    host = options["host"]
+    return f"[{host}]:{options['grpc_port']}" if ":" in host else f"{host}:{options['grpc_port']}"
+
+
 def _listen(options: dict[str, Any]) -> socket.socket:
     if options["socket"] is not None:
         return listen_unix(options["socket"])
@@ -138,6 +159,7 @@ def _listen(options: dict[str, Any]) -> socket.socket:
 
 
 def _config(app: ASGIApp, settings: Settings, options: dict[str, Any]) -> uvicorn.Config:
+    tls = settings.security.tls
     return uvicorn.Config(
         app,
         http=partial(Connection, limits=settings.limits),  # type: ignore[arg-type]
@@ -148,7 +170,7 @@ def _config(app: ASGIApp, settings: Settings, options: dict[str, Any]) -> uvicor
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=round(settings.limits.idle_seconds),
-        timeout_graceful_shutdown=round(options["grace"]),
-        ssl_certfile=options["tls_cert"],
-        ssl_keyfile=options["tls_key"],
+        timeout_graceful_shutdown=round(settings.grace),
+        ssl_certfile=tls[0] if tls else None,
+        ssl_keyfile=tls[1] if tls else None,
     )

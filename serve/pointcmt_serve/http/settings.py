@@ -89,10 +89,12 @@ class Security:
     Attributes:
         keys: the SHA-256 digests of the API keys; empty when none is asked for.
         origins: web origins whose pages may call the server; empty for none.
+        tls: certificate chain and private key, PEM files; None for plain text.
     """
 
     keys: tuple[bytes, ...] = ()
     origins: tuple[str, ...] = ()
+    tls: tuple[Path, Path] | None = None
 
 
 @dataclass(frozen=True)
@@ -104,12 +106,16 @@ class Settings:
         repository: a folder whose subfolders are models; None for none.
         poll: seconds between two looks at the folders of all models; 0 never looks again.
         control: whether clients may load and unload models.
+        grpc: "host:port" to speak gRPC on as well; None for REST alone.
+        grace: seconds that requests under way have when the server stops.
     """
 
     models: tuple[ModelSource, ...] = ()
     repository: Path | None = None
     poll: float = 2.0
     control: bool = True
+    grpc: str | None = None
+    grace: float = 30.0
     limits: Limits = field(default_factory=Limits)
     batching: Batching = field(default_factory=Batching)
     security: Security = field(default_factory=Security)

@@ -158,7 +158,7 @@ class Repository:
             if name not in self._models:
                 self._models[name] = self._model(source)
         for name, model in list(self._models.items()):
-            if name not in found and model.source.folder.parent == self._settings.repository:
+            if name not in found and model.source not in self._settings.models:
                 del self._models[name]
                 self._retire(model.emptied())
                 _log.info("model %r is gone from the repository", name)

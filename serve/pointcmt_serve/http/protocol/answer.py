@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from pointcmt_serve.http.protocol.checks import WantedOutput
 from pointcmt_serve.http.protocol.names import OUTPUTS, SCORES
-from pointcmt_serve.http.protocol.request import WantedOutput
 from pointcmt_serve.prediction import Prediction
 
 _encode = msgspec.json.Encoder().encode

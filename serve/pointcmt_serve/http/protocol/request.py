@@ -14,28 +14,19 @@ from msgspec import Meta, Raw, Struct
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
-from pointcmt_serve.http.protocol.names import DATATYPES, INPUT, OUTPUTS, SCORES
+from pointcmt_serve.http.protocol.checks import (
+    WantedOutput,
+    checked_shape,
+    checked_timeout,
+    wanted_output,
+)
+from pointcmt_serve.http.protocol.names import DATATYPES, INPUT, OUTPUTS
 from pointcmt_serve.http.protocol.numbers import read_numbers
 
 _SMALL = 4096  # bytes of JSON that a shape or the parameters may have
 _NULL = Raw(b"null")
 _Parameters = dict[str, bool | int | float | str | None]
 _Size = Annotated[int, Meta(ge=0, le=2**40)]
-
-
-@dataclass(frozen=True)
-class WantedOutput:
-    """An output that a client asks for.
-
-    Attributes:
-        name: one of `OUTPUTS`.
-        binary: whether it is wanted as bytes behind the JSON.
-        classes: how many best classes are wanted in place of all scores; 0 for the scores.
-    """
-
-    name: str
-    binary: bool = False
-    classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,54 +96,6 @@ def read_request(
         outputs=_outputs(request.outputs, parameters),
         timeout=checked_timeout(parameters.get("timeout")),
     )
-
-
-def checked_shape(shape: list[int], channels: int, clouds: int) -> tuple[int, int, int]:
-    """Return the shape (B, N, C) that `shape`, [N, C] or [B, N, C], means.
-
-    Raises:
-        InputError: it is neither, or there are more than `clouds` clouds.
-    """
-    if len(shape) not in (2, 3) or shape[-1] != channels:
-        raise InputError(
-            f"points has shape {shape}; send [N, {channels}] for one cloud or "
-            f"[B, N, {channels}] for many"
-        )
-    batch, points = (1, *shape[:-1])[-2:]
-    if batch > clouds:
-        raise InputError(f"points has {batch} clouds; a request may have {clouds}")
-    return batch, points, channels
-
-
-def checked_timeout(microseconds: Any) -> float | None:
-    """Return the seconds that the parameter `timeout`, in microseconds, stands for.
-
-    Raises:
-        InputError: it is no positive number.
-    """
-    if microseconds is None or microseconds == 0:
-        return None
-    if not isinstance(microseconds, int | float) or isinstance(microseconds, bool):
-        raise InputError(f"the parameter timeout is {microseconds!r}, not microseconds")
-    if not microseconds > 0:
-        raise InputError(f"the parameter timeout is {microseconds!r}, not above 0")
-    return microseconds / 1e6
-
-
-def wanted_output(name: str, parameters: dict[str, Any], binary: bool = False) -> WantedOutput:
-    """Return the output that a client asks for by name and parameters.
-
-    Raises:
-        InputError: there is no such output, or it cannot be given so.
-    """
-    if name not in OUTPUTS:
-        raise InputError(f"there is no output {name!r}; ask for {', '.join(OUTPUTS)}")
-    classes = parameters.get("classification") or 0
-    if type(classes) is not int or classes < 0:
-        raise InputError(f"output {name} has classification {classes!r}, no number of classes")
-    if classes and name not in SCORES:
-        raise InputError(f"output {name} is no score; ask {' or '.join(SCORES)} for classes")
-    return WantedOutput(name, parameters.get("binary_data", binary) is True, classes)
 
 
 def _outputs(outputs: list[_Output] | None, parameters: _Parameters) -> tuple[WantedOutput, ...]:

@@ -98,7 +98,7 @@ def repository_routes(service: Service) -> list[Route]:
         return JSONResponse(service.models.index(asked.get("ready") is True))
 
     async def load(request: Request) -> Response:
-        _require_control(service)
+        require_control(service)
         asked = await _json(request, service)
         if asked.get("parameters"):
             raise InputError("a model is loaded as its folder is; parameters are not taken")
@@ -106,7 +106,7 @@ def repository_routes(service: Service) -> list[Route]:
         return JSONResponse({})
 
     async def unload(request: Request) -> Response:
-        _require_control(service)
+        require_control(service)
         await _json(request, service)
         await service.models.unload(request.path_params["name"])
         return JSONResponse({})
@@ -119,7 +119,12 @@ def repository_routes(service: Service) -> list[Route]:
     ]
 
 
-def _require_control(service: Service) -> None:
+def require_control(service: Service) -> None:
+    """Refuse to load and unload models where clients may not.
+
+    Raises:
+        RefusedError: 403.
+    """
     if not service.settings.control:
         raise RefusedError(
             HTTPStatus.FORBIDDEN,
