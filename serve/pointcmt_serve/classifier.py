@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
-from pointcmt.geometry import normalize, resample
-from pointcmt_serve.clouds import as_clouds, checked_cloud
+from pointcmt_serve.clouds import as_clouds, prepare
 from pointcmt_serve.engines import open_session
 from pointcmt_serve.orientation import AS_IS, Vertical, choose, upright
 from pointcmt_serve.prediction import Prediction
@@ -106,10 +105,7 @@ class Classifier:
         Raises:
             InputError: see `__call__`; the message calls the cloud `name`.
         """
-        cloud = checked_cloud(points, name, self.artefact.channels)
-        cloud = normalize(cloud, self.artefact.normalization)  # (N, C)
-        cloud = resample(cloud, self.artefact.points)  # (points, C)
-        return np.ascontiguousarray(cloud, dtype=np.float32)
+        return prepare(points, self.artefact, name)
 
     def vertical(self, up: str, file: str | None = None) -> Vertical:
         """Return how a cloud stands.

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
-from pointcmt.geometry import require_cloud
+from pointcmt.geometry import normalize, require_cloud, resample
+from pointcmt_serve.artefact import Artefact
 
 
 def as_clouds(points: Any) -> Sequence[Any] | NDArray[Any]:
@@ -28,6 +29,14 @@ def as_clouds(points: Any) -> Sequence[Any] | NDArray[Any]:
         f"the points have shape {array.shape}; give one cloud (N, C), a batch (B, N, C) or a list "
         "of clouds"
     )
+
+
+def prepare(points: Any, artefact: Artefact, name: str) -> NDArray[np.float32]:
+    """Bring one cloud (N, C) to what a network wants; see `Classifier.prepare`."""
+    cloud = checked_cloud(points, name, artefact.channels)
+    cloud = normalize(cloud, artefact.normalization)  # (N, C)
+    cloud = resample(cloud, artefact.points)  # (points, C)
+    return np.ascontiguousarray(cloud, dtype=np.float32)
 
 
 def checked_cloud(points: Any, name: str, channels: Sequence[str]) -> NDArray[np.float32]:

@@ -1,13 +1,20 @@
+import csv
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 
+from pointcmt_serve import Artefact, Classifier
+from pointcmt_serve.commands import reading
 from pointcmt_serve.commands.classify import main
 from tests.reference.tiny_student import CLASSES, reference_logits
+from tests.serve.conftest import WriteModel
 
 
 def classify(*arguments: object) -> Result:
@@ -152,3 +159,111 @@ def test_every_mesh_format_is_sampled(model: Path, tmp_path: Path, suffix: str) 
     (record,) = json.loads(result.stdout)
     ideal = reference_logits(corners[None].astype(np.float32))[0]
     np.testing.assert_allclose(record["logits"], ideal, atol=0.6)
+
+
+def test_a_folder_stands_for_the_files_in_and_below_it(
+    model: Path, files: list[Path], expected: list[str], tmp_path: Path
+) -> None:
+    deep = tmp_path / "set" / "deep"
+    deep.mkdir(parents=True)
+    for file in files[:2]:
+        file.rename(deep / file.name)
+    files[2].rename(tmp_path / "set" / files[2].name)
+    (tmp_path / "set" / "notes.md").write_text("no cloud")
+    records = json.loads(classify(model, tmp_path / "set", "--json").stdout)
+    told = {Path(r["file"]).name: r["label"] for r in records}
+    assert told == {file.name: label for file, label in zip(files[:3], expected, strict=False)}
+    (tmp_path / "empty").mkdir()
+    assert "holds no file of" in classify(model, tmp_path / "empty").stderr
+
+
+def rows(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as opened:
+        if file.suffix == ".csv":
+            return list(csv.DictReader(opened))
+        return [json.loads(line) for line in opened]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_results_are_written_and_continued(
+    model: Path, files: list[Path], expected: list[str], tmp_path: Path, suffix: str
+) -> None:
+    out, bad = tmp_path / f"results.{suffix}", tmp_path / "bad, file.npy"
+    np.save(bad, np.full((9, 3), np.nan))
+    first = classify(model, *files[:2], bad, "--out", out, "--top", 2)
+    assert (first.exit_code, first.stdout) == (1, "")
+    assert f"{out}: 3 files, 3 of them now, 1 failed" in first.stderr
+    before = out.read_text()
+    with out.open("a") as file:
+        file.write('"half a li')  # as a killed run leaves it
+    second = classify(model, *files, bad, "--out", out, "--top", 2)
+    assert f"{out}: 6 files, 3 of them now, 1 failed" in second.stderr
+    assert second.exit_code == 1
+    assert out.read_text().startswith(before)
+    found = {row["file"]: row for row in rows(out)}
+    assert set(found) == {str(file) for file in (*files, bad)}
+    assert [found[str(file)]["label"] for file in files] == expected
+    assert "NaN" in found[str(bad)]["error"]
+    if suffix == "csv":
+        assert all(float(found[str(file)]["probability_2"]) < 0.5 for file in files)
+
+
+def test_results_of_another_model_are_not_continued(
+    write_model: WriteModel, files: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "results.csv"
+    assert classify(write_model(), files[0], "--out", out).exit_code == 0
+    before = out.read_bytes()
+    for arguments in (
+        (write_model("other.onnx", version="9"), files[1], "--out", out),
+        (write_model(), files[1], "--out", out, "--votes", 2),
+    ):
+        result = classify(*arguments)
+        assert "of another model or of other options" in result.stderr
+    assert out.read_bytes() == before
+
+
+def test_files_that_are_no_results_stay_as_they_are(
+    model: Path, files: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.csv").write_text("a,b\n1,2\n")
+    result = classify(model, files[0], "--out", tmp_path / "mine.csv")
+    assert "nothing beside it says what made it" in result.stderr
+    assert (tmp_path / "mine.csv").read_text() == "a,b\n1,2\n"
+    assert "ends in .csv or .jsonl" in classify(model, files[0], "--out", tmp_path / "r.txt").stderr
+    both = classify(model, files[0], "--json", "--out", tmp_path / "r.csv")
+    assert "give one of them" in both.stderr
+
+
+def test_several_readers_give_the_same_in_order(
+    model: Path, files: list[Path], expected: list[str], tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.npy"
+    bad.write_bytes(b"no array")
+    result = classify(model, *files, bad, *(files * 3), "--json", "--readers", 2)
+    records = json.loads(result.stdout)
+    assert [r.get("label") for r in records] == [*expected, None, *(expected * 3)]
+    assert "bad.npy" in records[len(files)]["error"]
+
+
+@pytest.mark.parametrize(("readers", "most"), [(1, 3), (2, 2 * 2 + 3)])
+def test_no_more_is_read_ahead_than_is_held(
+    model: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch, readers: int, most: int
+) -> None:
+    asked: list[str] = []
+    real = reading.read_prepared
+
+    def read(artefact: Artefact, file: str) -> Any:
+        asked.append(file)
+        return real(artefact, file)
+
+    monkeypatch.setattr(reading, "read_prepared", read)
+    monkeypatch.setattr(reading, "ProcessPoolExecutor", lambda n, _: ThreadPoolExecutor(n))
+    monkeypatch.setattr(reading, "AHEAD", 2)
+    many = [str(file) for file in files] * 10
+    answers = reading.read_all(Classifier(model).artefact, many, readers)
+    given = [next(answers)[0] for _ in range(3)]
+    time.sleep(0.1)
+    assert given == many[:3]
+    assert len(asked) <= most
+    assert given + [file for file, _ in answers] == many

@@ -1,0 +1,91 @@
+"""Files read and prepared ahead of the network, by several processes where there are many."""
+
+import multiprocessing
+from collections import deque
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointcmt.errors import InputError
+from pointcmt.geometry import SUFFIXES, read_cloud
+from pointcmt_serve.artefact import Artefact
+from pointcmt_serve.clouds import prepare
+
+AHEAD = 32  # files a process that may be read and not yet classified
+
+
+class Ready(NamedTuple):
+    """A file's cloud (points, C), as the network wants it, and the axis its format settles."""
+
+    points: NDArray[np.float32]
+    up: str | None
+
+
+def find_files(paths: Iterable[str]) -> list[str]:
+    """Return `paths`, each folder replaced by the clouds and meshes in and below it, sorted.
+
+    Raises:
+        InputError: a folder holds none.
+    """
+    return [file for path in paths for file in (_below(path) if Path(path).is_dir() else [path])]
+
+
+def _below(folder: str) -> list[str]:
+    found = sorted(str(f) for f in Path(folder).rglob("*") if f.suffix.lower() in SUFFIXES)
+    if not found:
+        raise InputError(f"{folder}: holds no file of {', '.join(SUFFIXES)}")
+    return found
+
+
+def read_prepared(artefact: Artefact, file: str) -> Ready | InputError:
+    """Read one file; an error is returned, so that it can come from another process."""
+    try:
+        cloud = read_cloud(file, artefact.channels)
+        return Ready(prepare(cloud.points, artefact, file), cloud.up)
+    except InputError as error:
+        return error
+
+
+def read_all(
+    artefact: Artefact, files: Sequence[str], readers: int
+) -> Generator[tuple[str, Ready | InputError], None, None]:
+    """Yield every file with what was read, in order; at most `AHEAD` a process are held.
+
+    Args:
+        artefact: the student that the clouds are for.
+        files: what to read.
+        readers: how many processes read; 1 reads here, without another process.
+
+    Raises:
+        InputError: a process died.
+    """
+    read = partial(read_prepared, artefact)
+    if readers == 1:
+        yield from ((file, read(file)) for file in files)
+        return
+    with ProcessPoolExecutor(readers, multiprocessing.get_context("spawn")) as pool:
+        coming = iter(files)
+        waiting: deque[tuple[str, Future[Ready | InputError]]] = deque()
+        for file in islice(coming, readers * AHEAD):
+            waiting.append((file, pool.submit(read, file)))
+        while waiting:
+            file, future = waiting.popleft()
+            yield file, _result(file, future)
+            waiting.extend((new, pool.submit(read, new)) for new in islice(coming, 1))
+
+
+def _result(file: str, future: Future[Ready | InputError]) -> Ready | InputError:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise InputError(
+            f"{file}: a reading process died here or nearby, perhaps for want of memory; "
+            "try --readers 1"
+        ) from error
