@@ -209,6 +209,8 @@ def views(
         report = write_views(jobs, out, settings, workers or os.cpu_count() or 1, bar.update)
     for line in report.failed:
         click.echo(f"failed: {line}", err=True)
+    for line in report.plainer:
+        click.echo(f"note: {line}", err=True)
     counts = {"made": report.made, "skipped": report.skipped, "failed": report.failed}
     if as_json:
         click.echo(json.dumps({"out": str(out), **counts}, indent=2))

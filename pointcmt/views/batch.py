@@ -7,6 +7,7 @@ The layout is RotationNet's, `<class>/<split>/<name>_001.png` and on, which
 import json
 import multiprocessing
 import multiprocessing.context
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -20,9 +21,11 @@ from pointcmt.errors import InputError
 from pointcmt.files import write_beside
 from pointcmt.views.pictures import Source, ViewSettings, draw, picture_paths, save
 from pointcmt.views.rendering import require_renderer
+from pointcmt.views.surfaces import PaintWarning
 
 SETTINGS_FILE = "views.json"
 CHUNK = 16  # objects a process takes at a time
+Outcome = tuple[int, list[str], list[str]]  # objects done, failures, those drawn without paint
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,12 @@ class ViewJob:
 
 @dataclass
 class ViewReport:
-    """What came of it: counts of objects, and a sentence for each that failed."""
+    """What came of it: counts of objects, a sentence for each that failed or was drawn plainer."""
 
     made: int = 0
     skipped: int = 0
     failed: list[str] = field(default_factory=list)
+    plainer: list[str] = field(default_factory=list)
 
 
 def write_views(
@@ -81,16 +85,17 @@ def write_views(
     ]
     report = ViewReport(skipped=len(jobs) - len(missing))
     advance(report.skipped)
-    for chunk, failed in _results(missing, out, settings, workers):
+    for chunk, failed, plainer in _results(missing, out, settings, workers):
         report.made += chunk - len(failed)
         report.failed += failed
+        report.plainer += plainer
         advance(chunk)
     return report
 
 
 def _results(
     jobs: list[ViewJob], out: Path, settings: ViewSettings, workers: int
-) -> Iterator[tuple[int, list[str]]]:
+) -> Iterator[Outcome]:
     chunks = iter([jobs[i : i + CHUNK] for i in range(0, len(jobs), CHUNK)])
     if workers == 1 or len(jobs) <= CHUNK:
         for chunk in chunks:
@@ -98,7 +103,7 @@ def _results(
         return
     with ProcessPoolExecutor(workers, _context(), _one_thread) as pool:
 
-        def work(chunk: list[ViewJob]) -> "Future[tuple[int, list[str]]]":
+        def work(chunk: list[ViewJob]) -> "Future[Outcome]":
             return pool.submit(_write_chunk, chunk, out, settings)
 
         pending = {work(chunk) for chunk in islice(chunks, 2 * workers)}
@@ -131,17 +136,21 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _write_chunk(jobs: list[ViewJob], out: Path, settings: ViewSettings) -> tuple[int, list[str]]:
-    """Draw and save some objects; return their number and a sentence for each that failed."""
+def _write_chunk(jobs: list[ViewJob], out: Path, settings: ViewSettings) -> Outcome:
+    """Draw and save some objects."""
     failed = []
-    for job in jobs:
-        try:
-            pictures = draw(job.source, settings)
-        except (InputError, ValueError) as error:
-            failed.append(str(error) if isinstance(job.source, Path) else f"{job.stem}: {error}")
-        else:
-            save(out, job.stem, pictures)
-    return len(jobs), failed
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PaintWarning)
+        for job in jobs:
+            try:
+                pictures = draw(job.source, settings)
+            except (InputError, ValueError) as error:
+                named = isinstance(job.source, Path)
+                failed.append(str(error) if named else f"{job.stem}: {error}")
+            else:
+                save(out, job.stem, pictures)
+    plainer = [str(one.message) for one in caught if one.category is PaintWarning]
+    return len(jobs), failed, plainer
 
 
 def _require_distinct(jobs: Sequence[ViewJob]) -> None:

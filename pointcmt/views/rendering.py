@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
 from pointcmt.views.cameras import DODECAHEDRON_VIEWS, Views
-from pointcmt.views.surfaces import Surface
+from pointcmt.views.surfaces import GREY, Surface
 
 FOV = 30.0  # degrees; the distance follows, so that the object's sphere fills the frame
-GREY = (0.85, 0.85, 0.85)  # of surfaces without colour
+DARKEST = 0.15  # what black is drawn as, so that dark objects stand out from a black background
 LIGHTS = (((-0.6, 0.8, 1.0), 0.85), ((0.8, -0.2, 1.0), 0.35))  # camera axes: position, intensity
 
 
@@ -126,19 +126,28 @@ def _pyvista() -> Any:
 def _place(plotter: Any, part: Surface) -> None:
     pyvista = _pyvista()
     mesh = pyvista.PolyData.from_regular_faces(part.vertices.astype(np.float32), part.faces)
-    look: dict[str, Any] = {"color": GREY}
+    look: dict[str, Any] = {"color": (GREY,) * 3}
     if part.texture is not None and part.coordinates is not None:
         mesh.active_texture_coordinates = part.coordinates.astype(np.float32)
-        look = {"texture": pyvista.Texture(part.texture)}
+        look = {"texture": pyvista.Texture(_lifted(part.texture))}
     elif part.vertex_colors is not None:
-        mesh.point_data["color"] = part.vertex_colors
+        mesh.point_data["color"] = _lifted(part.vertex_colors)
         look = {"scalars": "color", "rgb": True}
     elif part.face_colors is not None:
-        mesh.cell_data["color"] = part.face_colors
+        mesh.cell_data["color"] = _lifted(part.face_colors)
         look = {"scalars": "color", "rgb": True}
+    if part.opacity < 1:
+        look["opacity"] = part.opacity
     plotter.add_mesh(
         mesh, ambient=0.2, diffuse=0.8, specular=0.15, specular_power=20, lighting=True, **look
     )
+
+
+def _lifted(colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bring colours from [0, 255] to [38, 255]."""
+    table = 255 * (DARKEST + (1 - DARKEST) * np.arange(256) / 255)
+    lifted: NDArray[np.uint8] = table.round().astype(np.uint8)[colors]
+    return lifted
 
 
 def _shoot(plotter: Any, view: NDArray[np.float64]) -> NDArray[np.uint8]:

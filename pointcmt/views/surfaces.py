@@ -1,6 +1,8 @@
 """Surfaces with the colours or textures that their files give them, for rendering."""
 
-from collections.abc import Iterator, Mapping
+import io
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,14 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
-from pointcmt.geometry import read_mesh
+from pointcmt.geometry.formats import parse
+from pointcmt.geometry.formats.names import COLORS
+from pointcmt.geometry.formats.source import Material, Paint
+from pointcmt.geometry.mesh import Mesh, as_mesh
 
-COLORED = (".glb", ".obj", ".ply")  # formats whose colours are read
+MAX_PIXELS = 2**26  # of a texture
+GREY = 0.85  # of surfaces without colour
+INVISIBLE = 0.02  # below this opacity a material is taken for solid: some exporters swap the two
+PLAIN = Material("")
+
+
+class PaintWarning(UserWarning):
+    """The materials or pictures that a mesh names are missing or damaged; it is drawn without."""
 
 
 @dataclass(frozen=True)
 class Surface:
-    """Triangles of one material.
+    """Triangles of one look.
 
     Attributes:
         vertices: (V, 3) finite numbers.
@@ -26,6 +38,7 @@ class Surface:
         texture: None, or a picture (H, W, 3) uint8, its first row at the top.
         coordinates: None, or (V, 2), where each vertex lies in the texture: 0, 0 is its lower
             left corner, 1, 1 its upper right one.
+        opacity: 1 for solid, towards 0 for glass.
     """
 
     vertices: NDArray[np.float64]
@@ -34,93 +47,121 @@ class Surface:
     face_colors: NDArray[np.uint8] | None = None
     texture: NDArray[np.uint8] | None = None
     coordinates: NDArray[np.float64] | None = None
+    opacity: float = 1.0
 
 
 def read_surfaces(path: Path | str) -> list[Surface]:
-    """Read a mesh file with its colours: of vertices, of faces, of materials, or a texture.
+    """Read a mesh file with its colours: of vertices, of faces, of materials, or textures.
 
-    Colours are read from GLB, OBJ and PLY; materials and pictures only from inside a GLB or from
-    the folder of an OBJ. Paint that is missing or damaged leaves the surface plain.
+    Colours are read from GLB, glTF, OBJ and PLY; materials and pictures from inside the file, or
+    from its folder and those below. Where they are missing or damaged the surface is plain, and a
+    `PaintWarning` says so.
 
     Args:
-        path: an .off, .obj, .ply, .stl or .glb file.
+        path: a file of one of `pointcmt.geometry.MESH_SUFFIXES`.
 
     Returns:
-        One surface for each part of the scene, placed by its transform; parts without faces are
-        left out.
+        The surfaces, one for each texture and opacity; parts without faces are left out.
 
     Raises:
         InputError: the file is not a readable mesh (see `pointcmt.geometry.read_mesh`), or it has
             no faces.
     """
     path = Path(path)
-    plain = read_mesh(path)  # every check of hostile or broken files is made there
-    if len(plain.faces) == 0:
+    parsed = parse(path, paint=True)
+    mesh = as_mesh(parsed, str(path))
+    if len(mesh.faces) == 0:
         raise InputError(f"{path}: has no faces to render; project the cloud instead")
-    surfaces = _painted(path) if path.suffix.lower() in COLORED else []
-    if sum(len(surface.faces) for surface in surfaces) != len(plain.faces):
-        return [Surface(plain.vertices, plain.faces)]
-    return surfaces
+    shades = None
+    if set(COLORS) <= set(parsed.columns):
+        shades = _bytes(np.stack([parsed.columns[name] for name in COLORS], axis=1))
+    paint = parsed.paint or Paint()
+    if paint.missing:
+        warnings.warn(
+            f"{path}: drawn without {', '.join(paint.missing[:4])}, which cannot be read",
+            PaintWarning,
+            stacklevel=2,
+        )
+    if paint.material is None:
+        colors = None if paint.colors is None else _bytes(paint.colors)
+        return [Surface(mesh.vertices, mesh.faces, shades if colors is None else None, colors)]
+    return list(_by_look(path, mesh, paint, paint.material, shades))
 
 
-def _painted(path: Path) -> list[Surface]:
-    """Return the parts with their paint; none if the parser or a material fails."""
-    import trimesh
+def _bytes(colors: NDArray[Any]) -> NDArray[np.uint8]:
+    scaled = (np.clip(np.nan_to_num(colors), 0, 1) * 255).round()
+    return np.asarray(scaled, np.uint8)
+
+
+def _by_look(
+    path: Path,
+    mesh: Mesh,
+    paint: Paint,
+    material: NDArray[np.int64],
+    shades: NDArray[np.uint8] | None,
+) -> Iterator[Surface]:
+    """Yield the faces of each picture, and those without one of each opacity."""
+    materials = [*paint.materials, PLAIN]  # -1 is the last
+    opacities = np.array([m.opacity if m.opacity > INVISIBLE else 1.0 for m in materials])
+    placed: NDArray[np.bool_] = np.zeros(len(material), np.bool_)
+    if paint.coordinates is not None:
+        placed = np.asarray(np.isfinite(paint.coordinates).all(axis=(1, 2)))
+    pictures = {id(m.picture): m.picture for m in materials if m.picture is not None}
+    owner = np.array([0 if m.picture is None else id(m.picture) for m in materials])
+    rest = np.ones(len(material), bool)
+    for key, picture in pictures.items():
+        own = placed & (owner[material] == key)
+        texture = _decoded(path, picture) if own.any() else None
+        if texture is not None and paint.coordinates is not None:
+            rest &= ~own
+            for opacity in np.unique(opacities[material[own]]):
+                which = own & (opacities[material] == opacity)
+                yield _textured(mesh, which, paint.coordinates, texture, float(opacity))
+    shown = _colors(mesh, paint, material, shades)
+    for opacity in np.unique(opacities[material[rest]]):
+        which = rest & (opacities[material] == opacity)
+        colors = None if shown is None else shown[which]
+        yield Surface(mesh.vertices, mesh.faces[which], None, colors, opacity=float(opacity))
+
+
+def _textured(
+    mesh: Mesh,
+    which: NDArray[np.bool_],
+    coordinates: NDArray[np.float64],
+    texture: NDArray[np.uint8],
+    opacity: float,
+) -> Surface:
+    """Give each corner a vertex of its own, since it has its own place in the picture."""
+    vertices = mesh.vertices[mesh.faces[which]].reshape(-1, 3)
+    faces = np.arange(len(vertices)).reshape(-1, 3)
+    places = coordinates[which].reshape(-1, 2)
+    return Surface(vertices, faces, texture=texture, coordinates=places, opacity=opacity)
+
+
+def _colors(
+    mesh: Mesh, paint: Paint, material: NDArray[np.int64], shades: NDArray[np.uint8] | None
+) -> NDArray[np.uint8] | None:
+    """Return a colour for each face (F, 3): its own, its vertices', or its material's."""
+    if paint.colors is not None:
+        return _bytes(paint.colors)
+    if shades is not None:
+        return np.asarray(shades[mesh.faces].mean(axis=1), np.uint8)
+    if all(m.color is None for m in paint.materials):
+        return None
+    plain = (GREY,) * 3
+    table = np.array([plain if m.color is None else m.color for m in [*paint.materials, PLAIN]])
+    return _bytes(table[material])
+
+
+def _decoded(path: Path, picture: bytes) -> NDArray[np.uint8] | None:
+    from PIL import Image
 
     try:
-        scene = trimesh.load_scene(path, process=False, resolver=_Beside(path.parent))
-        return list(_parts(scene))
-    except Exception:  # the parsers raise anything on odd materials; the plain mesh is sound
-        return []
-
-
-def _parts(scene: Any) -> Iterator[Surface]:
-    for node in scene.graph.nodes_geometry:
-        transform, name = scene.graph[node]
-        part = scene.geometry[name]
-        if not hasattr(part, "faces"):
-            continue
-        vertices = np.asarray(part.vertices, np.float64)
-        placed = vertices @ transform[:3, :3].T + transform[:3, 3]
-        paint = _paint(part.visual, len(vertices))
-        yield Surface(placed, np.asarray(part.faces, np.int64), **paint)
-
-
-def _paint(visual: Any, vertices: int) -> dict[str, Any]:
-    if visual.kind == "texture":
-        return _material(visual, vertices)
-    if visual.kind == "face":
-        return {"face_colors": np.asarray(visual.face_colors, np.uint8)[:, :3]}
-    if visual.kind == "vertex":
-        return {"vertex_colors": np.asarray(visual.vertex_colors, np.uint8)[:, :3]}
-    return {}
-
-
-def _material(visual: Any, vertices: int) -> dict[str, Any]:
-    """The picture of a material if the vertices have places in it, else its main colour."""
-    material = visual.material
-    picture = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
-    if picture is not None and visual.uv is not None and len(visual.uv) == vertices:
-        texture = np.asarray(picture.convert("RGB"), np.uint8)
-        return {"texture": texture, "coordinates": np.asarray(visual.uv, np.float64)}
-    color = np.asarray(material.main_color, np.uint8)[:3]
-    return {"vertex_colors": np.tile(color, (vertices, 1))}
-
-
-class _Beside(Mapping[str, bytes]):
-    """The files of one folder, and no other, for a mesh that names its materials."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder.resolve()
-
-    def __getitem__(self, name: str) -> bytes:
-        path = (self.folder / name.strip()).resolve()
-        if not (path.is_relative_to(self.folder) and path.is_file()):
-            raise KeyError(name)
-        return path.read_bytes()
-
-    def __iter__(self) -> Iterator[str]:
-        return (path.name for path in self.folder.iterdir())
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
+        with Image.open(io.BytesIO(picture)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError
+            return np.asarray(image.convert("RGB"), np.uint8)
+    except Exception:  # decoders raise anything on hostile bytes
+        message = f"{path}: drawn without a picture that is damaged or has over {MAX_PIXELS} pixels"
+        warnings.warn(message, PaintWarning, stacklevel=2)
+        return None

@@ -114,6 +114,19 @@ def test_meshes_are_rendered_and_a_broken_one_is_named(tmp_path):
     assert RenderedViews.of_all(tmp_path / "out", "test")[0].shape == (20, 32, 32, 3)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_mesh_without_its_materials_is_made_and_told(tmp_path, workers):
+    pytest.importorskip("pyvista")
+    text = "mtllib gone.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"
+    (tmp_path / "a.obj").write_text(text)
+    jobs = [ViewJob(f"thing/test/{i}", tmp_path / "a.obj") for i in range(17 if workers > 1 else 1)]
+    report = write_views(jobs, tmp_path / "out", ViewSettings("render", "six", 8), workers)
+    assert report.made == len(jobs)
+    assert report.plainer == [
+        f"{tmp_path / 'a.obj'}: drawn without gone.mtl, which cannot be read"
+    ] * len(jobs)
+
+
 def test_a_mesh_in_memory_is_rendered_like_its_file(tmp_path):
     pytest.importorskip("pyvista")
     trimesh = pytest.importorskip("trimesh")

@@ -8,7 +8,7 @@ import pytest
 from pointcmt.errors import InputError
 from pointcmt.views import DODECAHEDRON_VIEWS, SIX_VIEWS
 from pointcmt.views.rendering import render_views
-from pointcmt.views.surfaces import Surface, read_surfaces
+from pointcmt.views.surfaces import PaintWarning, Surface, read_surfaces
 
 pytest.importorskip("pyvista")
 trimesh = pytest.importorskip("trimesh")
@@ -147,11 +147,12 @@ def test_textures_of_files_are_shown(textured, suffix):
 
 def test_a_missing_or_damaged_texture_leaves_the_surface_plain(textured):
     (textured / "material_0.png").write_bytes(b"not a picture")
-    assert (
-        (silhouettes(render_views(read_surfaces(textured / "quad.obj"), FRONT, 64))[0]).mean() > 0.3
-    )
+    with pytest.warns(PaintWarning, match="without a picture that is damaged"):
+        surfaces = read_surfaces(textured / "quad.obj")
+    assert silhouettes(render_views(surfaces, FRONT, 64))[0].mean() > 0.3
     (textured / "material.mtl").unlink()
-    (part,) = read_surfaces(textured / "quad.obj")
+    with pytest.warns(PaintWarning, match=r"drawn without material\.mtl"):
+        (part,) = read_surfaces(textured / "quad.obj")
     assert len(part.faces) == 2
 
 
@@ -164,9 +165,58 @@ def test_a_material_outside_the_folder_is_not_opened(tmp_path):
     (inside / "own.mtl").write_text("newmtl red\nKd 1 0 0\n")
     (inside / "out.obj").write_text(lines.format("../secret.mtl"))
     (painted,) = read_surfaces(inside / "in.obj")
-    assert painted.vertex_colors[0].tolist() == [255, 0, 0]
-    (plain,) = read_surfaces(inside / "out.obj")
-    assert plain.vertex_colors is None or plain.vertex_colors[0].tolist() != [255, 0, 0]
+    assert painted.face_colors[0].tolist() == [255, 0, 0]
+    with pytest.warns(PaintWarning, match=r"out\.obj: drawn without \.\./secret\.mtl"):
+        (plain,) = read_surfaces(inside / "out.obj")
+    assert plain.face_colors is None
+
+
+def test_glass_is_seen_through(tmp_path):
+    lines = (
+        "mtllib a.mtl\nv -1 -1 {0}\nv 1 -1 {0}\nv 1 1 {0}\nv -1 1 {0}\nusemtl {1}\nf -4 -3 -2 -1\n"
+    )
+    (tmp_path / "a.obj").write_text(lines.format(1, "glass") + lines.format(-1, "red"))
+    (tmp_path / "a.mtl").write_text("newmtl glass\nKd 0 0 1\nd 0.5\nnewmtl red\nKd 1 0 0\n")
+    surfaces = read_surfaces(tmp_path / "a.obj")
+    assert [surface.opacity for surface in surfaces] == [0.5, 1.0]
+    red, _, blue = render_views(surfaces, FRONT, 64)[0, 32, 32].tolist()
+    assert red > 60
+    assert blue > 60
+
+
+def test_a_material_that_hides_itself_wholly_is_taken_for_solid(tmp_path):
+    text = "mtllib a.mtl\nusemtl a\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"
+    (tmp_path / "a.obj").write_text(text)
+    (tmp_path / "a.mtl").write_text("newmtl a\nd 0\n")
+    assert read_surfaces(tmp_path / "a.obj")[0].opacity == 1
+
+
+def test_black_objects_stand_out_from_the_black_background():
+    black = quad(face_colors=np.zeros((2, 3), np.uint8))
+    assert silhouettes(render_views([black], FRONT, 64))[0].mean() > 0.3
+
+
+def test_many_materials_are_one_surface(tmp_path):
+    lines = [f"usemtl m{i}\nv {i} 0 0\nv {i} 1 0\nv {i} 0 1\nf -3 -2 -1" for i in range(3000)]
+    (tmp_path / "a.obj").write_text("mtllib a.mtl\n" + "\n".join(lines) + "\n")
+    (tmp_path / "a.mtl").write_text("\n".join(f"newmtl m{i}\nKd {i % 2} 0 0" for i in range(3000)))
+    (surface,) = read_surfaces(tmp_path / "a.obj")
+    assert surface.face_colors[:4, 0].tolist() == [0, 255, 0, 255]
+
+
+def test_the_wedges_of_a_ply_show_its_texture(tmp_path):
+    from PIL import Image
+
+    Image.fromarray(FOUR).save(tmp_path / "four.png")
+    wedge = " ".join(f"{value:g}" for value in CORNERS.ravel())
+    rows = "\n".join(" ".join(map(str, row)) for row in quad().vertices)
+    (tmp_path / "a.ply").write_text(
+        "ply\nformat ascii 1.0\ncomment TextureFile four.png\nelement vertex 4\n"
+        "property float x\nproperty float y\nproperty float z\nelement face 1\n"
+        "property list uchar int vertex_indices\nproperty list uchar float texcoord\nend_header\n"
+        f"{rows}\n4 0 1 2 3 8 {wedge}\n"
+    )
+    assert hues_of_quarters(render_views(read_surfaces(tmp_path / "a.ply"), FRONT, 64)[0]) == HUES
 
 
 def test_parts_of_a_scene_keep_their_places_and_colors(tmp_path):

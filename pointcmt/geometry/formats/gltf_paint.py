@@ -55,30 +55,33 @@ def joined_paint(
     source: Source, tree: Mapping[str, Any], buffers: Sequence[bytes], parts: Sequence[PartPaint]
 ) -> Paint:
     """Return the looks of all faces; a material that cannot be read is plain."""
-    described = tree.get("materials", [])
-    materials = [_material(source, tree, buffers, one) for one in described]
+    images = [_picture(source, tree, buffers, one) for one in tree.get("images", [])]
+    materials = [_material(tree, images, one) for one in tree.get("materials", [])]
+    missing = [
+        str(i.get("uri", "a picture"))[:80]
+        for i, found in zip(tree.get("images", []), images, strict=True)
+        if found is None
+    ]
     material = np.repeat([p.material for p in parts], [len(p.faces) for p in parts])
     material[material >= len(materials)] = -1
     coordinates = [
         np.full((*part.faces.shape, 2), np.nan) if part.places is None else part.places[part.faces]
         for part in parts
     ]
-    return Paint(materials, material.astype(np.int64), np.concatenate(coordinates))
+    places = np.concatenate(coordinates)
+    return Paint(materials, material.astype(np.int64), places, missing=missing)
 
 
 def _material(
-    source: Source, tree: Mapping[str, Any], buffers: Sequence[bytes], own: Mapping[str, Any]
+    tree: Mapping[str, Any], images: Sequence[bytes | None], own: Mapping[str, Any]
 ) -> Material:
     look = own.get("pbrMetallicRoughness", {})
     red, green, blue, alpha = look.get("baseColorFactor", (1.0, 1.0, 1.0, 1.0))
     opacity = alpha if own.get("alphaMode") == "BLEND" else 1.0
     picture = None
     if "baseColorTexture" in look:
-        try:
-            texture = tree["textures"][look["baseColorTexture"]["index"]]
-            picture = _picture(source, tree, buffers, tree["images"][texture["source"]])
-        except (LookupError, TypeError, ValueError):
-            picture = None
+        texture = tree["textures"][look["baseColorTexture"]["index"]]
+        picture = images[texture["source"]] if "source" in texture else None
     return Material(str(own.get("name", "")), (red, green, blue), opacity, picture)
 
 
@@ -86,10 +89,13 @@ def _picture(
     source: Source, tree: Mapping[str, Any], buffers: Sequence[bytes], image: Mapping[str, Any]
 ) -> bytes | None:
     uri = image.get("uri")
-    if uri is None:
-        view = tree["bufferViews"][image["bufferView"]]
-        start = view.get("byteOffset", 0)
-        return bytes(buffers[view["buffer"]][start : start + view["byteLength"]])
-    if uri.startswith("data:"):
-        return base64.b64decode(uri.partition(",")[2])
-    return read_beside(source.path, uri.encode())
+    try:
+        if uri is None:
+            view = tree["bufferViews"][image["bufferView"]]
+            start = view.get("byteOffset", 0)
+            return bytes(buffers[view["buffer"]][start : start + view["byteLength"]])
+        if uri.startswith("data:"):
+            return base64.b64decode(uri.partition(",")[2])
+        return read_beside(source.path, uri.encode())
+    except (LookupError, TypeError, ValueError):
+        return None

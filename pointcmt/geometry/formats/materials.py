@@ -13,8 +13,10 @@ MAX_WORDS = 32  # of a line that names a picture
 
 def read_materials(
     mesh: Path, libraries: Sequence[bytes], names: Sequence[bytes]
-) -> list[Material]:
-    """Return the materials called `names`; those that no library describes are plain.
+) -> tuple[list[Material], list[str]]:
+    """Return the materials called `names`, and the files that cannot be opened.
+
+    Materials that no library describes are plain.
 
     Args:
         mesh: the file that names them; only files in its folder or below are opened.
@@ -22,16 +24,25 @@ def read_materials(
         names: what is wanted.
     """
     described: dict[bytes, dict[bytes, bytes]] = {}
-    for library in libraries:
-        for one in (library, *library.split()):  # a line may name one file with blanks, or several
-            raw = read_beside(mesh, one, LARGEST_LIBRARY)
+    missing: dict[str, None] = {}
+    for library in dict.fromkeys(libraries):
+        # A line may name one file with blanks in its name, or several.
+        found = [read_beside(mesh, library, LARGEST_LIBRARY)]
+        if found[0] is None:
+            found = [read_beside(mesh, one, LARGEST_LIBRARY) for one in library.split()[:MAX_WORDS]]
+        for raw in found:
             if raw is not None:
                 _describe(raw, described)
-                break
+        if None in found:
+            missing[library.decode("utf-8", "replace")] = None
     pictures: dict[bytes, bytes | None] = {}  # each is read once, however many materials name it
-    for value in {own.get(b"map_kd", b"") for own in described.values()}:
-        pictures[value] = _picture(mesh, value)
-    return [_material(name, described.get(name, {}), pictures) for name in names]
+    for name in names:
+        value = described.get(name, {}).get(b"map_kd", b"")
+        if value and value not in pictures:
+            pictures[value] = _picture(mesh, value)
+            if pictures[value] is None:
+                missing[value.decode("utf-8", "replace")] = None
+    return [_material(name, described.get(name, {}), pictures) for name in names], list(missing)
 
 
 def read_beside(mesh: Path, name: bytes, most: int = MAX_PICTURE) -> bytes | None:

@@ -61,11 +61,10 @@ def read_obj(source: Source) -> Parsed:
     paint = None
     if source.paint and len(triangles):
         coordinates = _coordinates(words, lines, base[:, 1], counts)
-        paint = Paint(
-            read_materials(source.path, lines.libraries, list(lines.materials)),
-            np.array(lines.material, np.int64)[owner],
-            None if coordinates is None else coordinates[triangles],
-        )
+        names = list(lines.materials)
+        materials, missing = read_materials(source.path, lines.libraries, names)
+        places = None if coordinates is None else coordinates[triangles]
+        paint = Paint(materials, np.array(lines.material, np.int64)[owner], places, missing=missing)
     return Parsed(columns, indices[triangles], paint=paint)
 
 

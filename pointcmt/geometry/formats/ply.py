@@ -138,8 +138,8 @@ def _paint(
         return Paint(colors=colors)
     material = np.asarray(plain.get("texnumber", np.zeros(owner.max() + 1)), np.int64)[owner]
     material[(material < 0) | (material >= len(pictures))] = -1
-    materials = [
-        Material(name.decode("utf-8", "replace"), picture=read_beside(source.path, name))
-        for name in pictures
-    ]
-    return Paint(materials, material, places[triangles], colors)
+    files = [read_beside(source.path, name) for name in pictures]
+    names = [name.decode("utf-8", "replace") for name in pictures]
+    missing = [name for name, file in zip(names, files, strict=True) if file is None]
+    materials = [Material(name, picture=f) for name, f in zip(names, files, strict=True)]
+    return Paint(materials, material, places[triangles], colors, missing)

@@ -69,12 +69,14 @@ class Paint:
         coordinates: (F, 3, 2), where each corner lies in the picture, or None; NaN for faces
             without a place in it.
         colors: (F, 3) red, green, blue in [0, 1], or None.
+        missing: the files that the mesh names and that cannot be opened.
     """
 
     materials: Sequence[Material] = ()
     material: NDArray[np.int64] | None = None
     coordinates: NDArray[np.float64] | None = None
     colors: NDArray[np.float64] | None = None
+    missing: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
