@@ -54,6 +54,75 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
         pass
 
 
+KILLED = """
+import os, pathlib, signal, sys
+from pointcmt import files
+moment, target = sys.argv[1], pathlib.Path(sys.argv[2])
+def kill(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+rename = pathlib.Path.rename
+if moment.startswith("without exchange"):
+    files._exchange = lambda one, other: False
+    pathlib.Path.rename = lambda path, to: kill() if path.name == target.name and "partial" in str(
+        path) else rename(path, to)
+if moment == "after the exchange":
+    files.shutil.rmtree = kill
+with files.write_beside(target) as fresh:
+    fresh.mkdir()
+    (fresh / "new").touch()
+    if moment == "before":
+        kill()
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "left"),
+    [("before", ["old"]), ("after the exchange", ["new"]), ("without exchange", None)],
+)
+def test_a_kill_never_loses_the_folder_and_the_next_writing_sweeps(
+    tmp_path: Path, moment: str, left: list[str] | None
+) -> None:
+    target = tmp_path / "model"
+    target.mkdir()
+    (target / "old").touch()
+    (tmp_path / ".model.mine").mkdir()
+    done = subprocess.run([sys.executable, "-c", KILLED, moment, target], check=False)
+    assert done.returncode == -9
+    names = [p.name for p in target.iterdir()] if target.exists() else None
+    assert names == left
+    assert len(list(tmp_path.glob(".model.*.partial"))) == 1
+    with pytest.raises(RuntimeError), write_beside(target):
+        raise RuntimeError
+    assert [p.name for p in target.iterdir()] == (left or ["old"])
+    assert {p.name for p in tmp_path.iterdir()} == {"model", ".model.mine"}
+
+
+def test_what_another_writer_still_needs_is_not_swept(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    with write_beside(target) as slow:
+        slow.mkdir()
+        with write_beside(target) as quick:
+            quick.mkdir()
+            (quick / "quick").touch()
+        assert [p.name for p in target.iterdir()] == ["quick"]
+        (slow / "slow").touch()
+    assert [p.name for p in target.iterdir()] == ["slow"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RENAME_EXCHANGE is Linux's")
+def test_a_folder_is_never_away_while_it_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "model"
+    target.mkdir()
+    monkeypatch.setattr(Path, "rename", lambda *_: pytest.fail("a second step"))
+    with write_beside(target) as fresh:
+        fresh.mkdir()
+        (fresh / "new").touch()
+    assert [p.name for p in target.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
 def _small_disk() -> None:
     import signal
 
