@@ -6,8 +6,8 @@ student; its header carries the same configuration.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from pointcmt import __version__
-from pointcmt.channels import require_channels, require_vertical, unnamed_channels
+from pointcmt.channels import unnamed_channels
+from pointcmt.description import check_description, parse_json
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
 from pointcmt.geometry import XYZ
@@ -26,6 +27,8 @@ from pointcmt.models.student import Student
 
 FORMAT = "pointcmt-student-1"
 HEADER = "pointcmt"
+MOST_CHANNELS = 1000
+WHERE = "the model configuration: "
 PARTS = ("student", "teacher", "generator")
 
 Tensors = dict[str, torch.Tensor]
@@ -46,8 +49,8 @@ class ModelConfig:
         up: the vertical axis of the training clouds, see `pointcmt.channels`; None: not known.
 
     Raises:
-        InputError: the channels or the vertical axis make no sense, or are not as many as the
-            student's options say.
+        InputError: an entry makes no sense (see `pointcmt.description`), or the channels are not as
+            many as the student's options say.
     """
 
     student: str
@@ -60,8 +63,7 @@ class ModelConfig:
     up: str | None = None
 
     def __post_init__(self) -> None:
-        require_channels(self.channels, self.student)
-        require_vertical(self.up, self.student)
+        check_description({each.name: getattr(self, each.name) for each in fields(self)}, WHERE)
         taken = self.options.get("channels", len(self.channels))
         if taken != len(self.channels):
             raise InputError(
@@ -80,23 +82,27 @@ class ModelConfig:
         Raises:
             InputError: the text is no such configuration.
         """
-        try:
-            raw = json.loads(text)
-            if raw["format"] != FORMAT:
-                raise InputError(f"{where}: format {raw['format']!r} is not {FORMAT!r}")
-            count = int(raw["options"].get("channels", len(XYZ)))  # an older file names none
-            return cls(
-                student=str(raw["student"]),
-                options=dict(raw["options"]),
-                classes=tuple(str(name) for name in raw["classes"]),
-                points=int(raw["points"]),
-                normalization=str(raw["normalization"]),
-                provenance=dict(raw["provenance"]),
-                channels=require_channels(raw.get("channels", unnamed_channels(count)), where),
-                up=raw.get("up"),
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"{where}: not a PointCMT model configuration ({error!r})") from error
+        raw = parse_json(text, f"{where}: not a PointCMT model configuration; it")
+        if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+            raise InputError(f"{where}: not a PointCMT model configuration of format {FORMAT!r}")
+        options = raw.get("options")
+        if not isinstance(options, dict):
+            raise InputError(f"{where}: options are not an object")
+        count = options.get("channels", len(XYZ))
+        if type(count) is not int or not len(XYZ) <= count <= MOST_CHANNELS:
+            raise InputError(f"{where}: options.channels is not a number from 3 to {MOST_CHANNELS}")
+        raw = {"channels": unnamed_channels(count), "up": None, **raw}  # an older file has neither
+        check_description({key: raw[key] for key in raw if key in cls.__match_args__}, f"{where}: ")
+        return cls(
+            student=raw["student"],
+            options=options,
+            classes=tuple(raw["classes"]),
+            points=raw["points"],
+            normalization=raw["normalization"],
+            provenance=raw["provenance"],
+            channels=tuple(raw["channels"]),
+            up=raw["up"],
+        )
 
 
 def save_student(folder: Path | str, student: Student | nn.Module, config: ModelConfig) -> Path:
@@ -109,8 +115,13 @@ def save_student(folder: Path | str, student: Student | nn.Module, config: Model
     return Path(folder)
 
 
-def load_student(folder: Path | str) -> tuple[Student, ModelConfig]:
+def load_student(folder: Path | str, allow: Collection[str] = ()) -> tuple[Student, ModelConfig]:
     """Rebuild the student of a model folder, in evaluation mode on the CPU.
+
+    Args:
+        folder: the model folder.
+        allow: classes of one's own, "module:Class", that may be imported if the folder names them;
+            what a folder says is not enough to run code.
 
     Raises:
         InputError: the folder, its configuration or its weights are missing, damaged or do not
@@ -126,7 +137,7 @@ def load_student(folder: Path | str) -> tuple[Student, ModelConfig]:
         raise InputError(f"{config_file}: cannot be read as text ({error})") from error
     config = ModelConfig.from_json(text, str(config_file))
     weights = folder / "model.safetensors"
-    return build_student(config, _read_tensors(weights), str(weights)), config
+    return build_student(config, _read_tensors(weights), str(weights), allow), config
 
 
 def save_training_checkpoint(
@@ -161,22 +172,62 @@ def read_training_checkpoint(path: Path | str) -> tuple[ModelConfig, dict[str, T
     return ModelConfig.from_json(header, str(path)), parts
 
 
-def build_student(config: ModelConfig, tensors: Tensors, where: str) -> Student:
+def build_student(
+    config: ModelConfig, tensors: Tensors, where: str, allow: Collection[str] = ()
+) -> Student:
     """Create the configured student with these weights, in evaluation mode.
 
+    Args:
+        config: the configuration.
+        tensors: the weights.
+        where: what an error begins with.
+        allow: see `load_student`.
+
     Raises:
-        InputError: the weights are not those of the configured architecture.
+        InputError: the weights are not those of the configured architecture, it takes more points
+            than its clouds have, or it is a class of one's own that is not allowed.
     """
-    student = create_student(config.student, len(config.classes), **config.options)
+    name = config.student
+    if ":" in name and name not in allow:
+        raise InputError(
+            f"{where}: its student is the class {name}, which is code; if you trust it, allow it "
+            f"with --allow-code {name}, or load_student(..., allow=[{name!r}])"
+        )
+    if ":" not in name:
+        with torch.device("meta"):  # takes no memory, whatever sizes the options name
+            _require_weights(_create(config, where), config, tensors, where)
+    student = _create(config, where)
+    _require_weights(student, config, tensors, where)
+    if config.points < student.min_points:
+        raise InputError(
+            f"{where}: a {name} as configured takes {student.min_points} points or more, but its "
+            f"clouds have {config.points}"
+        )
+    student.load_state_dict(tensors)
+    student.eval()
+    return student
+
+
+def _create(config: ModelConfig, where: str) -> Student:
+    try:
+        student = create_student(config.student, len(config.classes), **config.options)
+        if type(student.min_points) is not int:
+            raise TypeError(f"min_points is {student.min_points!r}")
+        return student
+    except InputError:
+        raise
+    except Exception as error:  # whatever the layers raise for sizes that make no sense
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise InputError(f"{where}: a {config.student} cannot be built so ({reason})") from error
+
+
+def _require_weights(student: Student, config: ModelConfig, tensors: Tensors, where: str) -> None:
     own = student.state_dict()
     odd = sorted(set(own) ^ set(tensors))
     odd += sorted(key for key in set(own) & set(tensors) if own[key].shape != tensors[key].shape)
     if odd:
         names = ", ".join(odd[:5]) + (f" and {len(odd) - 5} more" if len(odd) > 5 else "")
         raise InputError(f"{where}: not the weights of a {config.student} as configured ({names})")
-    student.load_state_dict(tensors)
-    student.eval()
-    return student
 
 
 def model_card(student: Student | nn.Module, config: ModelConfig) -> str:

@@ -171,7 +171,7 @@ def test_an_older_configuration_names_its_channels_by_their_number(
         ({"channels": ["x", "y", "z", "nx"]}, "takes 3 channels a point, but 4 are named"),
         ({"channels": 3}, "not different names"),
         ({"up": "w"}, "up is 'w'"),
-        ({"options": {"channels": "many"}}, "not a PointCMT model configuration"),
+        ({"options": {"channels": "many"}}, "options.channels is not a number"),
     ],
 )
 def test_channels_without_sense_are_refused(stated: dict[str, object], sentence: str) -> None:

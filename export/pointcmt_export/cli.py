@@ -17,6 +17,7 @@ from pointcmt_export.options import (
     Precision,
     Profile,
     Sampling,
+    allow_option,
 )
 
 if TYPE_CHECKING:
@@ -85,7 +86,10 @@ def _numbers(count: int | None) -> Any:
     type=click.Choice(get_args(Precision)),
     help="Of weights and arithmetic; points are sampled and grouped in float32 always.",
 )
-@click.option("--data", help="Data set for accuracy: shapes, shapes:PER_CLASS, modelnet40:FOLDER.")
+@click.option(
+    "--data",
+    help="Data set for accuracy and speed: NAME:FOLDER, shapes or shapes:PER_CLASS.",
+)
 @click.option("--limit", type=click.IntRange(min=1), help="Use at most so many of its clouds.")
 @click.option(
     "--batches", default="1,7,32", show_default=True, callback=_numbers(None), help="To compare."
@@ -109,11 +113,18 @@ def _numbers(count: int | None) -> Any:
     type=float,
     help="Of OA and mAcc, in percentage points  [0.1 in fp32, 0.3 in fp16].",
 )
+@click.option(
+    "--min-speedup",
+    "speedup",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Samples a second, as a multiple of the checkpoint's in PyTorch  [none; wants --data].",
+)
 @click.option("--profile-batch", callback=_numbers(3), help="TensorRT: min,opt,max  [1,8,64].")
 @click.option(
     "--profile-points", callback=_numbers(3), help="TensorRT: min,opt,max  [the student's]."
 )
 @click.option("--timing-cache", type=click.Path(path_type=Path), help="TensorRT: file to keep.")
+@allow_option
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @command_errors
 def export(
@@ -129,6 +140,7 @@ def export(
     profile_batch: tuple[int, int, int] | None,
     profile_points: tuple[int, int, int] | None,
     timing_cache: Path | None,
+    allow: tuple[str, ...],
     as_json: bool,
     **limits: float | None,
 ) -> None:
@@ -150,6 +162,7 @@ def export(
         limits=Limits(**limits),
         profile=Profile(profile_batch or BATCH, profile_points),
         timing_cache=timing_cache,
+        allow=allow,
     )
     try:
         report = run(model, out, options)

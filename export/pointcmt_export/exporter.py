@@ -53,9 +53,9 @@ def export(model: Path | str, out: Path | str, options: Options | None = None) -
     """
     options = options or Options()
     _require_replaceable(Path(out))
-    source = open_source(model)
+    source = open_source(model, options.allow)
     writers = [_writer(each, source, options) for each in chosen_formats(options.format)]
-    clouds = open_data(options.data, source.config, source.channels, options.limit)
+    clouds = open_data(options.data, source.config, options.limit)
     try:
         with write_beside(out) as fresh:
             fresh.mkdir()
@@ -102,7 +102,6 @@ def convert(source: Source, options: Options) -> tuple[Converted, Expectation]:
     expected = Expectation(
         student=source.student,
         config=source.config,
-        channels=source.channels,
         weights=module.state_dict(),
         inputs=("points", *(step.input for step in graph.host)),
         exact=exact,
@@ -153,7 +152,7 @@ def _writer(form: Format, source: Source, options: Options) -> Write:
         if options.format != ALL:
             raise
         reason = str(error)
-        return lambda _: [Check(form.name, "not run", reason)]
+        return lambda _: [Check(form.name, "not run", reason, engine=form.engine)]
 
 
 def _full(source: Source, options: Options) -> onnx.ModelProto:

@@ -34,13 +34,6 @@ def versions() -> dict[str, str]:
     return {name: version for name in PACKAGES if (version := _version(name))}
 
 
-def gpu_name() -> str | None:
-    """Return the name of the first CUDA GPU, or None."""
-    import torch
-
-    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
-
-
 def _cpuinfo(key: str) -> str | None:
     lines = (_text("/proc/cpuinfo") or "").splitlines()
     found = (line.split(":", 1)[1].strip() for line in lines if line.split("\t")[0] == key)

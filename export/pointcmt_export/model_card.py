@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pointcmt.geometry import XYZ
+from pointcmt_export.formats import chosen_formats
 from pointcmt_export.machine import describe_machine, versions
 from pointcmt_export.report import Report
 from pointcmt_export.source import Source
@@ -21,6 +23,7 @@ def model_card(source: Source, report: Report) -> str:
         _summary(source),
         f"Classes: {', '.join(source.config.classes)}.",
         f"## Use\n\n{_use(source)}",
+        f"## Engines\n\n{_engines(report)}",
         f"## Measured\n\n{_measured(report)}",
         f"## Provenance\n\n{_facts(source.config.provenance)}",
     ]
@@ -69,19 +72,43 @@ def _summary(source: Source) -> str:
         "parameters. Trained with PointCMT, it needs no images. `pointcmt_serve` brings clouds of "
         f"any size to what the network wants: the normalisation `{config.normalization}`, then "
         f"{config.points} points of the cloud. The ONNX file takes prepared `points` (B, N, "
-        f"{source.channels}) float32 and gives `logits` (B, {len(config.classes)})."
+        f"{source.channels}) float32, {', '.join(config.channels)}, and gives `logits` "
+        f"(B, {len(config.classes)})."
     )
 
 
 def _use(source: Source) -> str:
+    channels = source.config.channels
+    more = "" if channels == XYZ else f"  # C = {len(channels)}: {', '.join(channels)}"
+    shape = "(N, 3), or (B, N, 3)" if channels == XYZ else "(N, C), or (B, N, C)"
     return (
         "```\npip install 'pointcmt[serve]'\npointcmt-classify FOLDER chair.off scan.ply\n"
         "pointcmt-serve FOLDER\n```\n\n"
         "```python\nfrom pointcmt_serve import Classifier\n\n"
-        "classifier = Classifier(FOLDER)\n"
-        "[prediction] = classifier(points)  # (N, 3), or (B, N, 3), or a list of clouds\n"
+        f"classifier = Classifier(FOLDER){more}\n"
+        f"[prediction] = classifier(points)  # {shape}, or a list of clouds\n"
         "print(prediction.label, prediction.probability)\n```"
     )
+
+
+def _engines(report: Report) -> str:
+    """What each written format was shown to give, by the engine that serves it."""
+    rows = []
+    for form in chosen_formats(str(report.options["format"])):
+        shown = report.engines.get(form.engine or "", {})
+        rates = shown.get("samples_per_s", {})
+        cells = (
+            ", ".join(f"`{file}`" for file in form.files),
+            form.runs_with,
+            form.engine or "",
+            _cell(str(shown.get("reason") or shown.get("status", ""))),
+            f"{shown['oa']:.2f} %" if "oa" in shown else "",
+            f"{rates['artefact']:.1f}" if rates else "",
+            f"{rates['checkpoint']:.1f}" if rates else "",
+        )
+        rows.append(f"| {' | '.join(cells)} |\n")
+    head = ("files", "runs with", "engine", "status", "OA", "samples/s", "PyTorch's samples/s")
+    return f"| {' | '.join(head)} |\n{'|---' * len(head)}|\n{''.join(rows)}".rstrip()
 
 
 def _measured(report: Report) -> str:

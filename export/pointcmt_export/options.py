@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import click
+
 from pointcmt.errors import InputError
 
 Sampling = Literal["graph", "host"]
@@ -11,6 +13,14 @@ Precision = Literal["fp32", "fp16"]
 
 SAMPLINGS: tuple[Sampling, ...] = ("graph", "host")
 BATCH = (1, 8, 64)
+
+allow_option = click.option(
+    "--allow-code",
+    "allow",
+    multiple=True,
+    metavar="MODULE:CLASS",
+    help="Import this class if the model names it as its student; repeatable.",
+)
 
 
 @dataclass(frozen=True)
@@ -99,6 +109,7 @@ class Limits:
     logits_median: float | None = None
     argmax_agreement: float | None = None
     accuracy_points: float | None = None
+    speedup: float | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,7 @@ class Options:
         limits: limits other than the defaults.
         profile: shapes of a TensorRT engine.
         timing_cache: file that keeps TensorRT's measurements between builds.
+        allow: classes of one's own that the model may name, see `load_student`.
     """
 
     format: str = "onnx"
@@ -127,3 +139,8 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     profile: Profile = field(default_factory=Profile)
     timing_cache: Path | None = None
+    allow: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.limits.speedup is not None and self.data is None:
+            raise InputError("--min-speedup is measured on a data set; name one with --data")

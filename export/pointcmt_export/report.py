@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,16 @@ class Report:
         """Return "failed" where a check failed, else "passed"."""
         return "failed" if failed(self.checks) else "passed"
 
+    @property
+    def engines(self) -> dict[str, dict[str, Any]]:
+        """For each engine that serves the folder, what was shown: its `status` and figures.
+
+        The status is "verified", "failed", or "not run" with the `reason`. Accuracy (`oa`, in
+        percent) and `samples_per_s` stand there where they were measured.
+        """
+        named = dict.fromkeys(check.engine for check in self.checks if check.engine)
+        return {name: _shown([c for c in self.checks if c.engine == name]) for name in named}
+
     def to_json(self) -> dict[str, Any]:
         """Return what `export_report.json` holds."""
         return {
@@ -50,6 +60,7 @@ class Report:
             "source": dict(self.source),
             "options": dict(self.options),
             "thresholds": asdict(self.thresholds),
+            "engines": self.engines,
             "checks": [check.to_json() for check in self.checks],
             "files": dict(self.files),
             "machine": describe_machine(),
@@ -70,6 +81,20 @@ class Report:
         ]
         lines = [f"{c.name:<{width}}  {c.status:<7}  {c.detail}" for c in self.checks]
         return "\n".join([*stripped, *lines])
+
+
+def _shown(checks: Sequence[Check]) -> dict[str, Any]:
+    """What the checks of one engine showed."""
+    by_name = {check.name.split()[-1]: check for check in checks}
+    if failed(checks):
+        return {"status": "failed", "reason": failed(checks)[0].detail}
+    if "logits" not in by_name or by_name["logits"].status == "not run":
+        return {"status": "not run", "reason": by_name.get("logits", checks[0]).detail}
+    shown: dict[str, Any] = {"status": "verified"}
+    if by_name["accuracy"].status == "passed":
+        shown["oa"] = by_name["accuracy"].figures["artefact"]["oa"]
+        shown["samples_per_s"] = by_name["speed"].figures["samples_per_s"]
+    return shown
 
 
 def hashes(folder: Path) -> dict[str, str]:

@@ -2,13 +2,14 @@
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from pointcmt.checkpoint import ModelConfig, build_student, load_student, read_training_checkpoint
 from pointcmt.errors import InputError
@@ -54,7 +55,7 @@ class Source:
     @property
     def channels(self) -> int:
         """Channels of a point."""
-        return int(getattr(self.student, "channels", 3))
+        return len(self.config.channels)
 
     def fingerprint(self) -> str:
         """Return the sha256 (hex) of the student's weights with their names and shapes."""
@@ -70,29 +71,35 @@ class Source:
         }
 
 
-def open_source(path: Path | str) -> Source:
-    """Find and load the student that `path` stands for.
+def open_source(path: Path | str, allow: Collection[str] = ()) -> Source:
+    """Find and load the student that `path` stands for, and see that it runs.
 
     Args:
         path: a run folder (with a model folder `student` inside), a model folder, or a training
             checkpoint, one safetensors file with student, teacher and generator.
+        allow: classes of one's own, "module:Class", that may be imported; see `load_student`.
 
     Raises:
         InputError: there is no such thing, or it is damaged or foreign.
     """
-    path = Path(path)
+    source = _find(Path(path), allow)
+    _require_running(source)
+    return source
+
+
+def _find(path: Path, allow: Collection[str]) -> Source:
     if path.is_file():
-        return _from_checkpoint(path)
+        return _from_checkpoint(path, allow)
     if not path.exists():
         raise InputError(
             f"{path}: no such file or folder; give a run folder, a model folder or a training "
             "checkpoint"
         )
     if (path / "config.json").is_file():
-        student, config = load_student(path)
+        student, config = load_student(path, allow)
         return Source(path, "model folder", student, config, ())
     if (path / STUDENT_FOLDER / "config.json").is_file():
-        student, config = load_student(path / STUDENT_FOLDER)
+        student, config = load_student(path / STUDENT_FOLDER, allow)
         return Source(path, "run folder", student, config, _beside(path))
     raise InputError(
         f"{path}: neither a model folder (config.json and model.safetensors) nor a run folder "
@@ -110,14 +117,32 @@ def fingerprint(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _from_checkpoint(path: Path) -> Source:
+def _require_running(source: Source) -> None:
+    """Run the student once: options may build a network that cannot compute."""
+    config, where = source.config, source.path
+    generator = torch.Generator().manual_seed(0)
+    points = torch.rand(2, config.points, source.channels, generator=generator)
+    try:
+        with torch.inference_mode():
+            logits = cast(nn.Module, source.student)(points)
+    except Exception as error:  # whatever the layers raise for sizes that make no sense
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise InputError(f"{where}: the student cannot be run ({reason})") from error
+    if tuple(logits.shape) != (2, len(config.classes)) or not logits.isfinite().all():
+        raise InputError(
+            f"{where}: the student does not give a finite logit for each of its "
+            f"{len(config.classes)} classes"
+        )
+
+
+def _from_checkpoint(path: Path, allow: Collection[str]) -> Source:
     if path.suffix != ".safetensors":
         raise InputError(
             f"{path}: not a .safetensors training checkpoint; give a run folder or a model "
             "folder, or bring a foreign checkpoint in with pointcmt-import"
         )
     config, parts = read_training_checkpoint(path)
-    student = build_student(config, parts["student"], str(path))
+    student = build_student(config, parts["student"], str(path), allow)
     stripped = tuple(
         Stripped(part, len(tensors), sum(tensor.numel() for tensor in tensors.values()))
         for part, tensors in sorted(parts.items())

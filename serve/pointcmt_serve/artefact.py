@@ -1,18 +1,20 @@
 """What an exported student says about itself, and where in a folder it lies."""
 
-import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pointcmt.channels import require_channels, require_vertical
+from pointcmt.description import check_description, parse_json
 from pointcmt.errors import InputError
-from pointcmt.geometry import NORMALIZATIONS, XYZ
+from pointcmt.geometry import XYZ
 from pointcmt_serve.host_indices import Step, check_steps
 
 MODEL_FILE = "model.onnx"
 KEYS = ("classes", "points", "normalization", "student", "version", "provenance")
+OLDER = {"channels": '["x", "y", "z"]', "up": "null", "inputs": "[]"}  # of a file without them
+FEW_DIGITS = re.compile(r"[0-9]{1,9}")
 LARGEST_FILE = 2**31  # bytes: the limit of one protobuf message, and so of an ONNX file
 
 
@@ -104,64 +106,30 @@ def describe(file: Path, metadata: Mapping[str, str]) -> Artefact:
             f"{file}: is no whole export of pointcmt-export "
             f"(no metadata {', '.join('pointcmt.' + key for key in missing)})"
         )
+    held = {key.removeprefix("pointcmt."): value for key, value in metadata.items()}
+    parsed = {key: _parsed(file, held, key) for key in ("classes", "provenance", "channels", "up")}
+    stated = {
+        **parsed,
+        "student": held["student"],
+        "points": int(held["points"]) if FEW_DIGITS.fullmatch(held["points"]) else held["points"],
+        "normalization": held["normalization"],
+    }
+    check_description(stated, f"{file}: metadata pointcmt.")
+    steps = check_steps(_parsed(file, held, "inputs"), f"{file}: metadata pointcmt.inputs")
     return Artefact(
         file=file,
-        classes=_classes(file, metadata["pointcmt.classes"]),
-        points=_points(file, metadata["pointcmt.points"]),
-        normalization=_normalization(file, metadata["pointcmt.normalization"]),
-        student=metadata["pointcmt.student"],
-        version=metadata["pointcmt.version"],
-        provenance=_provenance(file, metadata["pointcmt.provenance"]),
-        channels=_channels(file, metadata.get("pointcmt.channels")),
-        up=_up(file, metadata.get("pointcmt.up", "null")),
-        steps=_steps(file, metadata.get("pointcmt.inputs", "[]")),
+        classes=tuple(stated["classes"]),
+        points=stated["points"],
+        normalization=stated["normalization"],
+        student=stated["student"],
+        version=held["version"],
+        provenance=stated["provenance"],
+        channels=tuple(stated["channels"]),
+        up=stated["up"],
+        steps=steps,
     )
 
 
-def _classes(file: Path, text: str) -> tuple[str, ...]:
-    names = _json(file, "classes", text)
-    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
-        raise InputError(f"{file}: metadata pointcmt.classes is not a JSON list of names")
-    return tuple(names)
-
-
-def _points(file: Path, text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise InputError(f"{file}: metadata pointcmt.points is {text!r}, not a positive number")
-    return int(text)
-
-
-def _normalization(file: Path, text: str) -> str:
-    if text not in NORMALIZATIONS:
-        raise InputError(
-            f"{file}: metadata pointcmt.normalization is {text!r}, "
-            f"but this version knows {', '.join(NORMALIZATIONS)}"
-        )
-    return text
-
-
-def _provenance(file: Path, text: str) -> dict[str, Any]:
-    value = _json(file, "provenance", text)
-    if not isinstance(value, dict):
-        raise InputError(f"{file}: metadata pointcmt.provenance is not a JSON object")
-    return value
-
-
-def _channels(file: Path, text: str | None) -> tuple[str, ...]:
-    named = XYZ if text is None else _json(file, "channels", text)
-    return require_channels(named, f"{file}: metadata pointcmt.channels")
-
-
-def _up(file: Path, text: str) -> str | None:
-    return require_vertical(_json(file, "up", text), f"{file}: metadata pointcmt.up")
-
-
-def _steps(file: Path, text: str) -> tuple[Step, ...]:
-    return check_steps(_json(file, "inputs", text), f"{file}: metadata pointcmt.inputs")
-
-
-def _json(file: Path, key: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{file}: metadata pointcmt.{key} is not JSON") from error
+def _parsed(file: Path, held: Mapping[str, str], key: str) -> Any:
+    text = held.get(key, OLDER.get(key, ""))
+    return parse_json(text, f"{file}: metadata pointcmt.{key}")

@@ -16,10 +16,10 @@ from pointcmt.checkpoint import (
     save_student,
     save_training_checkpoint,
 )
+from pointcmt.geometry import XYZ
 from pointcmt.models import create_student
 from pointcmt_export.bench import bench
 from pointcmt_export.bench import run as bench_run
-from pointcmt_export.bench.artefacts import bound
 from pointcmt_export.bench.engines import ENGINES
 from pointcmt_export.bench.report import markdown, plot
 from pointcmt_export.bench.run import Plan, benchmark
@@ -153,7 +153,7 @@ def test_reports_are_written_where_asked(artefact: Path, tmp_path: Path) -> None
 
 
 def tiny_plan(artefact: Path, *engines: str, timeout: float = 60) -> Plan:
-    target = Target("tiny", artefact, CLASSES, POINTS, "")
+    target = Target("tiny", artefact, CLASSES, POINTS, XYZ, "")
     return Plan((target,), engines, (1,), POINTS, 0, 1, "cpu", timeout)
 
 
@@ -194,9 +194,9 @@ def test_different_students_are_not_compared(artefact: Path, tmp_path: Path) -> 
 
 
 def test_other_weights_are_another_student(artefact: Path) -> None:
-    one = Target("one", artefact, CLASSES, POINTS, "aa")
-    assert not one.is_same_student(Target("two", artefact, CLASSES, POINTS, "bb"))
-    assert one.is_same_student(Target("unstated", artefact, CLASSES, POINTS, ""))
+    one = Target("one", artefact, CLASSES, POINTS, XYZ, "aa")
+    assert not one.is_same_student(Target("two", artefact, CLASSES, POINTS, XYZ, "bb"))
+    assert one.is_same_student(Target("unstated", artefact, CLASSES, POINTS, XYZ, ""))
 
 
 def test_a_model_alone_is_exported_both_ways(
@@ -233,13 +233,3 @@ def test_an_engine_computes_the_networks_logits(
         staged = runner.stage(clouds[:batch])
         logits = runner.fetch(runner.infer(staged))
         np.testing.assert_allclose(logits, reference_logits(clouds[:batch]), atol=1e-5)
-
-
-def test_bound_memory_gives_the_same_logits(artefact: Path, clouds: NDArray[np.float32]) -> None:
-    """The path of a GPU, taken in host memory."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(artefact / "model.onnx")
-    runner = bound(session, "cpu")
-    logits = runner.fetch(runner.infer(runner.stage(clouds)))
-    np.testing.assert_allclose(logits, reference_logits(clouds), atol=1e-5)

@@ -79,7 +79,8 @@ def test_openvino_gives_the_students_answer(name: str, sampling: Any, tmp_path: 
     model = small_model(tmp_path / "model", name)
     found = statuses(export(model, tmp_path / "out", options))
     assert {found[f"openvino {k}"] for k in ("indices", "logits", "argmax")} == {"passed"}
-    assert (tmp_path / "out" / "model.bin").is_file()
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {"model.onnx", "export_report.json", "README.md"}
 
 
 def test_all_formats_are_written_or_named_with_the_reason(

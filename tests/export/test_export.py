@@ -57,7 +57,8 @@ def test_the_folder_is_whole_and_its_report_says_so(ssg_export: Export) -> None:
     assert stored["status"] == report.status == "passed"
     assert stored["files"]["model.onnx"] == sha256(out / "model.onnx")
     statuses = {check["name"]: check["status"] for check in stored["checks"]}
-    assert statuses.pop("accuracy") == "not run"
+    assert {statuses.pop(name) for name in ("accuracy", "speed")} == {"not run"}
+    assert stored["engines"] == {"onnxruntime": {"status": "verified"}}
     assert set(statuses) == {"structure", "interface", "indices", "logits", "argmax"}
     assert set(statuses.values()) == {"passed"}
     assert stored["versions"]["onnx"] == onnx.__version__
@@ -159,7 +160,12 @@ def test_accuracy_of_both_stands_in_the_report(tmp_path: Path) -> None:
     assert check.status == "passed"
     assert check.figures["clouds"] == 36
     assert check.figures["artefact"] == check.figures["checkpoint"]
-    assert "OA" in (tmp_path / "out" / "README.md").read_text()
+    speed = report.engines["onnxruntime"]["samples_per_s"]
+    assert speed["artefact"] > 0
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert (
+        f"| verified | {check.figures['artefact']['oa']:.2f} % | {speed['artefact']:.1f} |" in card
+    )
 
 
 def test_a_failed_gate_leaves_the_earlier_export(

@@ -44,7 +44,7 @@ def test_a_failed_check_is_shown_and_exits_with_one(plain_folder: Path, tmp_path
 
 def test_help_tells_the_default_limits() -> None:
     text = run("export", "--help").output
-    for said in ("1e-4", "0.3 in fp16", "modelnet40:FOLDER", "trt-rtx", "host"):
+    for said in ("1e-4", "0.3 in fp16", "NAME:FOLDER", "trt-rtx", "host"):
         assert said in text
 
 
@@ -105,9 +105,10 @@ def test_a_bad_source_is_one_sentence(spoil: Spoil, sentence: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (("--data", "imagenet"), "use shapes, shapes:PER_CLASS or modelnet40:FOLDER"),
+        (("--data", "imagenet"), "unknown data set 'imagenet': use one of shapes, modelnet40"),
         (("--data", "shapes"), "name the data set it was trained on"),
         (("--data", "modelnet40:/no/such/folder"), "/no/such/folder"),
+        (("--min-speedup", "2"), "name one with --data"),
         (("--batches", "1,x"), "whole numbers separated by commas"),
         (("--batches", "0"), "1 or more"),
         (("--profile-points", "1,2"), "3 whole numbers"),

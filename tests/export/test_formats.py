@@ -15,7 +15,7 @@ EVERY = pytest.mark.parametrize("form", FORMATS.values(), ids=list(FORMATS))
 
 def row(form: Format) -> str:
     files = ", ".join(f"`{file}`" for file in form.files)
-    written = files if form.name == "onnx" else f"and {files}"
+    written = files if "model.onnx" in form.files else f"and {files}"
     needed = ", ".join(part for part in (f"`pointcmt[{form.extra}]`", form.needs) if part)
     return f"| `{form.name}` | {written} | {form.runs_with} | {needed} |"
 

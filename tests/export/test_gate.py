@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from pointcmt.checkpoint import ModelConfig
 from pointcmt.data import Shapes
 from pointcmt_export.convert.networks import deployable
 from pointcmt_export.convert.to_onnx import Converted, set_metadata
@@ -19,10 +20,11 @@ from pointcmt_export.formats.onnx import write
 from pointcmt_export.options import Options
 from pointcmt_export.source import Source, open_source
 from pointcmt_export.verify import Check, Clouds, failed, open_data
+from pointcmt_export.verify.accuracy import accuracy_checks
 from pointcmt_export.verify.check import EXACT
 from pointcmt_export.verify.gate import Expectation, structure_checks, verify_runner
-from pointcmt_export.verify.parity import accuracy_check
-from pointcmt_export.verify.runners import Outputs, Runner, checkpoint_runner
+from pointcmt_export.verify.runners import Runner, checkpoint_runner
+from pointcmt_serve.engines import Outputs
 from tests.reference.small_students import GRID, small_model
 
 Pair = tuple[Converted, Expectation]
@@ -43,7 +45,7 @@ def converted(source: Source) -> Pair:
 
 @pytest.fixture(scope="module")
 def clouds(source: Source) -> Clouds:
-    return open_data(None, source.config, 3)
+    return open_data(None, source.config)
 
 
 def verdict(model: onnx.ModelProto, expected: Expectation, clouds: Clouds, room: Path) -> set[str]:
@@ -169,8 +171,8 @@ def outcome(checks: list[Check]) -> set[str]:
 
 
 def changed(runner: Runner, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Runner:
-    def run(points: NDArray[np.float32]) -> Outputs:
-        given = runner(points)
+    def run(points: NDArray[np.float32], indices: bool) -> Outputs:
+        given = runner(points, indices)
         return Outputs(change(given.logits), given.indices)
 
     return run
@@ -202,8 +204,8 @@ def test_one_wrong_index_is_caught(converted: Pair, clouds: Clouds) -> None:
     _, expected = converted
     honest = checkpoint_runner(expected.student)
 
-    def runner(points: NDArray[np.float32]) -> Outputs:
-        given = honest(points)
+    def runner(points: NDArray[np.float32], indices: bool) -> Outputs:
+        given = honest(points, True)
         wrong = given.indices["ball_query_1"].copy()
         wrong[0, 0, 0] ^= 1
         return Outputs(given.logits, {**given.indices, "ball_query_1": wrong})
@@ -214,16 +216,16 @@ def test_one_wrong_index_is_caught(converted: Pair, clouds: Clouds) -> None:
 def test_a_loss_of_accuracy_is_caught(source: Source) -> None:
     """Equal logits on a few clouds, but a worse classifier on the data set."""
     data = Shapes("test", per_class=2, points=48)
-    clouds = Clouds(data, data, 48, 3, "unit-sphere")
+    clouds = Clouds(data, data, ModelConfig("pointnet", {}, data.classes, 48))
 
-    def right(points: NDArray[np.float32]) -> Outputs:
+    def right(points: NDArray[np.float32], indices: bool) -> Outputs:
         start = next(i for i in range(len(data)) if np.array_equal(data.points[i], points[0]))
         return Outputs(np.eye(12, dtype=np.float32)[data.labels[start : start + len(points)]])
 
-    def wrong(points: NDArray[np.float32]) -> Outputs:
-        logits = right(points).logits.copy()
+    def wrong(points: NDArray[np.float32], indices: bool) -> Outputs:
+        logits = right(points, indices).logits.copy()
         logits[0] = np.roll(logits[0], 1)
         return Outputs(logits)
 
-    assert accuracy_check(right, right, clouds, EXACT).status == "passed"
-    assert accuracy_check(right, wrong, clouds, EXACT).status == "failed"
+    assert outcome(accuracy_checks(right, right, clouds, EXACT)) == set()
+    assert outcome(accuracy_checks(right, wrong, clouds, EXACT)) == {"accuracy"}

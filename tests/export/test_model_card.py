@@ -35,7 +35,7 @@ def report() -> Report:
         Check("accuracy", "passed", "OA 91.23 % beside 91.25 %", ACCURACY),
         Check("trt logits", "not run", "no GPU at hand to run the engine on"),
     )
-    return Report("pointnet", {}, {"precision": "fp32"}, Thresholds(), checks, {})
+    return Report("pointnet", {}, {"precision": "fp32", "format": "onnx"}, Thresholds(), checks, {})
 
 
 def header(card: str) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """A user's own student takes the plain path: written as it is, and proved like the others."""
 
+import importlib
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from pointcmt.checkpoint import ModelConfig, save_student
+from pointcmt.checkpoint import ModelConfig, load_student, save_student
 from pointcmt.errors import InputError
 from pointcmt.models import create_student
 from pointcmt.ops import ball_query, farthest_point_sample, knn
@@ -69,10 +70,25 @@ def saved(kind: type[Own], folder: Path) -> Path:
     return save_student(folder, student, ModelConfig(name, {}, CLASSES, POINTS))
 
 
+ALLOWED = tuple(f"{__name__}:{kind.__name__}" for kind in (Own, Unknown, Static))
+
+
+def test_the_folders_word_alone_runs_no_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = saved(Own, tmp_path / "model")
+    monkeypatch.setattr(importlib, "import_module", lambda name: pytest.fail(f"imported {name}"))
+    for allow in ((), (f"{__name__}:Static",)):
+        with pytest.raises(InputError, match=r"allow it with --allow-code .*:Own, or load_student"):
+            export(model, tmp_path / "out", Options(grid=GRID, allow=allow))
+        with pytest.raises(InputError, match="which is code"):
+            load_student(model, allow)
+
+
 @pytest.mark.parametrize("sampling", ["graph", "host"])
 def test_it_is_exported_and_verified(sampling: str, tmp_path: Path) -> None:
     model = saved(Own, tmp_path / "model")
-    report = export(model, tmp_path / "out", Options(sampling=sampling, grid=GRID))  # type: ignore[arg-type]
+    report = export(model, tmp_path / "out", Options(sampling=sampling, grid=GRID, allow=ALLOWED))  # type: ignore[arg-type]
     assert report.status == "passed"
     structure = next(check for check in report.checks if check.name == "structure")
     assert "student.lift.0.weight" in structure.figures["sha256"]
@@ -84,17 +100,17 @@ def test_it_cannot_be_half_precision(tmp_path: Path) -> None:
     model = saved(Own, tmp_path / "model")
     assert not has_own_network(create_student(f"{__name__}:Own", 3))
     with pytest.raises(InputError, match="no deployable network of its own"):
-        export(model, tmp_path / "out", Options(precision="fp16", grid=GRID))
+        export(model, tmp_path / "out", Options(precision="fp16", grid=GRID, allow=ALLOWED))
 
 
 def test_an_operator_without_a_counterpart_is_named(tmp_path: Path) -> None:
     model = saved(Unknown, tmp_path / "model")
     with pytest.raises(InputError, match="bessel_j0"):
-        export(model, tmp_path / "out", Options(grid=GRID))
+        export(model, tmp_path / "out", Options(grid=GRID, allow=ALLOWED))
     assert not (tmp_path / "out").exists()
 
 
 def test_a_fixed_number_of_points_is_refused(tmp_path: Path) -> None:
     model = saved(Static, tmp_path / "model")
     with pytest.raises(InputError, match="points"):
-        export(model, tmp_path / "out", Options(grid=GRID))
+        export(model, tmp_path / "out", Options(grid=GRID, allow=ALLOWED))

@@ -59,6 +59,7 @@ def test_the_configuration_keeps_the_public_schema(
     assert config.instance_group[0].kind == schema.ModelInstanceGroup.KIND_AUTO
     assert list(config.model_warmup[0].inputs["points"].dims) == [POINTS, 3]
     assert config.parameters["pointcmt.normalization"].string_value == "unit-sphere"
+    assert config.parameters["pointcmt.channels"].string_value == "x, y, z"
 
 
 def test_the_repository_has_tritons_layout(artefact: Path, tmp_path: Path) -> None:

@@ -82,10 +82,10 @@ def test_the_example_is_trained_and_exported(tmp_path: Path) -> None:
         "device=cpu",
     ]
     run(load_config("shapes", settings), tmp_path / "run")
-    student, config = load_student(tmp_path / "run" / "student")
+    student, config = load_student(tmp_path / "run" / "student", [NAME])
     assert config.student == NAME
     assert student.feature_dim == 64
-    options = Options(grid=Grid(batches=(1, 2), points=(32, 40)))
+    options = Options(grid=Grid(batches=(1, 2), points=(32, 40)), allow=(NAME,))
     assert export(tmp_path / "run", tmp_path / "artefact", options).status == "passed"
     assert (tmp_path / "artefact" / "model.onnx").is_file()
 

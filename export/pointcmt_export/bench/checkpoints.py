@@ -67,7 +67,7 @@ def open_student(setup: Setup) -> Any:
     torch.set_num_threads(setup.threads)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    student, _ = load_student(setup.target)
+    student, _ = load_student(setup.target, setup.allow)
     return student.to(setup.device)
 
 

@@ -11,6 +11,7 @@ import click
 from pointcmt.commands import command_errors
 from pointcmt.files import write_beside
 from pointcmt_export.bench.engines import ENGINES
+from pointcmt_export.options import allow_option
 
 BATCHES = (1, 8, 32, 128)
 
@@ -47,7 +48,14 @@ BATCHES = (1, 8, 32, 128)
     help="Seconds after which an engine is given up.",
 )
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all].")
-@click.option("--device", default="cpu", show_default=True, type=click.Choice(["cpu", "cuda"]))
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    help="Where the engines run; auto takes a GPU where there is one.",
+)
+@allow_option
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for bench.json, .md and .png.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
 @command_errors
@@ -60,6 +68,7 @@ def bench(
     timeout: float,
     threads: int | None,
     device: str,
+    allow: tuple[str, ...],
     out: Path | None,
     as_json: bool,
 ) -> None:
@@ -74,7 +83,7 @@ def bench(
     from pointcmt_export.bench.targets import find_targets
 
     with tempfile.TemporaryDirectory() as room:
-        found = find_targets(targets, Path(room))
+        found = find_targets(targets, Path(room), allow)
         plan = Plan(
             targets=tuple(found),
             engines=engines or tuple(ENGINES),
@@ -82,8 +91,9 @@ def bench(
             points=points or found[0].points,
             seconds=seconds,
             threads=threads or len(os.sched_getaffinity(0)),
-            device=device,
+            device=_found(device),
             timeout=timeout,
+            allow=allow,
         )
         report = benchmark(plan, say=lambda text: click.echo(text, err=True))
     if as_json:
@@ -93,6 +103,12 @@ def bench(
     if out is not None:
         write_report(report, out)
         click.echo(str(out), err=as_json)
+
+
+def _found(device: str) -> str:
+    import torch
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
 def write_report(report: dict[str, Any], out: Path, name: str = "bench") -> None:

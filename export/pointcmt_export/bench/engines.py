@@ -2,19 +2,16 @@
 
 import importlib
 
-from pointcmt_export.bench import artefacts, checkpoints
+from pointcmt_export.bench import checkpoints, sessions
 from pointcmt_export.bench.runner import Engine
-from pointcmt_export.bench.targets import GRAPH, WEIGHTS
+from pointcmt_export.bench.targets import WEIGHTS
 
 ENGINES = {
     "torch-plain": Engine(checkpoints.torch_plain, WEIGHTS),
     "torch-eager": Engine(checkpoints.torch_eager, WEIGHTS),
     "torch-compile": Engine(checkpoints.torch_compile, WEIGHTS),
     "torch-cuda-graph": Engine(checkpoints.torch_cuda_graph, WEIGHTS),
-    "onnxruntime": Engine(artefacts.onnxruntime, GRAPH),
-    "openvino": Engine(artefacts.openvino, GRAPH),
-    "tensorrt": Engine(artefacts.tensorrt, "model.engine"),
-    "tensorrt-rtx": Engine(artefacts.tensorrt_rtx, "model.rtx.engine"),
+    **sessions.session_engines(),
 }
 
 

@@ -16,6 +16,7 @@ from pointcmt_export.bench.engines import find_engine
 from pointcmt_export.bench.targets import Target
 from pointcmt_export.bench.worker import FEWEST_CALLS, WARM_UP, Job, arguments
 from pointcmt_export.machine import describe_machine, versions
+from pointcmt_export.verify.clouds import with_channels
 
 Record = dict[str, Any]
 
@@ -34,6 +35,7 @@ class Plan:
         device: "cpu" or "cuda".
         timeout: seconds after which an engine is given up; what it had measured is kept.
         bases: engines whose speed that of every engine is divided by.
+        allow: classes of one's own that a model may name, see `load_student`.
     """
 
     targets: tuple[Target, ...]
@@ -45,6 +47,7 @@ class Plan:
     device: str
     timeout: float = 1800.0
     bases: tuple[str, ...] = ("torch-plain", "torch-eager")
+    allow: tuple[str, ...] = ()
 
 
 def benchmark(plan: Plan, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
@@ -61,7 +64,7 @@ def benchmark(plan: Plan, say: Callable[[str], None] = lambda _: None) -> dict[s
     records = [r for engine in plan.engines if not _opens(plan, engine) for r in _absent(engine)]
     with tempfile.TemporaryDirectory() as room:
         clouds = Path(room) / "clouds.npy"
-        np.save(clouds, _clouds(max(plan.batches), plan.points))
+        np.save(clouds, _clouds(max(plan.batches), plan.points, plan.targets[0].channels))
         for job in _jobs(plan, clouds):
             say(f"{job.engine} on {job.name} ...")
             records += _run(job, plan.timeout)
@@ -82,13 +85,13 @@ def _absent(engine: str) -> list[Record]:
     return [{"engine": engine, "target": None, "status": "not run", "reason": reason}]
 
 
-def _clouds(count: int, points: int) -> NDArray[np.float32]:
-    """(count, points, 3): embedded shapes in a fixed order that mixes the classes."""
+def _clouds(count: int, points: int, channels: tuple[str, ...]) -> NDArray[np.float32]:
+    """(count, points, C): embedded shapes in a fixed order that mixes the classes."""
     from pointcmt.data import SHAPES_CLASSES, Shapes
 
     shapes = Shapes(split="test", per_class=-(-count // len(SHAPES_CLASSES)), points=points)
     order = np.random.default_rng(0).permutation(len(shapes))[:count]
-    return np.ascontiguousarray(shapes.points[order], dtype=np.float32)
+    return with_channels(shapes.points[order], shapes.channels, channels)
 
 
 def _jobs(plan: Plan, clouds: Path) -> Iterator[Job]:
@@ -103,6 +106,7 @@ def _jobs(plan: Plan, clouds: Path) -> Iterator[Job]:
                 seconds=plan.seconds,
                 threads=plan.threads,
                 device=plan.device,
+                allow=plan.allow,
                 answers=str(clouds.with_name("answers.jsonl")),
             )
 

@@ -24,11 +24,13 @@ class Setup:
         target: a model folder, or an exported folder.
         threads: how many threads one call may use on the CPU.
         device: "cpu" or "cuda".
+        allow: classes of one's own that a model folder may name.
     """
 
     target: Path
     threads: int
     device: str
+    allow: tuple[str, ...] = ()
 
 
 def _same(value: Any) -> Any:

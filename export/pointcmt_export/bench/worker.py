@@ -33,6 +33,7 @@ class Job:
         seconds: how long each batch size is measured.
         threads: CPU threads of one call.
         device: "cpu" or "cuda".
+        allow: classes of one's own that a model may name.
         answers: where the results go, a line of JSON each.
     """
 
@@ -45,13 +46,14 @@ class Job:
     threads: int
     device: str
     answers: str
+    allow: tuple[str, ...] = ()
 
 
 def run(job: Job) -> Iterator[dict[str, Any]]:
     """Yield one record a batch size, or one that says why there is none."""
     clouds = np.load(job.clouds)
     try:
-        setup = Setup(Path(job.target), job.threads, job.device)
+        setup = Setup(Path(job.target), job.threads, job.device, job.allow)
         runner = find_engine(job.engine).open(setup)
         for batch in job.batches:
             yield _measured(runner, clouds[:batch], job)
@@ -113,7 +115,8 @@ def peak_memory() -> float:
 def work(text: str) -> None:
     """Run the job that `text` describes in JSON and write its records as they come."""
     fields = json.loads(text)
-    job = Job(**(fields | {"batches": tuple(fields["batches"])}))
+    lists = {key: tuple(fields[key]) for key in ("batches", "allow")}
+    job = Job(**(fields | lists))
     with Path(job.answers).open("w") as answers:
         for record in run(job):
             answers.write(json.dumps(record) + "\n")

@@ -23,8 +23,8 @@ FORMATS: dict[str, Format] = {
         ),
         Format(
             name="openvino",
-            files=("model.xml", "model.bin"),
-            runs_with="OpenVINO",
+            files=("model.onnx",),
+            runs_with="OpenVINO on the CPU, in float32",
             engine="openvino",
             extra="export,openvino",
             needs="`--sampling host`",

@@ -76,7 +76,7 @@ def write_repository(
 ) -> Path:
     """Write `repository`/`name` with `config.pbtxt`, `labels.txt` and version 1 of the model.
 
-    A client sends clouds (N, 3) that are prepared as in training (see the parameters in
+    A client sends clouds (N, C) that are prepared as in training (see the parameters in
     `config.pbtxt`), and receives logits; Triton's classification extension names their classes.
 
     Args:
@@ -121,6 +121,8 @@ def config(name: str, payload: Payload, student: Artefact, serving: Serving) -> 
     kept = {
         "pointcmt.points": str(student.points),
         "pointcmt.normalization": student.normalization,
+        "pointcmt.channels": ", ".join(student.channels),
+        "pointcmt.up": student.up or "unknown",
         "pointcmt.version": student.version,
     }
     return f"""\
@@ -131,7 +133,7 @@ input [
   {{
     name: "points"
     data_type: TYPE_FP32
-    dims: [ -1, 3 ]
+    dims: [ -1, {len(student.channels)} ]
   }}
 ]
 output [
@@ -160,7 +162,7 @@ model_warmup [
       key: "points"
       value {{
         data_type: TYPE_FP32
-        dims: [ {student.points}, 3 ]
+        dims: [ {student.points}, {len(student.channels)} ]
         random_data: true
       }}
     }}

@@ -16,12 +16,14 @@ class Check:
         status: "not run" where this machine could not run it, with the reason in `detail`.
         detail: one sentence, with the figure that decided.
         figures: all figures measured.
+        engine: the engine of `pointcmt_serve` that was run for it, or None.
     """
 
     name: str
     status: Status
     detail: str
     figures: Mapping[str, Any] = field(default_factory=dict)
+    engine: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the check as it stands in the report."""
@@ -41,6 +43,7 @@ class Thresholds:
         argmax_agreement: least share, in [0, 1], of clouds with the same class. A cloud whose two
             best logits are closer than twice `logits_max` counts as agreeing on either.
         accuracy_points: largest difference of OA and of mAcc, in percentage points.
+        speedup: least samples a second, as a multiple of the checkpoint's in PyTorch.
     """
 
     logits_max: float | None = 1e-4
@@ -48,6 +51,7 @@ class Thresholds:
     logits_median: float | None = 5e-5
     argmax_agreement: float = 1.0
     accuracy_points: float = 0.1
+    speedup: float | None = None
 
 
 EXACT = Thresholds()

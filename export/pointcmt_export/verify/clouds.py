@@ -1,6 +1,6 @@
 """The clouds on which an artefact is compared with its checkpoint."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.checkpoint import ModelConfig
-from pointcmt.data import CloudDataset, ModelNet40, Shapes
+from pointcmt.data import CloudDataset, DataSet, Shapes, open_dataset, parse_reference
+from pointcmt.data.tree import ALL
 from pointcmt.errors import InputError
-from pointcmt.geometry import normalize
+from pointcmt.geometry import AXES, normalize, turn
 
-STORED_POINTS = 2048  # the largest number of points a check uses
-SHAPES_PER_CLASS = 4  # of the clouds for parity where no data set is named
+SHAPES_POINTS, SHAPES_PER_CLASS = 2048, 4  # of the clouds for parity where no data set is named
+JITTER = 0.01  # of repeated points, so that they are distinct; clouds have a radius of 1
 
 
 @dataclass(frozen=True)
@@ -21,22 +22,26 @@ class Clouds:
     """Prepared clouds.
 
     Attributes:
-        parity: for comparing logits; any data set, with `STORED_POINTS` points a cloud.
+        parity: for comparing logits; any data set.
         labelled: for accuracy: a data set with the student's classes, or None.
-        points: of a cloud for accuracy, as the student was trained.
-        channels: of a point that the student wants.
-        normalization: the student's rule.
+        config: of the student: its points, channels and rule of normalisation.
     """
 
     parity: CloudDataset
     labelled: CloudDataset | None
-    points: int
-    channels: int
-    normalization: str
+    config: ModelConfig
 
     def batch(self, size: int, points: int) -> NDArray[np.float32]:
-        """Return `size` clouds, spread evenly over the data set, as (size, points, channels)."""
-        return self._prepare(self.parity, _spread(len(self.parity), size), points)
+        """Return `size` clouds, spread evenly over the data set, as (size, points, C).
+
+        Where a cloud has fewer points, they are repeated a little beside their place.
+        """
+        clouds = self._prepare(self.parity, _spread(len(self.parity), size), points)
+        random, shape = np.random.default_rng(0), clouds.shape
+        while clouds.shape[1] < points:
+            beside = random.normal(0, JITTER, shape).astype(np.float32)
+            clouds = np.concatenate([clouds, clouds[:, : shape[1]] + beside], axis=1)
+        return np.ascontiguousarray(clouds[:, :points])
 
     def labelled_batches(
         self, size: int
@@ -47,78 +52,79 @@ class Clouds:
             return
         for start in range(0, len(data), size):
             chosen = np.arange(start, min(start + size, len(data)))
-            yield self._prepare(data, chosen, self.points), data.labels[chosen]
+            yield self._prepare(data, chosen, self.config.points), data.labels[chosen]
 
     def _prepare(
         self, data: CloudDataset, chosen: NDArray[np.int64], points: int
     ) -> NDArray[np.float32]:
+        """Return at most `points` points of the chosen clouds with the student's channels."""
+        up = self.config.up
         clouds = np.asarray(data.points[chosen][:, :points], dtype=np.float32)
-        repeats = -(-points // clouds.shape[1])
-        clouds = np.concatenate([clouds] * repeats, axis=1)[:, :points]  # (size, points, C)
-        if self.normalization != data.normalization:
-            clouds = normalize(clouds, self.normalization)
-        missing = self.channels - clouds.shape[2]
-        if missing > 0:  # logits can be compared on any numbers
-            made = np.random.default_rng(0).uniform(-1, 1, (*clouds.shape[:2], missing))
-            clouds = np.concatenate([clouds, made.astype(np.float32)], axis=2)
-        return np.ascontiguousarray(clouds[..., : self.channels])
+        if self.config.normalization != data.normalization:
+            clouds = normalize(clouds, self.config.normalization)
+        if up in AXES and data.up in AXES:
+            clouds = turn(clouds, data.up, up, data.channels)
+        return with_channels(clouds, data.channels, self.config.channels)
 
 
-def open_data(
-    name: str | None, config: ModelConfig, channels: int, limit: int | None = None
-) -> Clouds:
+def with_channels(
+    clouds: NDArray[np.float32], given: Sequence[str], wanted: Sequence[str]
+) -> NDArray[np.float32]:
+    """Return clouds (B, N, C) with the wanted channels, made-up numbers for those not given.
+
+    Logits can be compared, and engines timed, on any numbers.
+    """
+    random = np.random.default_rng(0)
+    columns = [
+        clouds[..., list(given).index(name)]
+        if name in given
+        else random.uniform(-1, 1, clouds.shape[:2]).astype(np.float32)
+        for name in wanted
+    ]
+    return np.stack(columns, axis=2)
+
+
+def open_data(name: str | None, config: ModelConfig, limit: int | None = None) -> Clouds:
     """Open the data set that `--data` names.
 
     Args:
-        name: "shapes", "shapes:PER_CLASS", "modelnet40:FOLDER", or None for embedded shapes without
-            labels.
+        name: a name of `pointcmt.data.CATALOG` with its folder, "NAME:FOLDER"; "shapes" or
+            "shapes:PER_CLASS"; or None for embedded shapes without labels.
         config: of the student.
-        channels: of a point.
         limit: use at most this many clouds for accuracy, spread evenly over the data set.
 
     Raises:
-        InputError: no such data set, or it has other classes or fewer channels than the student.
+        InputError: no such data set, or it has other classes or lacks a channel of the student.
     """
-    parity, labelled = _named(name, config.points)
-    if labelled is not None:
-        _require_fit(name or "", labelled, config, channels)
-        if limit is not None and limit < len(labelled):
-            labelled = labelled.subset(_spread(len(labelled), limit))
-    return Clouds(parity, labelled, config.points, channels, config.normalization)
-
-
-def _named(name: str | None, points: int) -> tuple[CloudDataset, CloudDataset | None]:
-    kind, _, rest = (name or "").partition(":")
-    if kind == "modelnet40" and rest:
-        data = _modelnet40(Path(rest), points)
-        return data, data
-    parity = Shapes(split="test", per_class=SHAPES_PER_CLASS, points=STORED_POINTS)
     if name is None:
-        return parity, None
-    if kind == "shapes" and (rest.isdecimal() or not rest):
-        per_class = int(rest) if rest else None
-        return parity, Shapes(split="test", per_class=per_class, points=points)
-    raise InputError(f"--data {name}: unknown; use shapes, shapes:PER_CLASS or modelnet40:FOLDER")
+        shapes = Shapes(split="test", per_class=SHAPES_PER_CLASS, points=SHAPES_POINTS)
+        return Clouds(shapes, None, config)
+    data, root, per_class = parse_reference(name)
+    split = _test_split(data, root)
+    found = open_dataset(data.name, root, split, config.points, per_class=per_class)
+    _require_fit(name, found, config)
+    if limit is not None and limit < len(found):
+        found = found.subset(_spread(len(found), limit))
+    return Clouds(found, found, config)
 
 
-def _modelnet40(folder: Path, points: int) -> CloudDataset:
-    """All stored points, so that large clouds are compared on distinct ones, else what suffices."""
-    try:
-        return ModelNet40(folder, split="test", points=STORED_POINTS)
-    except InputError:
-        return ModelNet40(folder, split="test", points=points)
+def _test_split(data: DataSet, root: Path) -> str:
+    """Return the split to test on; a folder of one's own may have none and is taken whole."""
+    whole = ALL in data.splits and not any(root.glob("*/test"))
+    return ALL if whole else "test"
 
 
-def _require_fit(name: str, data: CloudDataset, config: ModelConfig, channels: int) -> None:
+def _require_fit(name: str, data: CloudDataset, config: ModelConfig) -> None:
     if data.classes != config.classes:
         raise InputError(
             f"--data {name}: has the classes of {data.name}, but the student was trained for "
             f"{', '.join(config.classes[:4])}, ...; name the data set it was trained on"
         )
-    if data.points.shape[2] < channels:
+    lacking = [channel for channel in config.channels if channel not in data.channels]
+    if lacking:
         raise InputError(
-            f"--data {name}: has {data.points.shape[2]} channels a point, but the student reads "
-            f"{channels}; leave --data out to compare logits alone"
+            f"--data {name}: has {', '.join(data.channels)} of a point, but the student also reads "
+            f"{', '.join(lacking)}; leave --data out to compare logits alone"
         )
 
 

@@ -1,19 +1,31 @@
-"""The gate: structure first, then what is computed."""
+"""The gate: structure first, then what the serving engine computes."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
+import torch
 from torch import Tensor
 
 from pointcmt.checkpoint import ModelConfig
 from pointcmt.models import Student
-from pointcmt_export.verify.check import Check, Thresholds
+from pointcmt_export.verify.accuracy import accuracy_checks
+from pointcmt_export.verify.check import Check, Thresholds, decide
 from pointcmt_export.verify.clouds import Clouds
-from pointcmt_export.verify.parity import accuracy_check, parity_checks
-from pointcmt_export.verify.runners import Runner, checkpoint_runner
+from pointcmt_export.verify.parity import parity_checks
+from pointcmt_export.verify.runners import (
+    Runner,
+    checkpoint_runner,
+    index_names,
+    session_runner,
+    with_index_outputs,
+)
 from pointcmt_export.verify.structure import interface_check, weights_check
+from pointcmt_serve.engines import ENGINES, open_session
+
+MODEL_FILE = "model.onnx"
 
 
 @dataclass(frozen=True)
@@ -23,7 +35,6 @@ class Expectation:
     Attributes:
         student: the trained student.
         config: its configuration.
-        channels: of a point.
         weights: the deployable network's weights.
         inputs: the file's inputs.
         exact: names of the index ops that must agree to the index.
@@ -33,7 +44,6 @@ class Expectation:
 
     student: Student
     config: ModelConfig
-    channels: int
     weights: Mapping[str, Tensor]
     inputs: tuple[str, ...]
     exact: frozenset[str]
@@ -46,15 +56,57 @@ def structure_checks(file: Path, expected: Expectation) -> list[Check]:
     model = onnx.load(file)
     return [
         weights_check(model, expected.weights),
-        interface_check(model, expected.config, expected.channels, expected.inputs),
+        interface_check(model, expected.config, expected.inputs),
     ]
 
 
-def verify_runner(runner: Runner, expected: Expectation, clouds: Clouds) -> list[Check]:
-    """Compare what a runner gives with what the student gives."""
-    reference = checkpoint_runner(expected.student)
+def served_checks(
+    folder: Path,
+    engine: str,
+    expected: Expectation,
+    clouds: Clouds,
+    write: Callable[[Path], object] = lambda folder: None,
+) -> list[Check]:
+    """Compare an exported folder, in the session that serves it, with the checkpoint.
+
+    Args:
+        folder: holds `model.onnx` and the engine's own files.
+        engine: a name in `pointcmt_serve.engines.ENGINES`.
+        expected: what the artefact must be.
+        clouds: for comparing.
+        write: writes the engine's own files beside another `model.onnx` in a folder. It is used for
+            a twin that tells the indices, where the shipped graph keeps them to itself.
+    """
+    device = "cpu" if "cpu" in ENGINES[engine].devices else "cuda"
+    threads = torch.get_num_threads()
+    try:
+        with tempfile.TemporaryDirectory() as room:
+            shipped = telling = open_session(folder, engine, device, threads)
+            model = onnx.load(folder / MODEL_FILE)
+            if index_names(model):
+                onnx.save(with_index_outputs(model), Path(room) / MODEL_FILE)
+                write(Path(room))
+                telling = open_session(room, engine, device, threads)
+            checks = verify_runner(session_runner(shipped, telling), expected, clouds, device)
+    except Exception as error:  # the engines raise a dozen unrelated types
+        reason = " ".join(str(error).split())[:200]
+        checks = [decide("runs", False, f"{engine} cannot run the files ({reason})")]
+    return [replace(check, engine=engine) for check in checks]
+
+
+def verify_runner(
+    runner: Runner, expected: Expectation, clouds: Clouds, device: str = "cpu"
+) -> list[Check]:
+    """Compare what a runner gives with what the student gives.
+
+    Args:
+        runner: runs the artefact.
+        expected: what it must be.
+        clouds: for comparing.
+        device: of the artefact, on which the student's speed is measured too.
+    """
     limits = expected.thresholds
-    return [
-        *parity_checks(reference, runner, clouds, expected.shapes, limits, expected.exact),
-        accuracy_check(reference, runner, clouds, limits),
-    ]
+    reference = checkpoint_runner(expected.student)
+    checks = parity_checks(reference, runner, clouds, expected.shapes, limits, expected.exact)
+    beside = checkpoint_runner(expected.student, device)
+    return [*checks, *accuracy_checks(beside, runner, clouds, limits)]

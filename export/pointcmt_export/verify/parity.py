@@ -1,18 +1,14 @@
-"""The artefact beside its checkpoint: indices, logits, classes, accuracy."""
+"""The artefact beside its checkpoint: indices, logits, classes."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from pointcmt.metrics import Accuracy, accuracy
 from pointcmt_export.verify.check import Check, Thresholds, decide
 from pointcmt_export.verify.clouds import Clouds
-from pointcmt_export.verify.runners import Outputs, Runner
-
-ACCURACY_BATCH = 32
+from pointcmt_export.verify.runners import Runner
+from pointcmt_serve.engines import Outputs
 
 
 def parity_checks(
@@ -36,7 +32,7 @@ def parity_checks(
     pairs = []
     for batch, points in shapes:
         cloud = clouds.batch(batch, points)
-        pairs.append((checkpoint(cloud), artefact(cloud)))
+        pairs.append((checkpoint(cloud, True), artefact(cloud, True)))
     return [
         _indices(pairs, exact),
         _logits(pairs, shapes, thresholds),
@@ -117,37 +113,3 @@ def _classes(pairs: Sequence[tuple[Outputs, Outputs]], thresholds: Thresholds) -
     detail = f"{int(agreeing.sum())} of {len(a)} clouds get the same class"
     figures = {"agreement": share, "identical": float(same.mean()), "clouds": len(a)}
     return decide("argmax", share >= thresholds.argmax_agreement, detail, figures)
-
-
-def accuracy_check(
-    checkpoint: Runner, artefact: Runner, clouds: Clouds, thresholds: Thresholds
-) -> Check:
-    """Compare overall accuracy and mAcc on the labelled data set."""
-    data = clouds.labelled
-    if data is None:
-        return Check("accuracy", "not run", "no data set was named with --data")
-    guesses: dict[str, list[NDArray[np.int64]]] = {"checkpoint": [], "artefact": []}
-    for batch, _ in clouds.labelled_batches(ACCURACY_BATCH):
-        guesses["checkpoint"].append(checkpoint(batch).logits.argmax(1))
-        guesses["artefact"].append(artefact(batch).logits.argmax(1))
-    scores = {
-        name: _percent(_score(np.concatenate(found), data.labels, len(data.classes)))
-        for name, found in guesses.items()
-    }
-    worst = max(abs(scores["artefact"][k] - scores["checkpoint"][k]) for k in ("oa", "macc"))
-    detail = (
-        f"OA {scores['artefact']['oa']:.2f} % beside {scores['checkpoint']['oa']:.2f} %, "
-        f"mAcc {scores['artefact']['macc']:.2f} % beside {scores['checkpoint']['macc']:.2f} % "
-        f"on {len(data)} clouds of {data.name}"
-    )
-    figures = {"data": data.name, "clouds": len(data), "points": clouds.points, **scores}
-    figures["data_sha256"] = data.fingerprint()
-    return decide("accuracy", worst <= thresholds.accuracy_points, detail, figures)
-
-
-def _score(guesses: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> Accuracy:
-    return accuracy(torch.from_numpy(guesses), torch.from_numpy(labels), classes)
-
-
-def _percent(score: Accuracy) -> dict[str, Any]:
-    return {"oa": 100 * score.overall, "macc": 100 * score.mean_class}

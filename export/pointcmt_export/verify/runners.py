@@ -1,8 +1,9 @@
-"""Running the checkpoint and the artefact side by side, with the indices they chose."""
+"""The checkpoint in torch beside an artefact in the session that serves it."""
 
+import contextlib
+import copy
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -14,36 +15,28 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pointcmt.models import Student
 from pointcmt_export.convert.trace import OPS, op_name
-from pointcmt_serve.host_indices import check_steps, host_indices
+from pointcmt_serve.engines import Outputs, Session
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
+Runner = Callable[[Floats, bool], Outputs]  # clouds (B, N, C), and whether indices are wanted
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """What a network gave for a batch.
+def checkpoint_runner(student: Student, device: str = "cpu") -> Runner:
+    """Run the student itself, noting where wanted what its index ops return.
 
-    Attributes:
-        logits: (B, classes).
-        indices: the result of each index op, by its name ("ball_query_0", ...).
+    On a GPU its arithmetic is float32 as on the CPU, without TF32.
     """
-
-    logits: Floats
-    indices: Mapping[str, Indices] = field(default_factory=dict)
-
-
-Runner = Callable[[Floats], Outputs]
-
-
-def checkpoint_runner(student: Student) -> Runner:
-    """Run the student itself, noting what its index ops return."""
     module = cast(nn.Module, student)
+    module = module if device == "cpu" else copy.deepcopy(module).to(device)
 
-    def run(points: Floats) -> Outputs:
-        with torch.inference_mode(), _Recorder() as recorder:
-            logits = module(torch.from_numpy(points))
-        return Outputs(logits.numpy(), recorder.indices)
+    def run(points: Floats, indices: bool) -> Outputs:
+        recorder = _Recorder()
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+        with torch.inference_mode(), recorder if indices else contextlib.nullcontext():
+            logits = module(torch.from_numpy(points).to(device))
+        return Outputs(logits.cpu().numpy(), recorder.indices)
 
     return run
 
@@ -61,46 +54,35 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         if op := op_name(func):
-            self.indices[f"{op}_{self._counts[op]}"] = result.numpy()
+            self.indices[f"{op}_{self._counts[op]}"] = result.cpu().numpy()
             self._counts[op] += 1
         return result
+
+
+def session_runner(shipped: Session, telling: Session) -> Runner:
+    """Run an artefact as it is served.
+
+    Args:
+        shipped: of the files that are shipped; all logits are theirs.
+        telling: gives all indices; of a twin where the shipped file keeps some to itself.
+    """
+
+    def run(points: Floats, indices: bool) -> Outputs:
+        logits = shipped(points)
+        return Outputs(logits, telling.run(points, indices=True).indices if indices else {})
+
+    return run
 
 
 def samples_points(student: Student, channels: int) -> bool:
     """Whether a student calls farthest point sampling, which a graph spells out as a loop."""
     points = np.random.default_rng(0).uniform(-1, 1, (1, student.min_points + 1, channels))
-    chosen = checkpoint_runner(student)(points.astype(np.float32)).indices
+    chosen = checkpoint_runner(student)(points.astype(np.float32), True).indices
     return any(name.startswith("farthest_point_sample") for name in chosen)
 
 
-def onnx_runner(model: onnx.ModelProto, threads: int = 0) -> Runner:
-    """Run an ONNX artefact with onnxruntime on the CPU, with its indices as further outputs.
-
-    The indices are named in the metadata; a model without them gives logits alone.
-    """
-    import onnxruntime
-
-    shown = with_index_outputs(model)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(
-        shown.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    outputs = [output.name for output in session.get_outputs()]
-    feed = host_feed(model)
-
-    def run(points: Floats) -> Outputs:
-        fed = feed(points)
-        values = dict(zip(outputs, session.run(outputs, {"points": points, **fed}), strict=True))
-        logits = np.asarray(values.pop("logits"), dtype=np.float32)
-        return Outputs(logits, {**fed, **values})
-
-    return run
-
-
 def with_index_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy of the model that also puts out the indices named in its metadata."""
+    """Return a copy of the model that also puts out the indices inside the graph."""
     shown = onnx.ModelProto()
     shown.CopyFrom(model)
     for name in index_names(model):
@@ -112,12 +94,6 @@ def with_index_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
 def index_names(model: onnx.ModelProto) -> list[str]:
     """Return the names of the index tensors inside the graph, as its metadata states them."""
     return [str(name) for name in json.loads(metadata(model).get("indices", "[]"))]
-
-
-def host_feed(model: onnx.ModelProto) -> Callable[[Floats], dict[str, Indices]]:
-    """Return what computes the further inputs of a host-sampled graph for points (B, N, C)."""
-    steps = check_steps(json.loads(metadata(model).get("inputs", "[]")), "metadata pointcmt.inputs")
-    return lambda points: host_indices(steps, points)
 
 
 def metadata(model: onnx.ModelProto) -> dict[str, str]:

@@ -59,11 +59,9 @@ def _name_transposed(held: dict[str, NDArray[Any]], wanted: dict[str, NDArray[An
             held[name] = held.pop(stranger).T
 
 
-def interface_check(
-    model: onnx.ModelProto, config: ModelConfig, channels: int, inputs: Sequence[str]
-) -> Check:
+def interface_check(model: onnx.ModelProto, config: ModelConfig, inputs: Sequence[str]) -> Check:
     """Check the file against the ONNX standard, and its inputs, outputs and metadata."""
-    faults = [*_standard_faults(model), *_signature_faults(model, config, channels, inputs)]
+    faults = [*_standard_faults(model), *_signature_faults(model, config, inputs)]
     faults += _metadata_faults(model, config)
     figures = {"opset": model.opset_import[0].version if model.opset_import else None}
     detail = "; ".join(faults) or (
@@ -86,12 +84,12 @@ def _standard_faults(model: onnx.ModelProto) -> list[str]:
 
 
 def _signature_faults(
-    model: onnx.ModelProto, config: ModelConfig, channels: int, inputs: Sequence[str]
+    model: onnx.ModelProto, config: ModelConfig, inputs: Sequence[str]
 ) -> list[str]:
     given = [i.name for i in model.graph.input]
     if given != list(inputs):
         return [f"the inputs {given} instead of {list(inputs)}"]
-    faults = []
+    faults, channels = [], len(config.channels)
     batch, points, last = _shape(model.graph.input[0])
     if not isinstance(batch, str) or not isinstance(points, str):
         faults.append(f"static batch or points: {(batch, points, last)}")

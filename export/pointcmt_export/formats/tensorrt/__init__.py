@@ -3,27 +3,31 @@
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
+
 from pointcmt_export.formats.format import Format, Job, Write
 from pointcmt_export.formats.tensorrt.build import Built, build
-from pointcmt_export.formats.tensorrt.execute import engine_runner, inspect, why_not_run
 from pointcmt_export.formats.tensorrt.precision import (
     precision_check,
     size_check,
     stored_weights_check,
 )
 from pointcmt_export.formats.tensorrt.side_car import SideCar
-from pointcmt_export.machine import gpu_name
 from pointcmt_export.options import FittedProfile, Options
 from pointcmt_export.report import sha256
 from pointcmt_export.source import Source
 from pointcmt_export.verify import Check
 from pointcmt_export.verify.check import decide
-from pointcmt_export.verify.gate import verify_runner
-from pointcmt_export.verify.runners import Floats, Outputs, index_names, with_index_outputs
-from pointcmt_serve.engines.side_car import require_fitting
+from pointcmt_export.verify.gate import MODEL_FILE, served_checks
+from pointcmt_export.verify.runners import index_names
+from pointcmt_serve.engines import ENGINES
+from pointcmt_serve.engines.cuda import Cuda
+from pointcmt_serve.engines.tensorrt import Plan
 from pointcmt_serve.engines.tensorrt_library import Kind, Vendor, load_vendor
 
-FILES: dict[Kind, str] = {"trt": "model.engine", "trt-rtx": "model.rtx.engine"}
+KINDS: dict[str, Kind] = {"trt": "trt", "trt-rtx": "trt-rtx"}  # of the formats' names
+NO_GPU = "no GPU at hand to run the engine on"
+RUN = ("indices", "logits", "argmax", "accuracy", "speed")  # the checks that need one
 
 
 def writer(form: Format, source: Source, options: Options) -> Write:
@@ -32,42 +36,57 @@ def writer(form: Format, source: Source, options: Options) -> Write:
     Raises:
         InputError: the library is not installed.
     """
-    vendor = load_vendor("trt" if form.name == "trt" else "trt-rtx")
-    return lambda job: write(vendor, job)
+    vendor = load_vendor(KINDS[form.name])
+    return lambda job: write(form, vendor, job)
 
 
-def write(vendor: Vendor, job: Job) -> list[Check]:
+def write(form: Format, vendor: Vendor, job: Job) -> list[Check]:
     """Build the engine, write it and its side-car, and check both.
 
     Raises:
         InputError: the library cannot build it.
     """
+    engine = str(form.engine)
     student, config = job.expected.student, job.expected.config
     profile = job.options.profile.fitted(student.min_points, config.points)
-    built = build(vendor, job.model, profile, job.options.timing_cache)
-    file = job.folder / FILES[vendor.kind]
-    file.write_bytes(built.plan)
-    SideCar(
-        engine_sha256=sha256(file),
-        onnx_sha256=sha256(job.folder / "model.onnx"),
-        library=vendor.kind,
-        library_version=str(vendor.api.__version__),
-        gpu=gpu_name(),
-        precision=job.options.precision,
-        profile=profile,
-    ).write(file)
+    gpu = Cuda(0).name
+
+    def make(folder: Path) -> Built:
+        """Write an engine of the ONNX file in a folder beside it."""
+        onnx_file, file = folder / MODEL_FILE, folder / ENGINES[engine].file
+        built = build(vendor, onnx.load(onnx_file), profile, job.options.timing_cache)
+        file.write_bytes(built.plan)
+        SideCar(
+            engine_sha256=sha256(file),
+            onnx_sha256=sha256(onnx_file),
+            library=vendor.kind,
+            library_version=str(vendor.api.__version__),
+            gpu=gpu,
+            precision=job.options.precision,
+            profile=profile,
+        ).write(file)
+        return built
+
+    built = make(job.folder)
     checks = [
         decide("build", True, f"{vendor.title} made an engine of {len(built.plan):,} bytes"),
-        *_precision(vendor, job, built, profile),
-        *_execution(vendor, job, file, profile),
+        *_precision(vendor, job, built, profile, gpu),
     ]
-    return [Check(f"{vendor.kind} {c.name}", c.status, c.detail, c.figures) for c in checks]
+    if gpu is None:
+        checks += [Check(name, "not run", NO_GPU) for name in RUN]
+    else:
+        shapes = tuple(shape for shape in job.expected.shapes if profile.holds(*shape))
+        expected = replace(job.expected, shapes=shapes)
+        checks += served_checks(job.folder, engine, expected, job.clouds, make)
+    return [replace(each, name=f"{form.name} {each.name}", engine=engine) for each in checks]
 
 
-def _precision(vendor: Vendor, job: Job, built: Built, profile: FittedProfile) -> list[Check]:
+def _precision(
+    vendor: Vendor, job: Job, built: Built, profile: FittedProfile, gpu: str | None
+) -> list[Check]:
     precision = job.options.precision
     searches = len(set(index_names(job.model)) - job.expected.exact)
-    inspected = inspect(vendor, built.plan)
+    inspected = None if gpu is None else _inspect(vendor, built.plan)
     checks = [precision_check(precision, built.products, searches, inspected)]
     if vendor.kind == "trt-rtx":
         checks.append(stored_weights_check(built.plan, job.expected.weights))
@@ -78,25 +97,7 @@ def _precision(vendor: Vendor, job: Job, built: Built, profile: FittedProfile) -
     return checks
 
 
-def _execution(vendor: Vendor, job: Job, file: Path, profile: FittedProfile) -> list[Check]:
-    """Compare the written engine with the checkpoint, where a GPU is at hand.
-
-    Indices come from a twin that puts them out; the engine itself gives logits alone.
-    """
-    reason = why_not_run()
-    if reason is not None:
-        names = ("indices", "logits", "argmax", "accuracy")
-        return [Check(name, "not run", reason) for name in names]
-    require_fitting(file, vendor.kind, str(vendor.api.__version__), gpu_name())
-    shown = with_index_outputs(job.model)
-    outputs = [output.name for output in shown.graph.output]
-    twin = build(vendor, shown, profile).plan
-    largest = profile.batch[2]
-    shipped = engine_runner(vendor, file.read_bytes(), job.model, largest, ["logits"])
-    telling = engine_runner(vendor, twin, job.model, largest, outputs)
-
-    def both(points: Floats) -> Outputs:
-        return Outputs(shipped(points).logits, telling(points).indices)
-
-    shapes = tuple(shape for shape in job.expected.shapes if profile.holds(*shape))
-    return verify_runner(both, replace(job.expected, shapes=shapes), job.clouds)
+def _inspect(vendor: Vendor, plan: bytes) -> str:
+    """Return what the engine's inspector says of its layers."""
+    inspector = Plan(vendor, plan).engine.create_engine_inspector()
+    return str(inspector.get_engine_information(vendor.api.LayerInformationFormat.JSON))
