@@ -34,8 +34,8 @@ files of our own, not the official HDF5 files. All arms of a subset share one te
 generator, trained on the labelled clouds alone; arms of one seed share everything else.
 Differences are paired by subset and seed; the interval is Student's t at 95 %, seeds and subsets
 taken as independent. "Unlabelled" arms see 32 clouds of the rest of the training split in every
-step, without labels. Balanced settings were chosen on clouds of the training split
-([how](study_choice.md)), never on the test split. Machine: AMD EPYC, one thread a run.
+step, without labels. The balanced shares were set beforehand and not searched, on this test split
+or any other. Machine: AMD EPYC, one thread a run.
 """
 
 

@@ -10,6 +10,7 @@ from pointcmt.description import check_description, parse_json
 from pointcmt.errors import InputError
 from pointcmt.geometry import XYZ
 from pointcmt_serve.host_indices import Step, check_steps
+from pointcmt_serve.pretrained import located, names
 
 MODEL_FILE = "model.onnx"
 KEYS = ("classes", "points", "normalization", "student", "version", "provenance")
@@ -56,19 +57,21 @@ def find_model(path: Path | str) -> Path:
 def find_file(path: Path | str, name: str) -> Path:
     """Return the file called `name` that `path`, an exported folder or that file, stands for.
 
+    The name of a shipped student, see `pointcmt_serve.pretrained`, stands for its folder.
     An ONNX file, and any engine, may have been given another name; what it ends with counts.
 
     Raises:
         InputError: there is none, it is of another kind by its name, or its size cannot be right.
     """
-    path = Path(path)
+    path = located(Path(path))
     file = path / name if path.is_dir() else path
     if path.is_dir() and not file.is_file():
         raise InputError(
             f"{path}: holds no {name}; give an exported folder, as pointcmt-export writes it"
         )
     if not file.is_file():
-        raise InputError(f"{file}: no such file; give a {name} or an exported folder")
+        shipped = "".join(f" or {student}" for student in names())
+        raise InputError(f"{file}: no such file; give a {name} or an exported folder{shipped}")
     _check_kind(file, name)
     _check_size(file)
     return file

@@ -153,7 +153,7 @@ def _read(config: Config, split: str) -> CloudDataset:
     )
     if config.views.kind == "projected-color" and dataset.channels[3:6] != ("r", "g", "b"):
         raise InputError(f"views.kind=projected-color: {dataset.name} has no colours")
-    if config.views.kind == "rendered":
+    if config.views.kind == "rendered" and config.distillation.uses_images:
         return dataset.with_views(rendered(config.views, data, dataset, split))
     return dataset
 

@@ -1,8 +1,10 @@
 """The pictures of the report, as matplotlib figures that need no display."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -10,35 +12,53 @@ from pointcmt_training.folder import Record
 from pointcmt_training.inputs import Split
 
 TIMES = ("epoch", "wall_seconds", "cpu_seconds")
+WIDEST = 7  # views side by side
 NUMBERED_BELOW = 16  # classes up to which a confusion matrix shows its counts
 
 
 def curves(histories: Mapping[str, Sequence[Record]]) -> Figure:
-    """Draw losses (left) and accuracies (right) of each stage over its epochs."""
+    """Draw every loss of each stage over its epochs, each on its own scale, and the accuracies."""
     stages = {stage: records for stage, records in histories.items() if records}
-    figure = Figure(figsize=(10, 2.8 * len(stages)), layout="constrained")
-    rows = figure.subplots(len(stages), 2, squeeze=False)
-    for (stage, records), (left, right) in zip(stages.items(), rows, strict=True):
-        names = sorted({name for record in records for name in record} - set(TIMES))
-        for name in names:
-            known = [record for record in records if name in record]
-            axis = right if name.endswith("accuracy") else left
-            axis.plot(
-                [record["epoch"] for record in known],
-                [record[name] for record in known],
-                label=name.replace("_", " "),
-                marker="o" if len(known) < len(records) else "",
-                markersize=3,
-            )
-        left.set(title=f"{stage}: losses", xlabel="epoch")
-        right.set(title=f"{stage}: accuracy", xlabel="epoch", ylim=(0, 1))
-        for axis in (left, right):
-            axis.grid(alpha=0.3)
-            if axis.lines:
-                axis.legend(fontsize=8)
-            else:
-                axis.set_visible(False)
+    panels = {stage: _panels(records) for stage, records in stages.items()}
+    width = max(map(len, panels.values()))
+    figure = Figure(figsize=(2.9 * width, 2.5 * len(stages)), layout="constrained")
+    rows = figure.subplots(len(stages), width, squeeze=False)
+    for (stage, records), row in zip(stages.items(), rows, strict=True):
+        for axis in row[len(panels[stage]) :]:
+            axis.set_visible(False)
+        for axis, names in zip(row, panels[stage], strict=False):
+            _lines(axis, records, names)
+            axis.set_title(f"{stage}: {_title(names)}", fontsize=9)
     return figure
+
+
+def _panels(records: Sequence[Record]) -> list[list[str]]:
+    """Group the measures of a history: each loss alone, all accuracies together at the end."""
+    names = sorted({name for record in records for name in record} - set(TIMES))
+    accuracies = [name for name in names if name.endswith("accuracy")]
+    losses = [[name] for name in names if name not in accuracies]
+    return losses + ([accuracies] if accuracies else [])
+
+
+def _title(names: Sequence[str]) -> str:
+    return names[0].replace("_", " ") if len(names) == 1 else "accuracy"
+
+
+def _lines(axis: Any, records: Sequence[Record], names: Sequence[str]) -> None:
+    for name in names:
+        known = [record for record in records if name in record]
+        axis.plot(
+            [record["epoch"] for record in known],
+            [record[name] for record in known],
+            label=name.replace("_", " "),
+            marker="o" if len(known) < len(records) else "",
+            markersize=3,
+        )
+    axis.set_xlabel("epoch")
+    axis.grid(alpha=0.3)
+    if names[0].endswith("accuracy"):
+        axis.set_ylim(0, 1)
+        axis.legend(fontsize=8)
 
 
 def confusion(counts: Tensor, classes: Sequence[str]) -> Figure:
@@ -62,19 +82,28 @@ def confusion(counts: Tensor, classes: Sequence[str]) -> Figure:
 
 
 def views(split: Split, indices: Tensor) -> Figure:
-    """Draw all views of some objects, one row an object."""
+    """Draw all views of some objects, at most `WIDEST` side by side below the object's class."""
     images = split.views(indices.to(split.points.device)).cpu()  # (B, V, C, H, W)
     count, per_object = images.shape[:2]
-    figure = Figure(figsize=(1.6 * per_object, 1.7 * count), layout="constrained")
-    axes = figure.subplots(count, per_object, squeeze=False)
-    for row in range(count):
-        for column in range(per_object):
-            image = images[row, column].permute(1, 2, 0).numpy()
-            axes[row, column].imshow(image, cmap="gray", vmin=0, vmax=1)
-            axes[row, column].axis("off")
-        label = split.dataset.classes[int(split.labels[indices[row]])]
-        axes[row, 0].set_title(label, fontsize=9, loc="left")
+    columns = min(per_object, WIDEST)
+    rows = -(-per_object // columns)
+    figure = Figure(figsize=(9, count * (9 * rows / columns + 0.3)), layout="constrained")
+    for axis, shown, index in zip(
+        figure.subplots(count, 1, squeeze=False)[:, 0], images, indices, strict=True
+    ):
+        axis.imshow(_sheet(shown, columns).numpy(), cmap="gray", vmin=0, vmax=1)
+        axis.axis("off")
+        axis.set_title(split.dataset.classes[int(split.labels[index])], fontsize=11, loc="left")
     return figure
+
+
+def _sheet(images: Tensor, columns: int) -> Tensor:
+    """Lay out images (V, C, H, W) row by row: (rows * H, columns * W, C), empty places white."""
+    missing = -len(images) % columns
+    padded = torch.cat([images, images.new_ones(missing, *images.shape[1:])])
+    lines = torch.stack(torch.split(padded, columns))  # (rows, columns, C, H, W)
+    rows, _, channels, height, width = lines.shape
+    return lines.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, channels)
 
 
 def clouds(columns: Mapping[str, Tensor], names: Sequence[str]) -> Figure:
@@ -86,7 +115,7 @@ def clouds(columns: Mapping[str, Tensor], names: Sequence[str]) -> Figure:
             axis = figure.add_subplot(len(names), len(columns), position, projection="3d")
             x, y, z = points[row].numpy().T
             axis.scatter(x, -z, y, c=y, s=3000 / len(x), cmap="viridis", linewidths=0)
-            axis.set_title(f"{name}, {source}", fontsize=9)
+            axis.set_title(f"{name}, {source}" if source else name, fontsize=9)
             axis.set(xlim=(-1, 1), ylim=(-1, 1), zlim=(-1, 1))
             axis.set_box_aspect((1, 1, 1), zoom=1.9)
             axis.set_axis_off()

@@ -14,6 +14,7 @@ from pointcmt_training.config import Config
 from pointcmt_training.folder import SECTIONS, RunFolder, read_history, write_text
 from pointcmt_training.inputs import Inputs
 from pointcmt_training.report import figures
+from pointcmt_training.report.classes import class_table, mistakes
 from pointcmt_training.stages.teaching import Teaching
 
 SHOWN = 4  # objects in the pictures
@@ -42,7 +43,9 @@ def write_report(
     sections = [
         _section("Result", _table(config, inputs, result)),
         _section("Curves", _image(figures.curves(histories))),
+        _section("Classes", class_table(confusion, inputs.classes)),
         _section("Confusion", _image(figures.confusion(confusion, inputs.classes))),
+        _section("What the student got wrong", _wrong(student, inputs)),
     ]
     if teaching:
         shown = torch.linspace(0, len(inputs.train) - 1, SHOWN).long()
@@ -50,6 +53,7 @@ def write_report(
             _section("What the teacher sees", _image(figures.views(inputs.train, shown))),
             _section("What the generator decodes", _decoded(inputs, shown, student, teaching)),
         ]
+    sections.append(_section("Next", _next(folder)))
     sections.append(_section("Configuration", f"<pre>{html.escape(config.to_yaml())}</pre>"))
     title = html.escape(f"{config.student}, {config.method}, seed {config.seed}")
     write_text(
@@ -76,6 +80,24 @@ def _decoded(inputs: Inputs, shown: torch.Tensor, student: Student, teaching: Te
         "student's point feature decodes to the same cloud."
     )
     return f"<p class=note>{note}</p>{_image(figures.clouds(columns, names))}"
+
+
+def _wrong(student: Student, inputs: Inputs) -> str:
+    found = mistakes(student, inputs.test, SHOWN)
+    if not found:
+        return "<p class=note>Nothing among the test clouds that were looked at.</p>"
+    chosen = torch.tensor([one.index for one in found]).to(inputs.test.points.device)
+    names = [f"{one.right}, taken for {one.said}" for one in found]
+    return _image(figures.clouds({"": inputs.test.points[chosen][..., :3].cpu()}, names))
+
+
+def _next(folder: RunFolder) -> str:
+    commands = (
+        f"pointcmt-export {folder.root} -o exported",
+        "pointcmt-classify exported FILE --top 3",
+        "pointcmt-serve exported",
+    )
+    return f"<pre>{html.escape(chr(10).join(commands))}</pre>"
 
 
 def _table(config: Config, inputs: Inputs, result: dict[str, Any]) -> str:
