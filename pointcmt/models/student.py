@@ -69,13 +69,13 @@ class Size:
 
     Attributes:
         parameters: as built here, exactly.
-        published: in millions, as printed.
+        published: in millions, as printed; None where nothing is.
         options: keyword arguments of the class.
         classes: C.
     """
 
     parameters: int
-    published: float
+    published: float | None
     options: Mapping[str, Any] = field(default_factory=dict)
     classes: int = 40
 

@@ -178,10 +178,11 @@ SIZES = [(name, size) for name, student in STUDENTS.items() for size in student.
 
 
 @pytest.mark.parametrize(("name", "size"), SIZES)
-def test_parameter_counts_are_the_published_ones(name: str, size: Size) -> None:
+def test_parameter_counts_are_those_stated(name: str, size: Size) -> None:
     student = create_student(name, size.classes, **size.options)
-    assert sum(p.numel() for p in student.parameters()) == size.parameters
-    assert math.isclose(size.parameters / 1e6, size.published, rel_tol=0.006)
+    count = sum(p.numel() for p in student.parameters())
+    assert count == size.parameters
+    assert not size.published or math.isclose(count / 1e6, size.published, rel_tol=0.006)
 
 
 ROW = re.compile(r"^\| `([\w-]+)` \|[^|]*\| ([\d.]+)M \| ([\d.]+)M \|", re.MULTILINE)
