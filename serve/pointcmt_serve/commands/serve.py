@@ -68,6 +68,7 @@ security = _options(
         type=click.Path(path_type=Path),
         help="A file of API keys, one a line; or POINTCMT_API_KEYS.",
     ),
+    click.option("--open-metrics", is_flag=True, help="Show /metrics without a key."),
     click.option("--cors-origin", multiple=True, help="A web origin whose pages may ask."),
     click.option(
         "--log-level",

@@ -37,7 +37,9 @@ class Front:
         self._app = app
         self._service = service
         self._metrics = service.metrics
-        self._keys = service.settings.security.keys
+        security = service.settings.security
+        self._keys = security.keys
+        self._open = (*OPEN, "/metrics") if security.open_metrics else OPEN
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; lifespan events pass through."""
@@ -57,7 +59,7 @@ class Front:
 
     async def _answer(self, scope: Scope, headers: Headers, exchange: "_Exchange") -> None:
         try:
-            if self._keys and scope["path"] not in OPEN and scope["method"] != "OPTIONS":
+            if self._keys and scope["path"] not in self._open and scope["method"] != "OPTIONS":
                 scope["state"]["account"] = account(self._keys, offered_key(headers))
             await self._app(scope, exchange.receive, exchange.send)
         except RefusedError as refusal:

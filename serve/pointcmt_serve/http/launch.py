@@ -106,7 +106,12 @@ def read_settings(models: Sequence[str], options: dict[str, Any]) -> Settings:
         control=not options["no_control"] and options["workers"] == 1,
         limits=limits,
         batching=batching,
-        security=Security(read_keys(options["api_keys"]), options["cors_origin"], _tls(options)),
+        security=Security(
+            keys=read_keys(options["api_keys"]),
+            origins=options["cors_origin"],
+            tls=_tls(options),
+            open_metrics=options["open_metrics"],
+        ),
         grpc=_grpc(options),
         grace=options["grace"],
     )

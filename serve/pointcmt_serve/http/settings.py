@@ -90,11 +90,13 @@ class Security:
         keys: the SHA-256 digests of the API keys; empty when none is asked for.
         origins: web origins whose pages may call the server; empty for none.
         tls: certificate chain and private key, PEM files; None for plain text.
+        open_metrics: whether the metrics are read without a key.
     """
 
     keys: tuple[bytes, ...] = ()
     origins: tuple[str, ...] = ()
     tls: tuple[Path, Path] | None = None
+    open_metrics: bool = False
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,7 @@ def running(settings: Settings, drain: float = 0.0, grace: int = 5) -> Iterator[
     thread.start()
     try:
         while not server.started:
+            assert thread.is_alive(), "the server did not start"
             time.sleep(0.005)
         yield Running(bound.getsockname()[1], service, server)
     finally:

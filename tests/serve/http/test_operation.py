@@ -59,6 +59,12 @@ def test_health_and_the_page_are_open(guarded: Running) -> None:
     assert [guarded.ask("GET", path)[0] for path in closed] == [401] * 4
 
 
+def test_the_metrics_may_be_opened(tiny: Settings) -> None:
+    security = Security((hashlib.sha256(KEY.encode()).digest(),), open_metrics=True)
+    with running(replace(tiny, security=security)) as server:
+        assert [server.ask("GET", path)[0] for path in ("/metrics", "/v2")] == [200, 401]
+
+
 def test_only_a_named_origin_may_ask(guarded: Running, server: Running) -> None:
     asked = {"Origin": "https://example.org", "Access-Control-Request-Method": "POST"}
     _, headers, _ = guarded.ask("OPTIONS", INFER, None, asked)
@@ -251,6 +257,7 @@ def test_a_request_is_a_span_below_its_callers(
     monkeypatch.setattr(tracing.trace, "get_tracer", provider.get_tracer)
     trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
     server.ask("GET", "/v2", None, {"traceparent": f"00-{trace}-{parent}-01"})
+    time.sleep(0.1)  # a span ends behind the answer
     (span,) = memory.get_finished_spans()
     assert f"{span.context.trace_id:032x}" == trace
     assert f"{span.parent.span_id:016x}" == parent
