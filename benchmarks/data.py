@@ -3,18 +3,19 @@
     python -m benchmarks.data [--seconds 3] [--output benchmarks/results]
 
 Batches of 32 clouds of 1,024 points, float32, CPU, on the threads that torch takes by default.
-Loading is indexing in a shuffled order and, where said, augmentation; a training step is forward,
-backward and AdamW. Writes data.json and data.md. Goal: with PointCMT's augmentation, the loader
-feeds at least 5 times what the fastest student trains; pictures, at least 5 times what the teacher
-trains that sees them.
+Loading is what training does: indexing in a shuffled order and, where said, augmentation; a
+training step is forward, backward and AdamW. Writes data.json and data.md. Goal: with PointCMT's
+augmentation, loading feeds at least 5 times what the fastest student trains; pictures, at least 5
+times what the teacher trains that sees them.
 """
 
 import argparse
+import itertools
 import json
 import platform
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from PIL import Image
 
 from pointcmt.data import CloudDataset, RenderedViews, Shapes
 from pointcmt.data.augment import Augmentation
-from pointcmt.data.loader import Batches
 from pointcmt.models import STUDENTS, create_student
 from pointcmt.teacher.multiview import MultiViewTeacher
 
@@ -52,13 +52,26 @@ def best_rate(run: Callable[[], int], seconds: float) -> float:
 
 def loading(dataset: CloudDataset, augmentation: Augmentation | None) -> Callable[[], int]:
     """One epoch after the other, a few batches a run."""
-    loader = Batches(dataset, BATCH, augmentation=augmentation, drop_last=True)
-    epochs = (batch for number in range(10**6) for batch in loader.epoch(number))
+    batches = shuffled(dataset, augmentation)
 
     def run() -> int:
-        return sum(len(next(epochs).labels) for _ in range(8))
+        return sum(len(next(batches)[1]) for _ in range(8))
 
     return run
+
+
+def shuffled(
+    dataset: CloudDataset, augmentation: Augmentation | None = None
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Clouds and labels in batches without end, as the stages of training draw them."""
+    clouds, labels = torch.from_numpy(dataset.points), torch.from_numpy(dataset.labels)
+    for epoch in itertools.count():
+        order = torch.randperm(len(labels))
+        for indices in torch.split(order[: len(order) // BATCH * BATCH], BATCH):
+            points = clouds[indices]
+            if augmentation is not None:
+                points = augmentation(points, indices, epoch, 0)
+            yield points, labels[indices]
 
 
 def memory() -> CloudDataset:
@@ -107,20 +120,16 @@ def loaders(seconds: float) -> dict[str, float]:
 
 
 def read(dataset: CloudDataset) -> int:
-    return sum(len(batch.labels) for batch in Batches(dataset, 4).epoch(0))
+    for index in range(len(dataset)):
+        torch.from_numpy(dataset[index].views)
+    return len(dataset)
 
 
 def training(name: str) -> Callable[[], int]:
     torch.manual_seed(0)
     student = create_student(name, CLASSES)
-    clouds = memory()
-    batches = (b for n in range(10**6) for b in Batches(clouds, BATCH).epoch(n))
-
-    def inputs() -> tuple[torch.Tensor, torch.Tensor]:
-        batch = next(batches)
-        return batch.points, batch.labels
-
-    return stepping(student, inputs)
+    batches = shuffled(memory())
+    return stepping(student, lambda: next(batches))
 
 
 def teaching() -> Callable[[], int]:

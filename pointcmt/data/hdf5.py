@@ -26,7 +26,8 @@ def read_hdf5(
         The arrays by key.
 
     Raises:
-        InputError: the file is missing, not HDF5, truncated, empty, or lacks a key.
+        InputError: the file is missing, not HDF5, truncated, empty, locked by another program, or
+            lacks a key.
     """
     import h5py
 
@@ -65,6 +66,10 @@ def _require_one_length(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
 
 
 def _reason(path: Path, error: Exception) -> str:
+    if isinstance(error, BlockingIOError):
+        return "another program has it open for writing; close it there, or copy the file"
+    if isinstance(error, PermissionError):
+        return "cannot be read (Permission denied)"
     start = b""
     with suppress(OSError):
         start = path.open("rb").read(8)

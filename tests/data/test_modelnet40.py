@@ -1,3 +1,4 @@
+import fcntl
 import json
 
 import h5py
@@ -107,6 +108,16 @@ def test_a_truncated_file_is_named(root, share):
     path.write_bytes(raw[: int(len(raw) * share)])
     with pytest.raises(InputError, match=r"ply_data_train0\.h5: the HDF5 file is truncated"):
         ModelNet40(root)
+
+
+def test_a_file_that_another_program_writes_is_not_called_damaged(root):
+    path = root / FOLDER / "ply_data_train1.h5"
+    with path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # as HDF5 does for a writer
+        with pytest.raises(InputError, match="has it open for writing") as caught:
+            ModelNet40(root)
+    assert "damaged" not in str(caught.value)
+    assert len(ModelNet40(root)) == 6
 
 
 def test_nan_names_file_and_cloud(root):

@@ -39,6 +39,8 @@ class DataConfig(Section):
         channels: folder only: columns to read, by name, x, y and z first.
         up: folder only: vertical axis of files that do not state theirs, or null.
         cache: folder for prepared clouds; by default in the user's cache folder.
+        class_balance: against classes of very different sizes, for teacher and student: "weights"
+            in the cross-entropy, or a "sampler" that shows every class as often.
     """
 
     name: str = "shapes"
@@ -54,6 +56,7 @@ class DataConfig(Section):
     channels: list[str] = field(default_factory=lambda: ["x", "y", "z"])
     up: Literal["x", "y", "z", "-x", "-y", "-z"] | None = None
     cache: str = ""
+    class_balance: Literal["none", "weights", "sampler"] = "none"
 
 
 @dataclass(frozen=True)

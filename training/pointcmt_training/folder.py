@@ -1,6 +1,7 @@
 """The run folder: where everything that a run makes has its place.
 
 config.yaml             the resolved configuration
+data.json               what it was trained on: classes, counts and digests
 teacher/ generator/     weights of stages I and II
 student/                the model folder that is exported
 checkpoint.safetensors  student, teacher and generator in one file
@@ -19,6 +20,7 @@ from typing import Any
 
 import torch
 
+from pointcmt.data.tools.identity import Identity, changes
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
 from pointcmt_training.config import Config
@@ -35,6 +37,11 @@ class RunFolder:
     """Paths of one run, and writing into them that a kill cannot tear."""
 
     root: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration, YAML."""
+        return self.root / "config.yaml"
 
     @property
     def student(self) -> Path:
@@ -68,22 +75,49 @@ class RunFolder:
         """Return the JSONL history of a stage."""
         return self.root / "history" / f"{section}.jsonl"
 
-    def claim(self, config: Config) -> None:
-        """Take the folder for this configuration: a new folder, or the same run to resume.
+    @property
+    def data(self) -> Path:
+        """What the run was trained on, JSON of `pointcmt.data.tools.identity`."""
+        return self.root / "data.json"
+
+    def require_free(self, config: Config) -> None:
+        """Require a new folder, one in which nothing was trained yet, or the same run to resume.
 
         Raises:
             InputError: it holds another run, or files that are no run at all.
         """
-        file = self.root / "config.yaml"
-        if file.is_file():
-            if other := difference(load_config(str(file)), config):
+        if not self.config.is_file():
+            if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
                 raise InputError(
-                    f"{self.root}: holds another run ({other}); choose another --output"
+                    f"{self.root}: is not empty and holds no run; choose another --output"
                 )
             return
-        if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
-            raise InputError(f"{self.root}: is not empty and holds no run; choose another --output")
-        write_text(file, config.to_yaml())
+        other = difference(load_config(str(self.config)), config)
+        if other and self._begun():
+            raise InputError(f"{self.root}: holds another run ({other}); choose another --output")
+
+    def claim(self, config: Config, data: Identity) -> None:
+        """Take the folder for this configuration and these data.
+
+        Raises:
+            InputError: it holds a run on other data.
+        """
+        if not self._begun():
+            write_text(self.config, config.to_yaml())
+        elif words := self.data_changes(data):
+            raise InputError(
+                f"{self.root}: the data changed since this run began ({words}); "
+                "choose another --output"
+            )
+        write_json(self.data, data)
+
+    def data_changes(self, data: Identity) -> str:
+        """Say how these data differ from those of the run, if these are known; empty if not."""
+        return changes(json.loads(self.data.read_text()), data) if self.data.is_file() else ""
+
+    def _begun(self) -> bool:
+        """Tell whether anything was trained."""
+        return any(path not in (self.config, self.data) for path in self.root.glob("*"))
 
 
 def write_text(path: Path, text: str) -> None:

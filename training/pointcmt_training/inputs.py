@@ -13,6 +13,7 @@ from pointcmt.data import (
     split_validation,
 )
 from pointcmt.data.catalog import find
+from pointcmt.data.tools.identity import Identity, identify
 from pointcmt.errors import InputError
 from pointcmt.views import project_color, project_depth
 from pointcmt_training.config import Config, ViewsConfig
@@ -97,6 +98,14 @@ class Inputs:
         return torch.cat([indices, torch.randint(first, end, (self.unlabelled_batch,))])
 
     @property
+    def identity(self) -> Identity:
+        """What tells the data from others: of training, validation, test and unlabelled clouds."""
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        if self.pool is not self.train:
+            splits["unlabelled"] = self.pool
+        return identify({name: one.dataset for name, one in splits.items() if one is not None})
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The class names."""
         return self.train.dataset.classes
@@ -110,6 +119,7 @@ def load_inputs(config: Config, device: torch.device) -> Inputs:
     """
     data = config.data
     whole, test = _read(config, "train"), _read(config, "test")
+    _require_trainable(whole)
     train = whole
     if data.fraction < 1:
         train = class_balanced_subset(train, data.fraction, data.subset_seed)
@@ -128,6 +138,17 @@ def load_inputs(config: Config, device: torch.device) -> Inputs:
         pool,
         data.unlabelled_batch,
     )
+
+
+def _require_trainable(train: CloudDataset) -> None:
+    if len(train.classes) < 2:
+        raise InputError(
+            f"{train.name}: {', '.join(train.classes)} is its only class; a classifier needs two"
+        )
+    counts = np.bincount(train.labels, minlength=len(train.classes))
+    empty = [name for name, count in zip(train.classes, counts, strict=True) if count == 0]
+    if empty:
+        raise InputError(f"{train.name}: has no object of {', '.join(empty)} to train on")
 
 
 def _read(config: Config, split: str) -> CloudDataset:

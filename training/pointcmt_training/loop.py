@@ -34,6 +34,7 @@ class Loop:
         folder: the run's folder.
         config: for the seed and how often the state is saved.
         after_epoch: number of epochs done -> measures to add to the record of the epoch.
+        order: draws the samples of an epoch, (n,) int64; by default each once.
     """
 
     section: str
@@ -44,6 +45,7 @@ class Loop:
     folder: RunFolder
     config: Config
     after_epoch: Callable[[int], Record] = lambda _: {}
+    order: Callable[[], Tensor] | None = None
     records: list[Record] = field(default_factory=list)
 
     def run(self) -> list[Record]:
@@ -74,7 +76,8 @@ class Loop:
             group["lr"] = cosine(self.schedule.lr, epoch, self.schedule.epochs)
         self.module.train()
         sums: Losses = {}
-        batches = _batches(self.samples, self.schedule.batch_size)
+        order = self.order() if self.order else torch.randperm(self.samples)
+        batches = _batches(order, self.schedule.batch_size)
         for indices in batches:
             losses = self.step(indices, epoch)
             optimizer.zero_grad(set_to_none=True)
@@ -119,9 +122,8 @@ def cosine(lr: float, epoch: int, epochs: int) -> float:
     return lr * 0.5 * (1 + math.cos(math.pi * epoch / epochs))
 
 
-def _batches(samples: int, size: int) -> tuple[Tensor, ...]:
-    order = torch.randperm(samples)
-    return torch.split(order[: samples // size * size], size)
+def _batches(order: Tensor, size: int) -> tuple[Tensor, ...]:
+    return torch.split(order[: len(order) // size * size], size)
 
 
 def _optimizer(module: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:

@@ -30,15 +30,18 @@ def run(config: Config, root: Path) -> dict[str, Any]:
         The content of `result.json`: accuracies of teacher and student, seconds of each stage.
 
     Raises:
-        InputError: the data is unusable, or the folder holds another run.
+        InputError: the data is unusable or not the same as before, or the folder holds another
+            run.
     """
     folder = RunFolder(root)
-    folder.claim(config)
+    folder.require_free(config)
     tune_allocator()
-    if folder.result.is_file():
+    done = folder.result.is_file()
+    inputs = load_inputs(config, pick_device("cpu" if done else config.device))
+    folder.claim(config, inputs.identity)
+    if done:
         known: dict[str, Any] = json.loads(folder.result.read_text())
         return known
-    inputs = load_inputs(config, pick_device(config.device))
     student = seeded(
         config.seed,
         lambda: create_student(config.student, len(inputs.classes), **config.options),
@@ -94,6 +97,7 @@ def _save(
         points=config.data.points,
         normalization=inputs.train.dataset.normalization,
         channels=inputs.train.channels,
+        up=inputs.train.dataset.up,
         provenance={
             "method": config.method,
             "seed": config.seed,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from pointcmt.data.augment import Augmentation
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
+from pointcmt_training.class_balance import balanced_order, class_weights
 from pointcmt_training.config import Config
 from pointcmt_training.folder import RunFolder
 from pointcmt_training.inputs import Split
@@ -56,6 +57,23 @@ def load_weights(module: nn.Module, path: Path) -> None:
         module.load_state_dict(load_file(path))
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         raise InputError(f"{path}: not the weights of the configured network") from error
+
+
+def epoch_order(config: Config, labels: Tensor) -> Tensor:
+    """Draw the order in which an epoch shows the samples, (n,) int64 on the CPU.
+
+    Args:
+        config: `data.class_balance` may ask for a balanced order.
+        labels: (n,) int64.
+    """
+    if config.data.class_balance == "sampler":
+        return balanced_order(labels)
+    return torch.randperm(len(labels))
+
+
+def loss_weights(config: Config, labels: Tensor, classes: int) -> Tensor | None:
+    """Return the weights (C,) of the classes in the cross-entropy, if the recipe asks for them."""
+    return class_weights(labels, classes) if config.data.class_balance == "weights" else None
 
 
 def augmented(

@@ -1,5 +1,6 @@
 """Stage III: the student, with feature and classifier enhancement (Section 3.4)."""
 
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -16,7 +17,7 @@ from pointcmt_training.evaluate import evaluate
 from pointcmt_training.folder import Record, RunFolder, load_state, save_state
 from pointcmt_training.inputs import Inputs, Split
 from pointcmt_training.loop import Loop
-from pointcmt_training.stages.common import augmented, share_right
+from pointcmt_training.stages.common import augmented, epoch_order, loss_weights, share_right
 
 
 def train_student(
@@ -33,6 +34,7 @@ def train_student(
     if method:
         trained["method"] = method
     trained.to(train.points.device)
+    weights = loss_weights(config, train.labels, len(inputs.classes))
 
     def read_whole(features: Tensor) -> Tensor:
         with undropped(network):
@@ -44,7 +46,8 @@ def train_student(
         features = student.encode(augmented(inputs.pool, drawn, epoch, config))  # (B + U, D)
         logits = student.classify(features)  # (B + U, C)
         known = logits[: len(labels)]  # (B, C)
-        parts = {"cross_entropy": F.cross_entropy(known, labels, label_smoothing=smoothing)}
+        entropy = F.cross_entropy(known, labels, weights, label_smoothing=smoothing)
+        parts = {"cross_entropy": entropy}
         if images and method:
             batch = Batch(
                 features,
@@ -61,7 +64,10 @@ def train_student(
         return {"loss": total, **parts, "accuracy": share_right(known, labels)}
 
     selection = _Selection(schedule, inputs, student, folder.state("best"))
-    loop = Loop("training", trained, schedule, len(train), step, folder, config, selection)
+    order = partial(epoch_order, config, train.labels)
+    loop = Loop(
+        "training", trained, schedule, len(train), step, folder, config, selection, order=order
+    )
     records = loop.run()
     selection.restore()
     student.eval()

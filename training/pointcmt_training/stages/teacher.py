@@ -1,6 +1,7 @@
 """Stage I: the image teacher, and its features, which are computed once."""
 
 import hashlib
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,7 +17,14 @@ from pointcmt_training.evaluate import evaluate, map_batches
 from pointcmt_training.folder import RunFolder
 from pointcmt_training.inputs import Inputs, Split
 from pointcmt_training.loop import Loop
-from pointcmt_training.stages.common import augmented, seeded, share_right, train_or_load
+from pointcmt_training.stages.common import (
+    augmented,
+    epoch_order,
+    loss_weights,
+    seeded,
+    share_right,
+    train_or_load,
+)
 
 
 def train_teacher(
@@ -26,6 +34,7 @@ def train_teacher(
     train, schedule = inputs.train, config.teacher
     teacher = seeded(config.seed, lambda: _build(config, inputs, feature_dim))
     teacher.to(train.points.device)
+    weights = loss_weights(config, train.labels, len(inputs.classes))
 
     def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:
         clouds = None
@@ -33,10 +42,11 @@ def train_teacher(
             clouds = augmented(train, indices, epoch, config, shuffle=False)[..., :3]
         logits = teacher(train.views(indices, clouds, config.views.drawn))
         labels = train.labels[indices]
-        loss = F.cross_entropy(logits, labels, label_smoothing=schedule.label_smoothing)
+        loss = F.cross_entropy(logits, labels, weights, label_smoothing=schedule.label_smoothing)
         return {"loss": loss, "accuracy": share_right(logits, labels)}
 
-    loop = Loop("teacher", teacher, schedule, len(train), step, folder, config)
+    order = partial(epoch_order, config, train.labels)
+    loop = Loop("teacher", teacher, schedule, len(train), step, folder, config, order=order)
     return train_or_load(teacher, folder, "teacher", lambda: loop)
 
 

@@ -51,7 +51,7 @@ def teach(config: Config, inputs: Inputs, folder: RunFolder, feature_dim: int) -
         InputError: the stages of the other run are unfinished or were trained otherwise.
     """
     if config.stages_from:
-        folder = _other_run(config)
+        folder = _other_run(config, inputs)
     teacher = train_teacher(config, inputs, folder, feature_dim)
     features = teacher_features(config, teacher, inputs.pool, folder)
     generator = train_generator(config, inputs, folder, features)
@@ -86,7 +86,7 @@ def earlier_student(run: str, inputs: Inputs) -> Images:
     return Images(student.classify, None, features.to(points.device))
 
 
-def _other_run(config: Config) -> RunFolder:
+def _other_run(config: Config, inputs: Inputs) -> RunFolder:
     """The run whose teacher and generator are taken; both must be finished and fit."""
     other = RunFolder(Path(config.stages_from))
     if not all(other.weights(stage).is_file() for stage in ("teacher", "generator")):
@@ -94,6 +94,8 @@ def _other_run(config: Config) -> RunFolder:
     there = load_config(str(other.root / "config.yaml"))
     if differs := difference(_labelled_only(there), _labelled_only(config), TEACHING):
         raise InputError(f"stages_from={other.root}: trained otherwise ({differs})")
+    if words := other.data_changes(inputs.identity):
+        raise InputError(f"stages_from={other.root}: trained on other data ({words})")
     return other
 
 
