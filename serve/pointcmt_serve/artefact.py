@@ -54,11 +54,16 @@ def find_model(path: Path | str) -> Path:
     return find_file(path, MODEL_FILE)
 
 
-def find_file(path: Path | str, name: str) -> Path:
+def find_file(path: Path | str, name: str, form: str = "onnx") -> Path:
     """Return the file called `name` that `path`, an exported folder or that file, stands for.
 
     The name of a shipped student, see `pointcmt_serve.pretrained`, stands for its folder.
-    An ONNX file, and any engine, may have been given another name; what it ends with counts.
+    The file may have been given another name; what it ends with counts.
+
+    Args:
+        path: the folder or the file.
+        name: what pointcmt-export calls the file.
+        form: the format of pointcmt-export that writes it.
 
     Raises:
         InputError: there is none, it is of another kind by its name, or its size cannot be right.
@@ -67,7 +72,7 @@ def find_file(path: Path | str, name: str) -> Path:
     file = path / name if path.is_dir() else path
     if path.is_dir() and not file.is_file():
         raise InputError(
-            f"{path}: holds no {name}; give an exported folder, as pointcmt-export writes it"
+            f"{path}: holds no {name}; give a folder that pointcmt-export --format {form} wrote"
         )
     if not file.is_file():
         shipped = "".join(f" or {student}" for student in names())

@@ -22,6 +22,7 @@ class Engine:
 
     Attributes:
         file: what it runs, by its name in an exported folder.
+        form: the format of pointcmt-export that writes that file.
         open: makes a session of that file, on a device, with so many threads a call.
         extra: the extra of the package that installs what it needs.
         devices: the kinds of device it runs on.
@@ -29,6 +30,7 @@ class Engine:
     """
 
     file: str
+    form: str
     open: Callable[[Path, Device, int], Session]
     extra: str
     devices: tuple[str, ...]
@@ -36,23 +38,27 @@ class Engine:
 
 
 ENGINES: dict[str, Engine] = {
-    "onnxruntime": Engine("model.onnx", OnnxSession, "serve", ("cpu", "cuda"), "runs every export"),
+    "onnxruntime": Engine(
+        "model.onnx", "onnx", OnnxSession, "serve", ("cpu", "cuda"), "runs every export"
+    ),
     "openvino": Engine(
-        "model.onnx", OpenVinoSession, "openvino", ("cpu",), "is often faster on a CPU"
+        "model.onnx", "onnx", OpenVinoSession, "openvino", ("cpu",), "is often faster on a CPU"
     ),
     "tensorrt": Engine(
         "model.engine",
+        "trt",
         partial(TensorRtSession, "trt"),
         "tensorrt",
         ("cuda",),
-        "runs an export of --format trt on its GPU",
+        "on the GPU it was built for",
     ),
     "tensorrt-rtx": Engine(
         "model.rtx.engine",
+        "trt-rtx",
         partial(TensorRtSession, "trt-rtx"),
         "tensorrt-rtx",
         ("cuda",),
-        "runs one of --format trt-rtx on any RTX GPU",
+        "on any RTX GPU",
     ),
 }
 
@@ -81,7 +87,7 @@ def open_session(
             f"engine {engine} runs on {' or '.join(chosen.devices)}, not on {device}; "
             f"use engine {' or '.join(others)} for that"
         )
-    file = find_file(path, chosen.file)
+    file = find_file(path, chosen.file, chosen.form)
     try:
         return chosen.open(file, place, threads)
     except ImportError as error:

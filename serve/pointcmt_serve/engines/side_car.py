@@ -42,19 +42,15 @@ def require_fitting(engine: Path, library: Kind, version: str, gpu: str | None) 
             "install that version or export again"
         )
     if gpu is None:
+        built = f"was built on a {stated['gpu']}" if stated.get("gpu") else "needs a GPU"
         raise InputError(
-            f"{engine}: was built on {_article(stated.get('gpu'))}, but this machine has no GPU; "
-            f"run the {ONNX_FILE} beside it"
+            f"{engine}: {built}, but this machine has no GPU; run the {ONNX_FILE} beside it"
         )
     if stated.get("gpu") not in (None, gpu):
         raise InputError(
             f"{engine}: was built on a {stated['gpu']}, but this machine has {gpu}; "
             "export again on the machine that runs it"
         )
-
-
-def _article(gpu: Any) -> str:
-    return "a machine without a GPU, for any GPU" if gpu is None else f"a {gpu}"
 
 
 def _sha256(file: Path) -> str:

@@ -47,6 +47,13 @@ def test_an_engine_runs_on_its_devices_alone(model: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ENGINES)
+def test_a_folder_without_the_engines_file_says_what_writes_it(tmp_path: Path, name: str) -> None:
+    wanted = rf"holds no {ENGINES[name].file}; .*pointcmt-export --format {ENGINES[name].form} "
+    with pytest.raises(InputError, match=wanted):
+        open_session(tmp_path, name)
+
+
+@pytest.mark.parametrize("name", ENGINES)
 def test_a_missing_package_is_named_with_its_extra(
     tmp_path: Path, model: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,7 +106,7 @@ class Constant(Session):
 def test_an_engine_is_its_file_and_one_record(
     model: Path, clouds: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = Engine("model.onnx", Constant, "serve", ("cpu",), "answers alike")
+    record = Engine("model.onnx", "onnx", Constant, "serve", ("cpu",), "answers alike")
     monkeypatch.setitem(ENGINES, "constant", record)
     assert [p.index for p in Classifier(model, engine="constant")(clouds)] == [3] * len(clouds)
     with pytest.raises(InputError, match="engine constant runs on cpu, not on cuda"):
