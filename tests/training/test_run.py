@@ -57,7 +57,7 @@ def assert_same_weights(one: Path, other: Path) -> None:
 def test_a_run_leaves_everything_in_its_place(finished: Path) -> None:
     assert {p.name for p in finished.iterdir()} == {
         "config.yaml",
-            "data.json",
+        "data.json",
         "teacher",
         "generator",
         "student",

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from pointcmt.geometry.formats.names import COLORS, XYZ
 from pointcmt.geometry.formats.source import Parsed, Source
 
 JSON_CHUNK, BINARY_CHUNK = b"JSON", b"BIN\0"
+PART_BYTES = 2000  # what a part takes beside its arrays
 POINTS, TRIANGLES, STRIP, FAN = 0, 4, 5, 6
 COMPRESSED = ("KHR_draco_mesh_compression", "EXT_meshopt_compression", "KHR_meshopt_compression")
 
@@ -94,19 +96,27 @@ def _buffer(source: Source, one: Mapping[str, Any], binary: bytes | None) -> byt
 
 
 def _parts(source: Source, tree: Mapping[str, Any], accessors: Accessors) -> Iterator[PartPaint]:
+    read: dict[int, list[PartPaint]] = {}  # by mesh; one may be placed many times
     total = 0
     for mesh, matrix in placed_meshes(tree):
-        for primitive in mesh.get("primitives", []):
-            mode = primitive.get("mode", TRIANGLES)
-            places = primitive.get("attributes", {}).get("POSITION")
-            if places is None or mode not in (POINTS, TRIANGLES, STRIP, FAN):
-                continue
-            vertices = accessors.floats(places, 3)
-            faces = _faces(primitive, mode, accessors, len(vertices))
-            total += vertices.nbytes + faces.nbytes  # a mesh may be placed many times
-            source.require_room(2 * total, "its scene")
-            placed = vertices @ matrix[:3, :3].T + matrix[:3, 3]
-            yield part_paint(primitive, accessors, placed, faces, source.paint)
+        if mesh not in read:
+            primitives = tree["meshes"][mesh].get("primitives", [])
+            found = (_part(primitive, accessors, source.paint) for primitive in primitives)
+            read[mesh] = [part for part in found if part is not None]
+        for part in read[mesh]:
+            total += PART_BYTES + 2 * (part.vertices.nbytes + part.faces.nbytes)
+            source.require_room(total, "its scene")
+            yield replace(part, vertices=part.vertices @ matrix[:3, :3].T + matrix[:3, 3])
+
+
+def _part(primitive: Mapping[str, Any], accessors: Accessors, paint: bool) -> PartPaint | None:
+    mode = primitive.get("mode", TRIANGLES)
+    places = primitive.get("attributes", {}).get("POSITION")
+    if places is None or mode not in (POINTS, TRIANGLES, STRIP, FAN):
+        return None
+    vertices = accessors.floats(places, 3)
+    faces = _faces(primitive, mode, accessors, len(vertices))
+    return part_paint(primitive, accessors, vertices, faces, paint)
 
 
 def _faces(

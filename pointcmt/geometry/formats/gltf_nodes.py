@@ -11,8 +11,10 @@ from pointcmt.errors import InputError
 Matrix = NDArray[np.float64]
 
 
-def placed_meshes(tree: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Matrix]]:
-    """Yield each mesh of the default scene with its transform (4, 4); all meshes without a scene.
+def placed_meshes(tree: Mapping[str, Any]) -> Iterator[tuple[int, Matrix]]:
+    """Yield the number of each mesh of the default scene with its transform (4, 4).
+
+    Without nodes all meshes stand as they are.
 
     Raises:
         InputError: a node occurs twice, or a transform is not one.
@@ -20,7 +22,7 @@ def placed_meshes(tree: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], 
     nodes, meshes = tree.get("nodes", []), tree.get("meshes", [])
     scenes = tree.get("scenes", [])
     if not nodes:
-        yield from ((mesh, np.eye(4)) for mesh in meshes)
+        yield from ((mesh, np.eye(4)) for mesh in range(len(meshes)))
         return
     children = {child for node in nodes for child in node.get("children", [])}
     free = [i for i in range(len(nodes)) if i not in children]
@@ -34,7 +36,7 @@ def placed_meshes(tree: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], 
         seen.add(place)
         matrix = above @ _transform(nodes[place])
         if "mesh" in nodes[place]:
-            yield meshes[nodes[place]["mesh"]], matrix
+            yield nodes[place]["mesh"], matrix
         waiting += [(child, matrix) for child in reversed(nodes[place].get("children", []))]
 
 

@@ -29,7 +29,7 @@ def read_off(source: Source) -> Parsed:
         lines.pop(0)
     n_vertices, n_faces = _counts(lines)
     rows = [line.split() for line in lines[1:]]
-    if any(len(row) < 3 for row in rows[:n_vertices]):
+    if len(rows) < n_vertices + n_faces or any(len(row) < 3 for row in rows[:n_vertices]):
         rows = _regrouped(rows, n_vertices, n_faces)
     _require_all(rows, n_vertices, n_faces)
     width = min(map(len, rows[:n_vertices]), default=3)

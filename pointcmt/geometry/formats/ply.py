@@ -54,6 +54,8 @@ def _header(raw: bytes) -> tuple[str, list[Element], list[bytes], int]:
     shift = len(raw[:LARGEST_HEADER]) - len(head)
     if not head.startswith(b"ply"):
         raise InputError("it does not begin with `ply`")
+    if END not in head:
+        raise InputError("its header does not end with `end_header`; the file is truncated")
     encoding, place = "", 0
     elements: list[Element] = []
     pictures: list[bytes] = []
@@ -70,7 +72,7 @@ def _header(raw: bytes) -> tuple[str, list[Element], list[bytes], int]:
             _property(elements, words)
         elif words[:2] == [b"comment", b"TextureFile"]:
             pictures.append(line.split(None, 2)[2] if len(words) > 2 else b"")
-    raise InputError("its header does not end with `end_header`; the file is truncated")
+    raise InputError("its header has no line `end_header`")
 
 
 def _line(head: bytes, place: int) -> tuple[bytes, int]:

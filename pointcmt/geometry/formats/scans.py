@@ -1,16 +1,21 @@
 """Scanners' formats: KITTI's .bin, and LAS, LAZ and E57 by the libraries that know them."""
 
-import io
+import importlib.util
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
+from pointcmt.geometry.formats.apart import columns_apart
 from pointcmt.geometry.formats.names import COLORS, XYZ, channel, scale_colors
 from pointcmt.geometry.formats.source import Parsed, Source, truncated
 
 FARTHEST = 1e5  # metres from the scanner
 E57_HEAD = 48
+LAS_HEAD, LAS_14_HEAD = 227, 255
+LAS_RECORD = 54  # bytes of the shortest variable-length record
 PACKED_LAS = 0x80  # marks the point format of a LAZ file
 
 
@@ -31,43 +36,53 @@ def read_kitti(source: Source) -> Parsed:
 
 def read_las(source: Source) -> Parsed:
     """Read LAS or LAZ: coordinates in their unit, intensity, class and colours; z is up."""
-    try:
-        import laspy
-    except ImportError as error:
-        raise InputError(
-            "reading .las and .laz needs laspy: pip install 'pointcmt[las]'"
-        ) from error
+    _require("laspy", "las")
     raw = source.raw
-    if len(raw) < 227 or not raw.startswith(b"LASF"):
+    if len(raw) < LAS_HEAD or not raw.startswith(b"LASF"):
         raise InputError("it is no LAS file, or cut within its header")
     _require_las_points(source)
-    try:
-        points = laspy.read(io.BytesIO(raw))
-    except BaseException as error:  # a decoder written in Rust panics outside of Exception
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise
-        raise InputError("its points cannot be unpacked; the file is damaged or cut") from error
-    columns: dict[str, Any] = {axis: np.asarray(getattr(points, axis)) for axis in XYZ}
+    if raw[104] & PACKED_LAS:
+        columns = columns_apart(source.path, f"{__name__}:las_columns")
+    else:
+        columns = las_columns(source.path)
+    return Parsed(_eight_or_sixteen(columns), up="z")
+
+
+def las_columns(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the columns of a LAS or LAZ file by laspy."""
+    import laspy
+
+    points = laspy.read(path)
+    columns: dict[str, NDArray[Any]] = {axis: np.asarray(getattr(points, axis)) for axis in XYZ}
     for name in points.point_format.dimension_names:
         if channel(name) not in XYZ:
             columns.setdefault(channel(name), np.asarray(points[name]))
-    return Parsed(_eight_or_sixteen(columns), up="z")
+    return columns
+
+
+def _require(library: str, extra: str) -> None:
+    if importlib.util.find_spec(library) is None:
+        raise InputError(f"this format needs {library}: pip install 'pointcmt[{extra}]'")
 
 
 def _require_las_points(source: Source) -> None:
     """Compare the header with the file before the library allocates what it says."""
     raw = source.raw
+    records = int.from_bytes(raw[100:104], "little")
     start, kind = int.from_bytes(raw[96:100], "little"), raw[104]
     size, count = int.from_bytes(raw[105:107], "little"), int.from_bytes(raw[107:111], "little")
-    if raw[25] >= 4 and len(raw) >= 255:  # LAS 1.4 counts in 64 bits
+    if raw[25] >= 4 and len(raw) >= LAS_14_HEAD:  # LAS 1.4 counts in 64 bits
+        records += int.from_bytes(raw[243:247], "little")
         count = int.from_bytes(raw[247:255], "little")
+    if records * LAS_RECORD > len(raw):
+        raise InputError(f"its header announces {records} records, more than the file can hold")
     if kind & PACKED_LAS:
         source.require_room(count * size, "the compressed points")
     elif start + count * size > len(raw):
         raise truncated(max(len(raw) - start, 0) // max(size, 1), count, "points")
 
 
-def _eight_or_sixteen(columns: dict[str, Any]) -> dict[str, Any]:
+def _eight_or_sixteen(columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """LAS colours have 16 bits; files that use eight of them are common."""
     if set(COLORS) <= set(columns):
         columns |= {name: columns[name].astype(np.uint16) for name in COLORS}
@@ -76,30 +91,26 @@ def _eight_or_sixteen(columns: dict[str, Any]) -> dict[str, Any]:
 
 def read_e57(source: Source) -> Parsed:
     """Read the scans of an E57 file, placed by their poses and joined."""
-    try:
-        import pye57
-    except ImportError as error:
-        raise InputError("reading .e57 needs pye57: pip install 'pointcmt[e57]'") from error
+    _require("pye57", "e57")
     raw = source.raw
     if len(raw) < E57_HEAD or not raw.startswith(b"ASTM-E57"):
         raise InputError("it is no E57 file, or cut within its header")
     if int.from_bytes(raw[16:24], "little") > len(raw):
         raise truncated(len(raw), int.from_bytes(raw[16:24], "little"), "bytes")
-    try:
-        file = pye57.E57(str(source.path))
-        count = sum(file.get_header(i).point_count for i in range(file.scan_count))
-        source.require_room(count * 28, "the points")
-        scans = [
-            file.read_scan(i, colors=True, intensity=True, ignore_missing_fields=True)
-            for i in range(file.scan_count)
-        ]
-    except InputError:
-        raise
-    except Exception as error:  # a C++ library's errors
-        raise InputError("its scans cannot be read; the file is damaged or cut") from error
+    return Parsed(scale_colors(columns_apart(source.path, f"{__name__}:e57_columns")))
+
+
+def e57_columns(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the columns of all scans of an E57 file by pye57."""
+    import pye57
+
+    file = pye57.E57(str(path))
+    scans = [
+        file.read_scan(i, colors=True, intensity=True, ignore_missing_fields=True)
+        for i in range(file.scan_count)
+    ]
     names = {f"cartesian{axis.upper()}": axis for axis in XYZ}
     names |= {f"color{word}": word[0].lower() for word in ("Red", "Green", "Blue")}
     names["intensity"] = "intensity"
     shared = [name for name in names if scans and all(name in scan for scan in scans)]
-    columns = {names[n]: np.concatenate([scan[n] for scan in scans]) for n in shared}
-    return Parsed(scale_colors(columns))
+    return {names[name]: np.concatenate([scan[name] for scan in scans]) for name in shared}

@@ -1,0 +1,100 @@
+"""Damaged and hostile files: a sound cloud or one sentence, in memory that follows from size."""
+
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from pointcmt.errors import InputError
+from pointcmt.geometry import read_cloud
+from pointcmt.geometry.formats import parse
+from tests.reference.cloud_files import CLOUD, damaged, examples, glb, gltf, npz, ply_header
+
+MIB = 1024**2
+LIBRARIES = ("Error:", "Traceback", "errno", "object at 0x", "codec can't", "\n")
+
+
+@pytest.mark.parametrize("name", [name for name in examples() if name != "cloud.laz"])
+@pytest.mark.filterwarnings("error")
+def test_damaged_files_give_a_sound_cloud_or_one_sentence(tmp_path, name):
+    path, messages = tmp_path / name, []
+    for raw in damaged(examples()[name], np.random.default_rng(1), 24):
+        path.write_bytes(raw)
+        try:
+            cloud = read_cloud(path, points=32).points
+        except InputError as error:
+            messages.append(str(error))
+        else:
+            assert cloud.shape == (32, 3)
+            assert np.isfinite(cloud).all()
+    assert len(messages) > 2
+    for message in messages:
+        assert str(path) in message
+        assert not any(word in message for word in LIBRARIES)
+
+
+def scene(**changes):
+    tree, data = gltf()
+    return glb({**tree, **changes}, data)
+
+
+HUGE = {"componentType": 5126, "count": 300_000_000, "type": "VEC3"}
+PLY = ply_header("binary_little_endian", 10**8)
+LONG_LIST = ply_header("binary_little_endian", 1).replace(b"list uchar", b"list uint")
+PCD = b"VERSION 0.7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nWIDTH 100000000\nHEIGHT 1\n"
+HOSTILE = {
+    "bomb.npz": lambda: npz(points=np.zeros((400_000, 3))),
+    "claim.glb": lambda: scene(accessors=[HUGE, HUGE]),
+    "many.glb": lambda: scene(nodes=[{"mesh": 0}] * 4000, scenes=[{"nodes": list(range(4000))}]),
+    "deep.gltf": lambda: b"[" * 100_000,
+    "claim.ply": lambda: PLY + bytes(96),
+    "list.ply": lambda: LONG_LIST + bytes(96) + b"\xff\xff\xff\x7f" + bytes(64),
+    "claim.pcd": lambda: PCD + b"DATA binary\n" + bytes(64),
+    "ascii.pcd": lambda: PCD + b"DATA ascii\n0 0 0\n",
+    "claim.stl": lambda: bytes(80) + b"\xff\xff\xff\xff" + bytes(50),
+    "claim.off": lambda: b"OFF\n100000000 100000000 0\n0 0 0\n",
+    "claim.pts": lambda: b"100000000\n0 0 0\n1 1 1\n",
+    "claim.las": lambda: examples()["cloud.las"][:247] + b"\xff" * 7 + bytes(2000),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_claims_and_bombs_are_refused_before_they_take_memory(tmp_path, name, monkeypatch):
+    monkeypatch.setattr("pointcmt.geometry.formats.source.FREE_BYTES", MIB)
+    path = tmp_path / name
+    path.write_bytes(HOSTILE[name]())
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=name):
+            read_cloud(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * MIB + 24 * path.stat().st_size
+
+
+def test_time_grows_with_the_number_of_materials_and_not_with_its_square(tmp_path):
+    def seconds(count):
+        lines = [f"usemtl m{i}\nv {i} 0 0\nv {i} 1 0\nv {i} 0 1\nf -3 -2 -1" for i in range(count)]
+        path = tmp_path / f"{count}.obj"
+        path.write_text("\n".join(lines) + "\n")
+        start = time.process_time()
+        assert len(parse(path, paint=True).faces) == count
+        return time.process_time() - start
+
+    seconds(100)
+    assert seconds(8_000) < 30 * max(seconds(800), 0.01)
+
+
+@pytest.mark.parametrize("name", ["n" * 300 + ".off", "a\0b.off", "folder.off"])
+def test_a_path_that_is_no_file_is_an_input_error(tmp_path, name):
+    (tmp_path / "folder.off").mkdir()
+    with pytest.raises(InputError, match=r"no such file|cannot be read"):
+        read_cloud(tmp_path / name)
+
+
+def test_an_unknown_or_missing_ending_lists_the_known_ones(tmp_path):
+    (tmp_path / "scan").write_bytes(CLOUD.tobytes())
+    with pytest.raises(InputError, match=r"unknown format; use one of .*\.off"):
+        read_cloud(tmp_path / "scan")
