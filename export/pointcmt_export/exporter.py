@@ -1,5 +1,6 @@
 """One export: strip, convert, verify, write; a failed check leaves nothing behind."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -22,7 +23,7 @@ from pointcmt_export.report import REPORT_FILE, Report, hashes
 from pointcmt_export.source import Source, open_source
 from pointcmt_export.verify import Check, Clouds, Thresholds, failed, open_data
 from pointcmt_export.verify.check import EXACT, FEATURE_NEIGHBOURS, HALF
-from pointcmt_export.verify.gate import Expectation, structure_checks
+from pointcmt_export.verify.gate import Expectation, opening_check, structure_checks
 
 MODEL_FILE = "model.onnx"
 
@@ -76,6 +77,8 @@ def _export(
     job = Job(graph.model, partial(_full, source, options), folder, expected, clouds, options)
     for write in writers:
         checks += [] if failed(checks) else write(job)
+    if not failed(checks):
+        checks.append(opening_check(folder, clouds))
     told = {key: getattr(options, key) for key in ("format", "sampling", "precision")}
     name = source.config.student
     report = Report(name, source.to_json(), told, expected.thresholds, tuple(checks), {})
@@ -116,7 +119,7 @@ def metadata(source: Source, graph: Converted, options: Options) -> dict[str, ob
     config = source.config
     return {  # what an older file lacks comes first: a file cut short lacks the rest as well
         "channels": list(config.channels),
-        "up": config.up,
+        "up": json.dumps(config.up),
         "classes": list(config.classes),
         "points": str(config.points),
         "normalization": config.normalization,

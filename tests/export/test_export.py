@@ -59,7 +59,7 @@ def test_the_folder_is_whole_and_its_report_says_so(ssg_export: Export) -> None:
     statuses = {check["name"]: check["status"] for check in stored["checks"]}
     assert {statuses.pop(name) for name in ("accuracy", "speed")} == {"not run"}
     assert stored["engines"] == {"onnxruntime": {"status": "verified"}}
-    assert set(statuses) == {"structure", "interface", "indices", "logits", "argmax"}
+    assert set(statuses) == {"structure", "interface", "indices", "logits", "argmax", "opening"}
     assert set(statuses.values()) == {"passed"}
     assert stored["versions"]["onnx"] == onnx.__version__
     assert stored["machine"]["cores"] >= 1

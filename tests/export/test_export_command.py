@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from pointcmt_export.cli import main
 from pointcmt_serve.engines import tensorrt_library
+from tests.reference.small_students import small_model
 
 Spoil = Callable[[Path], Path]
 
@@ -82,6 +83,13 @@ def a_damaged_configuration(place: Path) -> Path:
     return place
 
 
+def code_in_a_folder(place: Path) -> Path:
+    small_model(place / "model", "pointnet")
+    file = place / "model" / "config.json"
+    file.write_text(file.read_text().replace('"pointnet"', '"this:x"'))
+    return place / "model"
+
+
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
@@ -91,6 +99,7 @@ def a_damaged_configuration(place: Path) -> Path:
         (a_truncated_checkpoint, "no readable safetensors file"),
         (a_foreign_checkpoint, "not a PointCMT training checkpoint"),
         (a_damaged_configuration, "not a PointCMT model configuration"),
+        (code_in_a_folder, "if you trust it, allow it with --allow-code this:x"),
     ],
 )
 def test_a_bad_source_is_one_sentence(spoil: Spoil, sentence: str, tmp_path: Path) -> None:

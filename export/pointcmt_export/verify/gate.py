@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pointcmt.checkpoint import ModelConfig
+from pointcmt.errors import InputError
 from pointcmt.models import Student
 from pointcmt_export.verify.accuracy import accuracy_checks
 from pointcmt_export.verify.check import Check, Thresholds, decide
@@ -23,6 +24,7 @@ from pointcmt_export.verify.runners import (
     with_index_outputs,
 )
 from pointcmt_export.verify.structure import interface_check, weights_check
+from pointcmt_serve import Classifier
 from pointcmt_serve.engines import ENGINES, open_session
 
 MODEL_FILE = "model.onnx"
@@ -92,6 +94,16 @@ def served_checks(
         reason = " ".join(str(error).split())[:200]
         checks = [decide("runs", False, f"{engine} cannot run the files ({reason})")]
     return [replace(check, engine=engine) for check in checks]
+
+
+def opening_check(folder: Path, clouds: Clouds) -> Check:
+    """Open the finished folder as a user does, and classify a cloud."""
+    cloud = clouds.batch(1, max(clouds.config.points, 2))[0]
+    try:
+        Classifier(folder, device="cpu")(cloud)
+    except InputError as error:
+        return decide("opening", False, str(error))
+    return decide("opening", True, "pointcmt_serve.Classifier opens the folder and answers")
 
 
 def verify_runner(

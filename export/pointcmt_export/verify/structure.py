@@ -22,8 +22,9 @@ def weights_check(model: onnx.ModelProto, expected: Mapping[str, Tensor]) -> Che
     """Prove that the artefact holds exactly these weights, by name, count and hash.
 
     The converter stores some matrices transposed, under a name of its own; they are found by their
-    hash. Besides the weights a graph needs constants: integers, single numbers, and vectors that
-    are constant or count up. Any other tensor of floating-point numbers is a stranger.
+    hash. Besides the weights a graph needs constants: integers, single numbers, identity matrices,
+    and vectors that are constant or count up. Any other tensor of floating-point numbers is a
+    stranger.
 
     Args:
         model: the artefact.
@@ -145,6 +146,8 @@ def _is_plain(array: NDArray[Any]) -> bool:
     """Whether an array carries no learnt information."""
     if array.size <= 1 or array.dtype.kind in "iub":
         return array.size < 2**16
+    if array.ndim == 2 and np.array_equal(array, np.eye(*array.shape)):
+        return True
     steps = np.diff(array.ravel().astype(np.float64))
     return bool((steps == steps[0]).all() and steps[0] in (0.0, 1.0))
 

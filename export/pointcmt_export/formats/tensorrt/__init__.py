@@ -5,6 +5,7 @@ from pathlib import Path
 
 import onnx
 
+from pointcmt_export.convert.networks import has_own_network
 from pointcmt_export.formats.format import Format, Job, Write
 from pointcmt_export.formats.tensorrt.build import Built, build
 from pointcmt_export.formats.tensorrt.precision import (
@@ -27,6 +28,7 @@ from pointcmt_serve.engines.tensorrt_library import Kind, Vendor, load_vendor
 
 KINDS: dict[str, Kind] = {"trt": "trt", "trt-rtx": "trt-rtx"}  # of the formats' names
 NO_GPU = "no GPU at hand to run the engine on"
+UNFOLDED = "the student is deployed as it is written; the builder may fold its norms into weights"
 RUN = ("indices", "logits", "argmax", "accuracy", "speed")  # the checks that need one
 
 
@@ -88,7 +90,9 @@ def _precision(
     searches = len(set(index_names(job.model)) - job.expected.exact)
     inspected = None if gpu is None else _inspect(vendor, built.plan)
     checks = [precision_check(precision, built.products, searches, inspected)]
-    if vendor.kind == "trt-rtx":
+    if vendor.kind == "trt-rtx" and not has_own_network(job.expected.student):
+        checks.append(Check("weights", "not run", UNFOLDED))
+    elif vendor.kind == "trt-rtx":
         checks.append(stored_weights_check(built.plan, job.expected.weights))
     elif precision == "fp16":
         twin = build(vendor, job.full(), profile)
