@@ -107,7 +107,12 @@ class Dropping(nn.Module):
 
 
 def test_equal_features_have_no_divergence_under_a_students_own_dropout(tmp_path: Path) -> None:
-    options = ["distillation.feature=0", "distillation.classifier=1", "training.lr=1e-9"]
+    options = [
+        "distillation.balance=weight",
+        "distillation.feature=0",
+        "distillation.classifier=1",
+        "training.lr=1e-9",
+    ]
     config = load_config("shapes", [*TINY, *options])
     inputs, student = load_inputs(config, CPU), Dropping()
     features = torch.ones(len(inputs.pool), 16)

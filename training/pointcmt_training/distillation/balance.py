@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+SPENT = 1e-12  # norm of a gradient below which a loss is left as small as it is
+
 
 def at_share(loss: Tensor, reference: Tensor, features: Tensor, share: float) -> Tensor:
     """Scale a loss so that its gradient at the encoder is a share of the reference's.
@@ -17,7 +19,7 @@ def at_share(loss: Tensor, reference: Tensor, features: Tensor, share: float) ->
         share: wanted norm of the loss's gradient at `features` over that of the reference's.
     """
     own, wanted = _norm(loss, features), _norm(reference, features)
-    return loss * (share * wanted / own.clamp_min(torch.finfo(own.dtype).tiny))
+    return loss * (share * wanted / own.clamp_min(SPENT))
 
 
 def _norm(loss: Tensor, features: Tensor) -> Tensor:
