@@ -6,7 +6,7 @@ TORCH_BACKEND ?= auto
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint format docs bench sanitize clean
+.PHONY: help demo test lint format docs bench mutants sanitize clean
 .DEFAULT_GOAL := help
 
 help:  ## list what one can do here
@@ -46,6 +46,9 @@ docs: $(VENV)/.ready  ## build the pages and the API reference as a site in buil
 bench: $(VENV)/.ready  ## run the benchmarks that need neither a GPU nor a data set
 	$(UV) pip install --python $(PY) --quiet -c constraints.txt -e '.[bench]'
 	for name in data views ops students deploy; do $(PY) -m benchmarks.$$name || exit 1; done
+
+mutants: $(VENV)/.ready  ## plant deliberate errors and see that the tests notice each
+	$(PY) -m tests.mutants
 
 # Each build is loaded into an ordinary Python, so the sanitizer's own library comes first.
 export TSAN_OPTIONS ?= halt_on_error=1 ignore_noninstrumented_modules=1 die_after_fork=0

@@ -1,0 +1,404 @@
+"""Deliberate errors: a small change of one place each, and the tests that must notice it."""
+
+from dataclasses import dataclass
+
+TRAIN = "training/pointcmt_training/"
+TESTS = "tests/training/"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One error.
+
+    Attributes:
+        name: what is wrong then.
+        file: where, from the root of the repository.
+        old: the text that is replaced; it stands there exactly once.
+        new: what takes its place.
+        tests: files that must fail.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+def _training(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:
+    return Mutant(name, TRAIN + file, old, new, tuple(f"{TESTS}test_{test}.py" for test in tests))
+
+
+LOOP, STUDENT, TEACHER = "loop.py", "stages/student.py", "stages/teacher.py"
+GENERATOR, COMMON, INPUTS = "stages/generator.py", "stages/common.py", "inputs.py"
+
+MUTANTS = (
+    # selection
+    _training(
+        "the best epoch's weights are not restored",
+        STUDENT,
+        'self.student.load_state_dict(load_state(self.path)["student"])',
+        "load_state(self.path)",
+        "selection",
+    ),
+    _training(
+        "the worst epoch is kept",
+        STUDENT,
+        "if self.selects and overall > self.best:",
+        "if self.selects and (self.best < 0 or overall < self.best):",
+        "selection",
+    ),
+    _training(
+        "the last of equally good epochs is kept",
+        STUDENT,
+        "overall > self.best",
+        "overall >= self.best",
+        "selection",
+    ),
+    _training(
+        "an epoch is selected on the test split instead of the validation split",
+        STUDENT,
+        'inputs.validation if self.name == "validation" else inputs.test',
+        "inputs.test",
+        "selection",
+    ),
+    _training(
+        "a resumed selection forgets the best epoch",
+        STUDENT,
+        'load_state(path)["accuracy"] if path.is_file() else -1.0',
+        "-1.0",
+        "selection",
+    ),
+    _training(
+        "every epoch is measured, however few are asked for",
+        STUDENT,
+        "done % self.every == 0",
+        "done % 1 == 0",
+        "selection",
+    ),
+    # augmentation
+    _training(
+        "no augmentation",
+        COMMON,
+        "return augmentation(split.points[indices], indices, epoch, config.seed)",
+        "return split.points[indices]",
+        "pairing",
+    ),
+    _training("half the shift", COMMON, "shift=0.2", "shift=0.1", "pairing"),
+    _training(
+        "a narrower scale", COMMON, "scale=(2 / 3, 3 / 2)", "scale=(3 / 4, 4 / 3)", "pairing"
+    ),
+    _training(
+        "every epoch augments alike",
+        COMMON,
+        "indices, epoch, config",
+        "indices, 0, config",
+        "pairing",
+    ),
+    _training(
+        "points are not shuffled",
+        COMMON,
+        "shuffle=shuffle, normals",
+        "shuffle=False, normals",
+        "pairing",
+    ),
+    _training(
+        "the teacher's clouds are augmented though told not to",
+        TEACHER,
+        'if config.views.augment and config.views.kind != "rendered":',
+        'if config.views.kind != "rendered":',
+        "plain_loops",
+    ),
+    # schedule and optimiser
+    _training(
+        "a constant learning rate",
+        LOOP,
+        "return lr * 0.5 * (1 + math.cos(math.pi * epoch / epochs))",
+        "return lr",
+        "loop",
+    ),
+    _training(
+        "a cosine that ends an epoch early",
+        LOOP,
+        "math.pi * epoch / epochs",
+        "math.pi * epoch / max(1, epochs - 1)",
+        "loop",
+    ),
+    _training(
+        "Adam for SGD", LOOP, 'schedule.optimizer == "sgd"', 'schedule.optimizer == "x"', "loop"
+    ),
+    _training(
+        "AdamW for Adam", LOOP, 'schedule.optimizer == "adam"', 'schedule.optimizer == "x"', "loop"
+    ),
+    _training("SGD without momentum", LOOP, "momentum=0.9", "momentum=0.0", "loop"),
+    _training(
+        "no weight decay",
+        LOOP,
+        "lr, decay = schedule.lr, schedule.weight_decay",
+        "lr, decay = schedule.lr, 0.0",
+        "loop",
+    ),
+    _training(
+        "a resumed stage forgets its optimiser's memory",
+        LOOP,
+        'optimizer.load_state_dict(state["optimizer"])',
+        "pass",
+        "loop",
+    ),
+    _training(
+        "a resumed stage starts from new weights",
+        LOOP,
+        'self.module.load_state_dict(state["module"])',
+        "pass",
+        "loop",
+    ),
+    _training("every epoch draws the same order", LOOP, "/{epoch}", "/0", "pairing"),
+    _training(
+        "nothing is shuffled", LOOP, "torch.randperm(samples)", "torch.arange(samples)", "pairing"
+    ),
+    _training(
+        "a record sums over the steps",
+        LOOP,
+        "float(total) / len(batches)",
+        "float(total)",
+        "loop",
+    ),
+    _training(
+        "the student is optimised by the teacher's section",
+        STUDENT,
+        "train, schedule = inputs.train, config.training",
+        "train, schedule = inputs.train, config.teacher",
+        "run",
+    ),
+    # pairing
+    _training(
+        "a student meets another object's image feature",
+        STUDENT,
+        "images.features[drawn]",
+        "images.features[drawn.flip(0)]",
+        "pairing",
+    ),
+    _training(
+        "a student's labels are another object's",
+        STUDENT,
+        "labels, smoothing = train.labels[indices]",
+        "labels, smoothing = train.labels[indices.flip(0)]",
+        "pairing",
+    ),
+    _training(
+        "a teacher's labels are another object's",
+        TEACHER,
+        "labels = train.labels[indices]",
+        "labels = train.labels[indices.flip(0)]",
+        "plain_loops",
+    ),
+    _training(
+        "the generator decodes another object's feature",
+        GENERATOR,
+        "generator(features[drawn])",
+        "generator(features[drawn.flip(0)])",
+        "plain_loops",
+    ),
+    _training(
+        "teacher features stand in another order",
+        TEACHER,
+        "teacher.encode(split.views(i))",
+        "teacher.encode(split.views(i.flip(0)))",
+        "teacher_features",
+    ),
+    # the feature cache
+    _training(
+        "the feature cache is off",
+        TEACHER,
+        "    if path.is_file():\n",
+        "    if path.is_dir():\n",
+        "teacher_features",
+    ),
+    _training(
+        "cached features of another teacher are taken",
+        TEACHER,
+        "in sorted(teacher.state_dict().items())",
+        "in sorted(teacher.classifier.state_dict().items())",
+        "teacher_features",
+    ),
+    _training(
+        "cached features of other views are taken",
+        TEACHER,
+        "{config.views.kind} {config.views.size}",
+        "",
+        "teacher_features",
+    ),
+    # losses
+    _training(
+        "Hinton's weight is dropped",
+        "distillation/hinton.py",
+        "self.options.weight * loss",
+        "loss",
+        "methods",
+    ),
+    _training(
+        "Hinton's loss without temperature squared",
+        "distillation/hinton.py",
+        "soft * temperature**2",
+        "soft * temperature",
+        "methods",
+    ),
+    _training(
+        "exploration's sign is flipped",
+        "distillation/iekd.py",
+        "-self.weight * factor_distance(explored",
+        "self.weight * factor_distance(explored",
+        "methods",
+    ),
+    _training(
+        "inheritance trains the autoencoder",
+        "distillation/iekd.py",
+        "factor = code.detach()",
+        "factor = code",
+        "methods",
+    ),
+    _training(
+        "Normalize-I forgets the mean",
+        "distillation/normalized.py",
+        "student.std(dim=0) + student.mean(dim=0)",
+        "student.std(dim=0)",
+        "methods",
+    ),
+    _training(
+        "Normalize-II divides the wrong way round",
+        "distillation/normalized.py",
+        "torch.div(wanted, norm.clamp_min(1e-8))",
+        "torch.div(norm, wanted)",
+        "methods",
+    ),
+    _training(
+        "the student's statistics receive a gradient",
+        "distillation/normalized.py",
+        "batch.features.detach()",
+        "batch.features",
+        "methods",
+    ),
+    _training(
+        "SRRL without the teacher's logits",
+        "distillation/srrl.py",
+        "(features + logits)",
+        "features",
+        "methods",
+    ),
+    _training(
+        "a share of the gradient is not kept",
+        "distillation/balance.py",
+        "loss * (share * wanted / own",
+        "loss * (share / own",
+        "balance",
+    ),
+    _training(
+        "the teacher's label smoothing is dropped",
+        TEACHER,
+        "label_smoothing=schedule.label_smoothing",
+        "label_smoothing=0.0",
+        "plain_loops",
+    ),
+    _training(
+        "the student's label smoothing is dropped",
+        STUDENT,
+        "F.cross_entropy(known, labels, label_smoothing=smoothing)",
+        "F.cross_entropy(known, labels)",
+        "plain_loops",
+    ),
+    Mutant(
+        "classifier enhancement the wrong way round",
+        "pointcmt/losses.py",
+        "divergence(classifier(teacher), student_logits, reduction)",
+        "divergence(student_logits, classifier(teacher), reduction)",
+        ("tests/training/test_methods.py",),
+    ),
+    Mutant(
+        "decoded clouds are not centred",
+        "pointcmt/losses.py",
+        "(points - (low + high) / 2) / size",
+        "(points - low / 2) / size",
+        ("tests/test_losses.py",),
+    ),
+    # data and views
+    _training(
+        "data.fraction is ignored",
+        INPUTS,
+        "if data.fraction < 1:",
+        "if data.fraction < 0:",
+        "inputs",
+    ),
+    _training(
+        "the validation split stays in the training split",
+        INPUTS,
+        "train, held = split_validation(",
+        "_, held = split_validation(",
+        "inputs",
+    ),
+    _training(
+        "rendered views are transposed",
+        INPUTS,
+        "permute(0, 1, 4, 2, 3)",
+        "permute(0, 1, 4, 3, 2)",
+        "inputs",
+    ),
+    _training("rendered views are not scaled", INPUTS, ".float() / 255", ".float()", "inputs"),
+    _training(
+        "colours are another object's",
+        INPUTS,
+        "self.dataset.points[indices.cpu().numpy()]",
+        "self.dataset.points[indices.flip(0).cpu().numpy()]",
+        "inputs",
+    ),
+    Mutant(
+        "a share takes the same number whatever the class's size",
+        "pointcmt/data/splits.py",
+        "members[: max(1, round(fraction * len(members)))]",
+        "members[: max(1, round(fraction * len(members) / 2))]",
+        ("tests/training/test_inputs.py",),
+    ),
+    Mutant(
+        "far points hide near ones' shade",
+        "pointcmt/views/projection.py",
+        "(1 + slope * (distance - 1) - slope * depth)",
+        "(FAR_SHADE - slope * (distance - 1) + slope * depth)",
+        ("tests/training/test_inputs.py",),
+    ),
+    # evaluation
+    _training("evaluation in training mode", "evaluate.py", "    module.eval()\n", "", "evaluate"),
+    _training(
+        "a network is left in evaluation mode",
+        "evaluate.py",
+        "    module.train(training)\n",
+        "",
+        "evaluate",
+    ),
+    _training(
+        "the student's result is that of the training split",
+        "run.py",
+        "student_accuracy(student, inputs.test)",
+        "student_accuracy(student, inputs.train)",
+        "run",
+    ),
+    _training(
+        "the teacher's result is that of the training split",
+        "stages/teaching.py",
+        "teacher_accuracy(teacher, inputs.test)",
+        "teacher_accuracy(teacher, inputs.train)",
+        "run",
+    ),
+    Mutant(
+        "the confusion matrix is transposed",
+        "pointcmt/metrics.py",
+        "labels * num_classes + predicted",
+        "predicted * num_classes + labels",
+        ("tests/test_metrics.py",),
+    ),
+    _training(
+        "stages of a run that was trained otherwise are taken",
+        "stages/teaching.py",
+        "_labelled_only(config), TEACHING)",
+        '_labelled_only(config), ("data",))',
+        "run",
+    ),
+)
