@@ -115,6 +115,25 @@ def test_a_loss_that_is_not_finite_ends_the_stage_in_one_sentence(tmp_path: Path
         loop(made.settings(), tmp_path, scale=math.inf).run()
 
 
-def test_a_batch_larger_than_the_data_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"training\.batch_size=5.*4 training samples"):
-        loop(made.settings(), tmp_path, samples=4).run()
+def test_an_op_that_refuses_what_is_not_finite_is_a_divergence(tmp_path: Path) -> None:
+    """As the matching does, which takes finite clouds only."""
+    one = loop(made.settings(), tmp_path)
+
+    def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:
+        raise ValueError("x must be finite, but holds NaN or infinity")
+
+    one.step = step
+    with pytest.raises(InputError, match=r"not finite in epoch 1; lower training\.lr, 0\.002"):
+        one.run()
+
+
+def test_a_steps_own_mistake_is_not_taken_for_a_divergence(tmp_path: Path) -> None:
+    one = loop(made.settings(), tmp_path)
+
+    def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:
+        raise ValueError("a mistake")
+
+    one.step = step
+    with pytest.raises(ValueError, match="a mistake") as caught:
+        one.run()
+    assert not isinstance(caught.value, InputError)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +15,13 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from pointcmt.checkpoint import load_student, read_training_checkpoint
 from pointcmt.data import Shapes
 from pointcmt.errors import InputError
+from pointcmt.files import write_beside
 from pointcmt.teacher.multiview import MultiViewTeacher
 from pointcmt.views import project_depth
-from pointcmt_training import loop
+from pointcmt_training import folder, loop
 from pointcmt_training import run as running
 from pointcmt_training.distillation import METHODS
+from pointcmt_training.folder import RunFolder
 from pointcmt_training.recipe import load_config
 from pointcmt_training.run import run
 from tests.training.tiny import TINY
@@ -173,6 +176,28 @@ def test_another_configuration_does_not_touch_a_finished_run(finished: Path) -> 
     assert (finished / "result.json").read_bytes() == before
 
 
+def test_a_kill_before_the_configuration_was_written_leaves_a_free_folder(tmp_path: Path) -> None:
+    """Killed inside `write_beside`, its temporary folder is all that is there."""
+    config = load_config("shapes", TINY)
+    child = os.fork()
+    if child == 0:
+        RunFolder.require_free = lambda *_: None  # type: ignore[method-assign]
+        folder.write_text = lambda path, _: _die_inside(path)
+        RunFolder(tmp_path / "run").claim(config)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    (left,) = (tmp_path / "run").iterdir()
+    assert left.name.startswith(".config.yaml.")
+    RunFolder(tmp_path / "run").claim(config)
+    assert [p.name for p in (tmp_path / "run").iterdir()] == ["config.yaml"]
+
+
+def _die_inside(path: Path) -> None:
+    with write_beside(path) as fresh:
+        fresh.write_text("method: ")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("dear")
     with pytest.raises(InputError, match="holds no run"):
@@ -217,3 +242,96 @@ def test_stages_of_a_run_that_was_trained_otherwise_are_refused(
     settings = [*TINY, f"stages_from={finished}", "teacher.epochs=3"]
     with pytest.raises(InputError, match=r"teacher\.epochs is 2 there, 3 here"):
         run(load_config("shapes", settings), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        (
+            "teacher.batch_size=25",
+            r"teacher\.batch_size=25: must be at most the 24 training",
+        ),
+        ("generator.batch_size=25", r"generator\.batch_size=25.*24 training samples"),
+        ("training.batch_size=25", r"training\.batch_size=25.*24 training samples"),
+        ("data.points=16", r"data\.points=16: must be at least 17, what pointnet2-ssg needs"),
+        ("teacher.backbone=resnet19", r"teacher: backbone must be one of resnet18.*'resnet19'"),
+    ],
+)
+def test_what_cannot_work_is_said_before_any_stage_and_leaves_no_run(
+    override: str, words: str, tmp_path: Path
+) -> None:
+    settings = [*TINY, "options={centres: [17, 8], neighbours: [[4], [4]], feature_dim: 64}"]
+    with pytest.raises(InputError, match=words):
+        run(load_config("shapes", [*settings, override]), tmp_path / "run")
+    assert not (tmp_path / "run" / "history").exists()
+
+
+@pytest.mark.parametrize("section", ["teacher", "training"])  # stage II's gradient is bounded
+def test_a_rate_that_is_far_too_high_is_one_sentence(
+    section: str, finished: Path, tmp_path: Path
+) -> None:
+    settings = [*TINY, f"{section}.lr=100", f"{section}.optimizer=sgd", f"{section}.epochs=9"]
+    if section == "training":
+        settings.append(f"stages_from={finished}")
+    with pytest.raises(InputError, match=rf"^{section}: the loss is not finite in epoch \d; lower"):
+        run(load_config("shapes", settings), tmp_path / "run")
+
+
+def flip(path: Path, at: float = 0.5) -> None:
+    """Change one byte."""
+    content = bytearray(path.read_bytes())
+    content[int(at * len(content))] ^= 0x10
+    path.write_bytes(content)
+
+
+def copy_of(finished: Path, tmp_path: Path) -> Path:
+    """The run without its end, so that the next call takes up what stages I and II left."""
+    shutil.copytree(finished, tmp_path / "run")
+    (tmp_path / "run" / "result.json").unlink()
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("stage", ["teacher", "generator"])
+@pytest.mark.parametrize("at", [0.3, 0.5, 0.9, 0.9999])
+def test_one_changed_byte_of_reused_weights_is_noticed(
+    stage: str, at: float, finished: Path, tmp_path: Path
+) -> None:
+    root = copy_of(finished, tmp_path)
+    flip(root / stage / "model.safetensors", at)
+    with pytest.raises(InputError, match=rf"{stage}/model\.safetensors: damaged; remove it to"):
+        run(load_config("shapes", TINY), root)
+
+
+@pytest.mark.usefixtures("_no_report")
+def test_one_changed_byte_of_cached_features_is_noticed_and_mended(
+    finished: Path, tmp_path: Path
+) -> None:
+    root = copy_of(finished, tmp_path)
+    (features,) = (root / "features").iterdir()
+    flip(features)
+    with pytest.warns(UserWarning, match=r"\.npz: damaged; the features are computed anew"):
+        run(load_config("shapes", TINY), root)
+    assert_same_weights(finished, root)
+
+
+@pytest.mark.parametrize("at", [0.3, 0.5, 0.8])
+def test_one_changed_byte_of_a_state_is_noticed(at: float, tmp_path: Path) -> None:
+    path = tmp_path / "teacher.pt"
+    folder.save_state(path, {"module": {"a": torch.randn(999)}, "records": [{"epoch": 1}]})
+    assert folder.load_state(path)["records"] == [{"epoch": 1}]
+    flip(path, at)
+    with pytest.raises(InputError, match=r"teacher\.pt: damaged; remove it to start this stage"):
+        folder.load_state(path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "\x00\xff", '{"epoch": 1}\n3\n'])
+@pytest.mark.parametrize("name", ["result.json", "history/teacher.jsonl", "teacher/accuracy.json"])
+def test_a_damaged_file_is_one_sentence_that_names_it(
+    name: str, text: str, finished: Path, tmp_path: Path
+) -> None:
+    if name == "history/teacher.jsonl" and not text:
+        text = "{"
+    root = copy_of(finished, tmp_path)
+    (root / name).write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=rf"{name}: damaged; remove it to"):
+        run(load_config("shapes", TINY), root)

@@ -1,5 +1,6 @@
 """`pointcmt-train` from the shell's side: exit status, one sentence, no traceback."""
 
+import json
 from pathlib import Path
 
 import h5py
@@ -7,7 +8,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from pointcmt.models import create_student
+from pointcmt_training import run as running
 from pointcmt_training.cli import main
+from tests.training.tiny import TINY
 
 
 def call(*words: object) -> Result:
@@ -42,6 +46,58 @@ def test_an_unknown_key_is_one_sentence(tmp_path: Path) -> None:
 def test_an_unknown_data_set_and_device_are_one_sentence(tmp_path: Path) -> None:
     assert_one_sentence(call("shapes", "data.name=shape", "-o", tmp_path / "a"), "shapes")
     assert_one_sentence(call("shapes", "device=abacus", "-o", tmp_path / "b"), "abacus")
+
+
+@pytest.mark.parametrize("seed", ["-1", "99999999999999999999", "1.5", "x"])
+def test_a_seed_out_of_range_is_one_sentence(seed: str, tmp_path: Path) -> None:
+    assert_one_sentence(call("shapes", f"seed={seed}", "-o", tmp_path / "run"), "seed=")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_prints_shapes_parameters_and_steps_and_leaves_nothing(tmp_path: Path) -> None:
+    result = call("shapes", *TINY, "--dry-run", "--json", "-o", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    lines = json.loads(result.output)
+    student = create_student(
+        "pointnet2-ssg", 12, width=0.25, centres=[16, 8], neighbours=[[4], [4]], feature_dim=64
+    )
+    count = sum(p.numel() for p in student.parameters())
+    assert lines["train"] == "24 x 64 x 3, x, y, z"
+    assert lines["test"] == "12 x 64 x 3, x, y, z"
+    assert lines["views"] == "projected, 6 x 1 x 16 x 16 an object"
+    assert lines["student"] == f"pointnet2-ssg, {count:,} parameters, D = 64"
+    for section in ("teacher", "generator", "training"):
+        assert lines[f"{section} steps"] == "4: 2 epochs of 2 batches of 12"
+    assert not (tmp_path / "run").exists()
+    control = call("shapes", *TINY, "method=none", "--dry-run")
+    assert "student" in control.output
+    assert "teacher" not in control.output
+
+
+def test_an_interrupted_run_says_how_to_go_on_and_resume_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, settings = tmp_path / "run", [*TINY, "method=none"]
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "train_student", interrupted)
+        result = call("shapes", *settings, "-o", root)
+    assert result.exit_code == 130
+    assert result.stderr.strip() == f"Interrupted; go on with: pointcmt-train resume {root}"
+    assert call("resume", root).exit_code == 0
+    assert (root / "result.json").is_file()
+    again = call("resume", root, "--json")
+    assert json.loads(again.output)["student"]["overall"] >= 0
+
+
+def test_nothing_to_resume_is_one_sentence(tmp_path: Path) -> None:
+    assert_one_sentence(call("resume", tmp_path), "holds no run to resume")
+    assert_one_sentence(call("resume", tmp_path / "nowhere"), "holds no run to resume")
+    assert "pointcmt-train resume FOLDER" in call("resume").output
+    assert "pointcmt-train resume FOLDER" in call("resume", tmp_path, "-o", "there").output
 
 
 def _write(folder: Path, points: np.ndarray, labels: np.ndarray) -> None:

@@ -1,11 +1,20 @@
 """`pointcmt-train RECIPE [key=value ...]`."""
 
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pointcmt.commands import command_errors, version_option
+from pointcmt.errors import InputError
+
+if TYPE_CHECKING:
+    from pointcmt_training.config import Config
+
+INTERRUPTED = 130  # the shell's exit status after Ctrl-C
 
 
 @click.command()
@@ -14,6 +23,9 @@ from pointcmt.commands import command_errors, version_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Run folder.")
 @click.option("--list", "list_recipes", is_flag=True, help="List the built-in recipes and stop.")
 @click.option("--show", is_flag=True, help="Print the resolved configuration and stop.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print shapes, parameters and steps, train nothing and stop."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @version_option
 @command_errors
@@ -23,13 +35,14 @@ def main(
     output: Path | None,
     list_recipes: bool,
     show: bool,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Train a student with PointCMT: teacher, generator, student, in one resumable command.
 
     RECIPE is a built-in name (see --list) or a YAML file; KEY=VALUE changes one of its values,
-    e.g. `training.epochs=100` or `method=none` for the control without images. Run the same
-    command again to resume after an interruption.
+    e.g. `training.epochs=100` or `method=none` for the control without images. `resume FOLDER` in
+    place of a recipe goes on with an interrupted run; so does the same command again.
     """
     from pointcmt_training.recipe import load_config, recipes
 
@@ -38,14 +51,21 @@ def main(
         return
     if recipe is None:
         raise click.UsageError("name a RECIPE; --list shows the built-in ones")
+    if recipe == "resume":
+        recipe, output, overrides = _interrupted(overrides, output)
     config = load_config(recipe, overrides)
     if show:
         click.echo(config.to_yaml(), nl=False)
         return
-    from pointcmt_training.run import run
+    if dry_run:
+        from pointcmt_training.dry_run import plan
 
+        lines = plan(config)
+        table = [f"{name:16} {value}" for name, value in lines.items()]
+        click.echo(json.dumps(lines) if as_json else "\n".join(table))
+        return
     root = output or Path("runs") / f"{Path(recipe).stem}-{config.method}-{config.seed}"
-    result = run(config, root)
+    result = _trained(config, root)
     if as_json:
         click.echo(json.dumps(result))
         return
@@ -55,6 +75,27 @@ def main(
     click.echo(f"student OA {student['overall']:.1%}, mAcc {student['mean_class']:.1%}")
     click.echo(root / "report.html")
     click.echo(root / "student")
+
+
+def _interrupted(words: Sequence[str], output: Path | None) -> tuple[str, Path, tuple[str, ...]]:
+    """Return the configuration and folder of the run that `resume FOLDER` names."""
+    if not words or output:
+        raise click.UsageError("name the run's folder alone: pointcmt-train resume FOLDER")
+    root = Path(words[0])
+    if not (root / "config.yaml").is_file():
+        raise InputError(f"{root}: holds no run to resume (no config.yaml)")
+    return str(root / "config.yaml"), root, tuple(words[1:])
+
+
+def _trained(config: "Config", root: Path) -> dict[str, Any]:
+    """Run; an interruption is answered with how to go on."""
+    from pointcmt_training.run import run
+
+    try:
+        return run(config, root)
+    except KeyboardInterrupt:
+        click.echo(f"\nInterrupted; go on with: pointcmt-train resume {root}", err=True)
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

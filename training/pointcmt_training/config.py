@@ -137,7 +137,7 @@ class GeneratorConfig(Schedule):
         points: points of a decoded cloud, at most `data.points`.
     """
 
-    layers: int = 3
+    layers: Count = 3
     points: Count = 1024
 
 

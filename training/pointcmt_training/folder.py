@@ -13,6 +13,7 @@ result.json report.html
 
 import io
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,7 @@ class RunFolder:
             InputError: it holds another run, or files that are no run at all.
         """
         if not self.config.is_file():
-            if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+            if self.root.is_file() or self._begun():
                 raise InputError(
                     f"{self.root}: is not empty and holds no run; choose another --output"
                 )
@@ -113,11 +114,14 @@ class RunFolder:
 
     def data_changes(self, data: Identity) -> str:
         """Say how these data differ from those of the run, if these are known; empty if not."""
-        return changes(json.loads(self.data.read_text()), data) if self.data.is_file() else ""
+        return changes(read_json(self.data), data) if self.data.is_file() else ""
 
     def _begun(self) -> bool:
-        """Tell whether anything was trained."""
-        return any(path not in (self.config, self.data) for path in self.root.glob("*"))
+        """Tell whether anything was trained; what a kill left of the first files is nothing."""
+        first = (self.config.name, self.data.name)
+        left = tuple(f".{name}." for name in first)
+        here = self.root.iterdir() if self.root.is_dir() else ()
+        return any(path.name not in first and not path.name.startswith(left) for path in here)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -131,16 +135,38 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Read what `write_json` wrote.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: damaged; remove it to compute it again") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: damaged; remove it to compute it again")
+    return value
+
+
 def write_history(path: Path, records: Sequence[Record]) -> None:
     """Write a JSONL file, all or nothing."""
     write_text(path, "".join(json.dumps(record) + "\n" for record in records))
 
 
 def read_history(path: Path) -> list[Record]:
-    """Read what `write_history` wrote; a missing file is an empty history."""
+    """Read what `write_history` wrote; a missing file is an empty history.
+
+    Raises:
+        InputError: the file is damaged.
+    """
     if not path.is_file():
         return []
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    try:
+        return [dict(json.loads(line)) for line in path.read_text().splitlines()]
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: damaged; remove it to leave this stage's curves out") from error
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
@@ -152,13 +178,17 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Load what `save_state` wrote; nothing in the file can run.
+    """Load what `save_state` wrote; nothing in the file can run, and one changed byte is noticed.
 
     Raises:
         InputError: the file is damaged.
     """
     try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise InputError(f"{path}: damaged; remove it to start this stage again") from error
+    if damaged:
+        raise InputError(f"{path}: damaged; remove it to start this stage again")
     return state

@@ -50,11 +50,6 @@ class Loop:
 
     def run(self) -> list[Record]:
         """Train to the end and return the history, one record an epoch."""
-        if self.samples < self.schedule.batch_size:
-            raise InputError(
-                f"{self.section}.batch_size={self.schedule.batch_size}: must be at most the "
-                f"{self.samples} training samples"
-            )
         optimizer = _optimizer(self.module, self.schedule)
         self._resume(optimizer)
         saved = time.monotonic()
@@ -79,7 +74,7 @@ class Loop:
         order = self.order() if self.order else torch.randperm(self.samples)
         batches = _batches(order, self.schedule.batch_size)
         for indices in batches:
-            losses = self.step(indices, epoch)
+            losses = self._step(indices, epoch)
             optimizer.zero_grad(set_to_none=True)
             losses["loss"].backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -88,9 +83,7 @@ class Loop:
             bar.update()
         record = {name: float(total) / len(batches) for name, total in sums.items()}
         if not math.isfinite(record["loss"]):
-            raise InputError(
-                f"{self.section}: the loss is not finite in epoch {epoch + 1}; lower lr"
-            )
+            raise self._diverged(epoch)
         record |= self.after_epoch(epoch + 1)
         bar.set_postfix({k: f"{v:.3g}" for k, v in record.items()})
         seconds = {
@@ -98,6 +91,21 @@ class Loop:
             "cpu_seconds": time.process_time() - cpu,
         }
         return {"epoch": epoch + 1, **record, **seconds}
+
+    def _step(self, indices: Tensor, epoch: int) -> Losses:
+        try:
+            return self.step(indices, epoch)
+        except ValueError as error:
+            if "must be finite" not in str(error):  # an op's refusal of a cloud
+                raise
+            raise self._diverged(epoch) from error
+
+    def _diverged(self, epoch: int) -> InputError:
+        key = f"{self.section}.lr"
+        return InputError(
+            f"{self.section}: the loss is not finite in epoch {epoch + 1}; lower {key}, "
+            f"{self.schedule.lr:g}"
+        )
 
     def _save(self, optimizer: torch.optim.Optimizer) -> None:
         state = {
@@ -112,9 +120,26 @@ class Loop:
         path = self.folder.state(self.section)
         if path.is_file():
             state = load_state(path)
-            self.module.load_state_dict(state["module"])
-            optimizer.load_state_dict(state["optimizer"])
-            self.records = state["records"]
+            try:
+                self.module.load_state_dict(state["module"])
+                optimizer.load_state_dict(state["optimizer"])
+                self.records = state["records"]
+            except (KeyError, RuntimeError, ValueError) as error:
+                where = f"{path}: is not the state of this stage"
+                raise InputError(f"{where}; remove it to start the stage again") from error
+
+
+def require_batch(section: str, schedule: Schedule, samples: int) -> None:
+    """Refuse batches larger than the data, before any stage is trained.
+
+    Raises:
+        InputError: there are fewer samples than one batch holds.
+    """
+    if samples < schedule.batch_size:
+        raise InputError(
+            f"{section}.batch_size={schedule.batch_size}: must be at most the {samples} training "
+            "samples"
+        )
 
 
 def cosine(lr: float, epoch: int, epochs: int) -> float:

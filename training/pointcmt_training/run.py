@@ -1,24 +1,19 @@
 """A whole run: three stages, one folder."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from pointcmt.checkpoint import ModelConfig, save_student, save_training_checkpoint
-from pointcmt.errors import InputError
 from pointcmt.metrics import Accuracy
-from pointcmt.models import create_student
 from pointcmt.models.student import Student
 from pointcmt_training.allocator import tune_allocator
 from pointcmt_training.config import Config
 from pointcmt_training.distillation.self_training import SelfTraining
-from pointcmt_training.folder import SECTIONS, RunFolder, read_history, write_json
+from pointcmt_training.folder import SECTIONS, RunFolder, read_history, read_json, write_json
 from pointcmt_training.inputs import Inputs, load_inputs
+from pointcmt_training.prepare import pick_device, prepare
 from pointcmt_training.report import write_report
-from pointcmt_training.stages.common import seeded
 from pointcmt_training.stages.student import student_accuracy, train_student
 from pointcmt_training.stages.teaching import Teaching, earlier_student, teach
 
@@ -36,16 +31,11 @@ def run(config: Config, root: Path) -> dict[str, Any]:
     folder = RunFolder(root)
     folder.require_free(config)
     tune_allocator()
-    done = folder.result.is_file()
-    inputs = load_inputs(config, pick_device("cpu" if done else config.device))
+    if folder.result.is_file():
+        folder.claim(config, load_inputs(config, pick_device("cpu")).identity)
+        return read_json(folder.result)
+    inputs, student = prepare(config)
     folder.claim(config, inputs.identity)
-    if done:
-        known: dict[str, Any] = json.loads(folder.result.read_text())
-        return known
-    student = seeded(
-        config.seed,
-        lambda: create_student(config.student, len(inputs.classes), **config.options),
-    )
     method = config.distillation
     teaching = teach(config, inputs, folder, student.feature_dim) if method.uses_images else None
     images = teaching.images if teaching else None
@@ -66,20 +56,6 @@ def run(config: Config, root: Path) -> dict[str, Any]:
     write_json(folder.result, result)
     shutil.rmtree(folder.root / "state", ignore_errors=True)
     return result
-
-
-def pick_device(name: str) -> torch.device:
-    """Return the named device; "auto" is a GPU where there is one.
-
-    Raises:
-        InputError: no such device here.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return torch.zeros(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device={name}: not usable here; use cpu, cuda or auto") from error
 
 
 def _save(

@@ -1,13 +1,14 @@
 """What the stages have in common: frozen weights, augmented clouds, the accuracy of a batch."""
 
 import dataclasses
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import safetensors
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from pointcmt.data.augment import Augmentation
@@ -24,6 +25,7 @@ Built = TypeVar("Built")
 
 AUGMENTATION = Augmentation(scale=(2 / 3, 3 / 2), shift=0.2)
 NORMALS = ("nx", "ny", "nz")
+DIGEST = "sha256"  # key in the header of a weight file
 
 
 def seeded(seed: int, build: Callable[[], Built]) -> Built:
@@ -39,24 +41,42 @@ def train_or_load(module: M, folder: RunFolder, stage: str, loop: Callable[[], L
         load_weights(module, path)
     else:
         loop().run()
-        tensors = {key: t.detach().cpu().contiguous() for key, t in module.state_dict().items()}
-        with write_beside(path) as fresh:
-            fresh.write_bytes(save(tensors))
+        save_weights(module, path)
         folder.state(stage).unlink(missing_ok=True)
     module.eval()
     return module.requires_grad_(False)
 
 
+def save_weights(module: nn.Module, path: Path) -> None:
+    """Write a network's weights as safetensors that hold their own sha256, all or nothing."""
+    tensors = {key: t.detach().cpu().contiguous() for key, t in module.state_dict().items()}
+    with write_beside(path) as fresh:
+        fresh.write_bytes(save(tensors, {DIGEST: digest(tensors)}))
+
+
 def load_weights(module: nn.Module, path: Path) -> None:
-    """Load safetensors weights into a network.
+    """Load what `save_weights` wrote into a network.
 
     Raises:
         InputError: the file is missing, damaged or another network's.
     """
     try:
-        module.load_state_dict(load_file(path))
+        with safetensors.safe_open(path, framework="pt") as file:
+            expected = (file.metadata() or {}).get(DIGEST)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        module.load_state_dict(tensors)
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         raise InputError(f"{path}: not the weights of the configured network") from error
+    if expected not in (None, digest(tensors)):
+        raise InputError(f"{path}: damaged; remove it to train this stage again")
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """Return the sha256 (hex) of names and values."""
+    found = hashlib.sha256()
+    for key, tensor in sorted(tensors.items()):
+        found.update(key.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def epoch_order(config: Config, labels: Tensor) -> Tensor:

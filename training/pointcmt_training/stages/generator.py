@@ -19,10 +19,8 @@ def train_generator(
     Unlabelled clouds join every step, where there are any.
     """
     train, schedule = inputs.train, config.generator
-    generator = seeded(
-        config.seed,
-        lambda: PointGenerator(features.shape[1], schedule.points, schedule.layers),
-    ).to(features.device)
+    generator = seeded(config.seed, lambda: build_generator(config, features.shape[1]))
+    generator.to(features.device)
 
     def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:
         drawn = inputs.drawn(indices)
@@ -32,3 +30,8 @@ def train_generator(
 
     loop = Loop("generator", generator, schedule, len(train), step, folder, config)
     return train_or_load(generator, folder, "generator", lambda: loop)
+
+
+def build_generator(config: Config, feature_dim: int) -> PointGenerator:
+    """Return a new CMPG that decodes features of length `feature_dim`."""
+    return PointGenerator(feature_dim, config.generator.points, config.generator.layers)

@@ -1,13 +1,18 @@
 """Stage I: the image teacher, and its features, which are computed once."""
 
 import hashlib
+import warnings
+import zipfile
+import zlib
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pointcmt.errors import InputError
 from pointcmt.files import write_beside
 from pointcmt.metrics import Accuracy
 from pointcmt.teacher.multiview import MultiViewTeacher
@@ -19,6 +24,7 @@ from pointcmt_training.inputs import Inputs, Split
 from pointcmt_training.loop import Loop
 from pointcmt_training.stages.common import (
     augmented,
+    digest,
     epoch_order,
     loss_weights,
     seeded,
@@ -32,7 +38,7 @@ def train_teacher(
 ) -> MultiViewTeacher:
     """Train image encoder and classifier on the views with cross-entropy (Section 3.2)."""
     train, schedule = inputs.train, config.teacher
-    teacher = seeded(config.seed, lambda: _build(config, inputs, feature_dim))
+    teacher = seeded(config.seed, lambda: build_teacher(config, inputs, feature_dim))
     teacher.to(train.points.device)
     weights = loss_weights(config, train.labels, len(inputs.classes))
 
@@ -59,34 +65,53 @@ def teacher_accuracy(teacher: MultiViewTeacher, split: Split) -> Accuracy:
 def teacher_features(
     config: Config, teacher: MultiViewTeacher, split: Split, folder: RunFolder
 ) -> Tensor:
-    """Return F_img (n, D) of plain views; cached by what made them: weights, clouds, views."""
-    path = folder.root / "features" / f"{_fingerprint(config, teacher, split)}.npy"
-    if path.is_file():
-        return torch.from_numpy(np.load(path, allow_pickle=False)).to(split.points.device)
+    """Return F_img (n, D) of plain views; cached by what made them: weights, clouds, views.
+
+    A damaged file is said in a warning, and its features are computed anew.
+    """
+    path = folder.root / "features" / f"{_fingerprint(config, teacher, split)}.npz"
+    if path.is_file() and (kept := _read_features(path)) is not None:
+        return kept.to(split.points.device)
     features = map_batches(teacher, lambda i: teacher.encode(split.views(i)), len(split))
-    with write_beside(path) as fresh:
-        np.save(fresh, features.numpy())
+    with write_beside(path) as fresh, fresh.open("wb") as file:
+        np.savez(file, features=features.numpy())
     return features.to(split.points.device)
 
 
-def _build(config: Config, inputs: Inputs, feature_dim: int) -> MultiViewTeacher:
-    teacher = MultiViewTeacher(
-        config.teacher.backbone,
-        num_classes=len(inputs.classes),
-        in_channels=inputs.train.views(torch.arange(1)).shape[2],
-        width=config.teacher.width,
-        stem=config.teacher.stem,
-        aggregate=config.teacher.aggregate,
-        feature_dim=feature_dim,
-    )
+def _read_features(path: Path) -> Tensor | None:
+    """Read a cached file, an archive with a checksum; None where it is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return torch.from_numpy(archive["features"])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+        warnings.warn(f"{path}: damaged; the features are computed anew", stacklevel=2)
+        return None
+
+
+def build_teacher(config: Config, inputs: Inputs, feature_dim: int) -> MultiViewTeacher:
+    """Return a new teacher for these views and classes, with D = `feature_dim`.
+
+    Raises:
+        InputError: the backbone is unknown or lacks an option, or its start cannot be had.
+    """
+    try:
+        teacher = MultiViewTeacher(
+            config.teacher.backbone,
+            num_classes=len(inputs.classes),
+            in_channels=inputs.train.views(torch.arange(1)).shape[2],
+            width=config.teacher.width,
+            stem=config.teacher.stem,
+            aggregate=config.teacher.aggregate,
+            feature_dim=feature_dim,
+        )
+    except (ValueError, ImportError) as error:
+        raise InputError(f"teacher: {error}") from error
     if config.teacher.start:
         start_from(teacher, config.teacher.start)
     return teacher
 
 
 def _fingerprint(config: Config, teacher: MultiViewTeacher, split: Split) -> str:
-    digest = hashlib.sha256(split.dataset.fingerprint().encode())
-    digest.update(f"{config.views.kind} {config.views.size} {config.views.cameras}".encode())
-    for key, tensor in sorted(teacher.state_dict().items()):
-        digest.update(key.encode() + tensor.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:32]
+    views = f"{config.views.kind} {config.views.size} {config.views.cameras}"
+    made_of = f"{split.dataset.fingerprint()} {views} {digest(teacher.state_dict())}"
+    return hashlib.sha256(made_of.encode()).hexdigest()[:32]

@@ -1,7 +1,6 @@
 """Stages I and II of a run, trained here or taken from another run."""
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from pointcmt.teacher.multiview import MultiViewTeacher
 from pointcmt_training.config import Config
 from pointcmt_training.distillation.method import Images
 from pointcmt_training.evaluate import map_batches
-from pointcmt_training.folder import RunFolder, write_json
+from pointcmt_training.folder import RunFolder, read_json, write_json
 from pointcmt_training.inputs import Inputs
 from pointcmt_training.recipe import difference, load_config
 from pointcmt_training.stages.generator import train_generator
@@ -58,7 +57,7 @@ def teach(config: Config, inputs: Inputs, folder: RunFolder, feature_dim: int) -
     measures = folder.root / "teacher" / "accuracy.json"
     if not measures.is_file():
         write_json(measures, teacher_accuracy(teacher, inputs.test).summary())
-    result = json.loads(measures.read_text())
+    result = read_json(measures)
     return Teaching(teacher, generator, Images(teacher.classifier, generator, features), result)
 
 
@@ -91,7 +90,7 @@ def _other_run(config: Config, inputs: Inputs) -> RunFolder:
     other = RunFolder(Path(config.stages_from))
     if not all(other.weights(stage).is_file() for stage in ("teacher", "generator")):
         raise InputError(f"stages_from={other.root}: no finished teacher and generator there")
-    there = load_config(str(other.root / "config.yaml"))
+    there = load_config(str(other.config))
     if differs := difference(_labelled_only(there), _labelled_only(config), TEACHING):
         raise InputError(f"stages_from={other.root}: trained otherwise ({differs})")
     if words := other.data_changes(inputs.identity):

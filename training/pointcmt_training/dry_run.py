@@ -1,0 +1,55 @@
+"""What a run would do, without doing it: shapes, parameters and steps."""
+
+import torch
+from torch import nn
+
+from pointcmt.models.student import Student
+from pointcmt_training.config import Config, Schedule
+from pointcmt_training.inputs import Inputs, Split
+from pointcmt_training.prepare import prepare, trained_sections
+from pointcmt_training.stages.generator import build_generator
+from pointcmt_training.stages.teacher import build_teacher
+
+
+def plan(config: Config) -> dict[str, str]:
+    """Return what would be trained on what, and how long, name to words.
+
+    Raises:
+        InputError: the run could not start; see `prepare`.
+    """
+    inputs, student = prepare(config)
+    lines = {"train": _clouds(inputs.train), "test": _clouds(inputs.test)}
+    if inputs.validation:
+        lines["validation"] = _clouds(inputs.validation)
+    if unlabelled := len(inputs.pool) - len(inputs.train):
+        lines["unlabelled"] = f"{unlabelled} clouds, {inputs.unlabelled_batch} a step"
+    lines["classes"] = str(len(inputs.classes))
+    if config.distillation.uses_images:
+        views = tuple(inputs.train.views(torch.arange(1)).shape[1:])
+        teacher = build_teacher(config, inputs, student.feature_dim)
+        generator = build_generator(config, student.feature_dim)
+        lines["views"] = f"{config.views.kind}, {_shape(views)} an object"
+        lines["teacher"] = f"{config.teacher.backbone}, {_parameters(teacher)}"
+        lines["generator"] = f"{config.generator.points} points, {_parameters(generator)}"
+    lines["student"] = f"{config.student}, {_parameters(student)}, D = {student.feature_dim}"
+    for section in trained_sections(config):
+        lines[f"{section} steps"] = _steps(getattr(config, section), inputs)
+    return lines
+
+
+def _clouds(split: Split) -> str:
+    return f"{_shape(split.points.shape)}, {', '.join(split.channels)}"
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " x ".join(f"{size:,}" for size in shape)
+
+
+def _parameters(module: Student | nn.Module) -> str:
+    return f"{sum(p.numel() for p in module.parameters()):,} parameters"
+
+
+def _steps(schedule: Schedule, inputs: Inputs) -> str:
+    each = len(inputs.train) // schedule.batch_size
+    epochs, size = schedule.epochs, schedule.batch_size
+    return f"{epochs * each:,}: {epochs:,} epochs of {each:,} batches of {size}"

@@ -1,0 +1,55 @@
+"""What a run needs before its first stage, checked as a whole: device, data, student."""
+
+import torch
+
+from pointcmt.errors import InputError
+from pointcmt.models import create_student
+from pointcmt.models.student import Student
+from pointcmt_training.config import Config
+from pointcmt_training.folder import SECTIONS
+from pointcmt_training.inputs import Inputs, load_inputs
+from pointcmt_training.loop import require_batch
+from pointcmt_training.stages.common import seeded
+
+
+def prepare(config: Config) -> tuple[Inputs, Student]:
+    """Read the data and build the student.
+
+    Raises:
+        InputError: the device or data is unusable, the student needs more points than a cloud has,
+            or a stage's batch is larger than the training split.
+    """
+    inputs = load_inputs(config, pick_device(config.device))
+    student = seeded(
+        config.seed,
+        lambda: create_student(config.student, len(inputs.classes), **config.options),
+    )
+    points = inputs.train.points.shape[1]
+    if points < student.min_points:
+        raise InputError(
+            f"data.points={points}: must be at least {student.min_points}, what {config.student} "
+            "needs with these options"
+        )
+    for section in trained_sections(config):
+        require_batch(section, getattr(config, section), len(inputs.train))
+    return inputs, student
+
+
+def trained_sections(config: Config) -> tuple[str, ...]:
+    """Return the sections of the stages that this run trains itself."""
+    teaches = config.distillation.uses_images and not config.stages_from
+    return SECTIONS if teaches else SECTIONS[-1:]
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the named device; "auto" is a GPU where there is one.
+
+    Raises:
+        InputError: no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.zeros(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device={name}: not usable here; use cpu, cuda or auto") from error
