@@ -210,15 +210,15 @@ MUTANTS = (
     _training(
         "the feature cache is off",
         TEACHER,
-        "    if path.is_file():\n",
-        "    if path.is_dir():\n",
+        "if path.is_file() and (kept",
+        "if path.is_dir() and (kept",
         "teacher_features",
     ),
     _training(
         "cached features of another teacher are taken",
         TEACHER,
-        "in sorted(teacher.state_dict().items())",
-        "in sorted(teacher.classifier.state_dict().items())",
+        "digest(teacher.state_dict())",
+        "digest(teacher.classifier.state_dict())",
         "teacher_features",
     ),
     _training(
@@ -399,6 +399,35 @@ MUTANTS = (
         "stages/teaching.py",
         "_labelled_only(config), TEACHING)",
         '_labelled_only(config), ("data",))',
+        "run",
+    ),
+    # what is reused, and what is said before the first stage
+    _training(
+        "damaged weights are taken",
+        COMMON,
+        "if expected not in (None, digest(tensors)):",
+        "if expected == 0:",
+        "run",
+    ),
+    _training(
+        "a damaged state is taken",
+        "folder.py",
+        "damaged = archive.testzip()",
+        "damaged = None",
+        "run",
+    ),
+    _training(
+        "a batch beyond the data is let through",
+        "prepare.py",
+        "for section in trained_sections(config):",
+        "for section in ():",
+        "run",
+    ),
+    _training(
+        "fewer points than the student needs are let through",
+        "prepare.py",
+        "if points < student.min_points:",
+        "if points < 0:",
         "run",
     ),
 )
