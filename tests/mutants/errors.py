@@ -154,7 +154,11 @@ MUTANTS = (
     ),
     _training("every epoch draws the same order", LOOP, "/{epoch}", "/0", "pairing"),
     _training(
-        "nothing is shuffled", LOOP, "torch.randperm(samples)", "torch.arange(samples)", "pairing"
+        "nothing is shuffled",
+        COMMON,
+        "return torch.randperm(len(labels))",
+        "return torch.arange(len(labels))",
+        "pairing",
     ),
     _training(
         "a record sums over the steps",
@@ -302,8 +306,8 @@ MUTANTS = (
     _training(
         "the student's label smoothing is dropped",
         STUDENT,
-        "F.cross_entropy(known, labels, label_smoothing=smoothing)",
-        "F.cross_entropy(known, labels)",
+        "F.cross_entropy(known, labels, weights, label_smoothing=smoothing)",
+        "F.cross_entropy(known, labels, weights)",
         "plain_loops",
     ),
     Mutant(
