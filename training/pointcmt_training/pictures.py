@@ -25,9 +25,9 @@ def rendered(
     """
     if not views.root:
         raise InputError("views.root is missing: name the pictures' folder, views.root=FOLDER")
-    root, settings = Path(views.root), _settings(views, dataset)
+    root = Path(views.root)
     if jobs := _jobs(data, dataset, split):
-        report = write_views(jobs, root, settings, views.workers)
+        report = write_views(jobs, root, _settings(views, dataset), views.workers)
         if report.failed:
             raise InputError(report.failed[0])
     return RenderedViews.of(root, split, dataset)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pointcmt.checkpoint import ModelConfig
 from pointcmt.data import CloudDataset, DataSet, Shapes, open_dataset, parse_reference
-from pointcmt.data.tree import ALL
+from pointcmt.data.tree import ALL, split_names
 from pointcmt.errors import InputError
 from pointcmt.geometry import AXES, normalize, turn
 
@@ -101,7 +101,15 @@ def open_data(name: str | None, config: ModelConfig, limit: int | None = None) -
         return Clouds(shapes, None, config)
     data, root, per_class = parse_reference(name)
     split = _test_split(data, root)
-    found = open_dataset(data.name, root, split, config.points, per_class=per_class)
+    found = open_dataset(
+        data.name,
+        root,
+        split,
+        config.points,
+        per_class=per_class,
+        channels=config.channels,
+        up=config.up if config.up in AXES else None,
+    )
     _require_fit(name, found, config)
     if limit is not None and limit < len(found):
         found = found.subset(_spread(len(found), limit))
@@ -110,7 +118,7 @@ def open_data(name: str | None, config: ModelConfig, limit: int | None = None) -
 
 def _test_split(data: DataSet, root: Path) -> str:
     """Return the split to test on; a folder of one's own may have none and is taken whole."""
-    whole = ALL in data.splits and not any(root.glob("*/test"))
+    whole = ALL in data.splits and "test" not in split_names(root)
     return ALL if whole else "test"
 
 
