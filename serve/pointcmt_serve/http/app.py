@@ -27,10 +27,8 @@ def create_app(settings: Settings, service: Service | None = None) -> ASGIApp:
 
     Args:
         settings: what to serve, and how.
-        service: one whose models are loaded already; without one they are loaded when the
-            application starts.
+        service: what answers; models that it has not loaded yet are when the application starts.
     """
-    started = service is not None
     service = service or Service(settings)
     routes = [
         *health_routes(service),
@@ -39,7 +37,7 @@ def create_app(settings: Settings, service: Service | None = None) -> ASGIApp:
         *infer_routes(service),
         *people_routes(service),
     ]
-    app: ASGIApp = _Routes(routes, redirect_slashes=False, lifespan=_lifespan(service, started))
+    app: ASGIApp = _Routes(routes, redirect_slashes=False, lifespan=_lifespan(service))
     if settings.security.origins:
         app = CORSMiddleware(
             app,
@@ -62,12 +60,10 @@ class _Routes(Router):
         raise not_found(f"there is no {scope['path']}")
 
 
-def _lifespan(
-    service: Service, started: bool
-) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+def _lifespan(service: Service) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
-        if not started:
+        if not service.models.started:
             await asyncio.to_thread(service.models.start)
         service.lifecycle.started = True
         grpc = await _grpc(service)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pointcmt.errors import InputError
-from pointcmt_serve.http.batching import Client, Job
+from pointcmt_serve.http.batching import Client, Job, Schedule, Scheduler
 from pointcmt_serve.http.budget import MemoryBudget
 from pointcmt_serve.http.errors import RefusedError
-from pointcmt_serve.http.models import Repository, Served
+from pointcmt_serve.http.models import Host, Repository, Served
 from pointcmt_serve.http.operations import Lifecycle, Metrics
 from pointcmt_serve.http.settings import Settings
 
@@ -26,12 +26,13 @@ class Service:
         models: what answers.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, schedule: Schedule = Scheduler) -> None:
+        """Make a service that loads nothing yet; `schedule` makes what answers each model."""
         self.settings = settings
         self.lifecycle = Lifecycle()
         self.metrics = Metrics()
         self.budget = MemoryBudget(settings.limits.memory)
-        self.models = Repository(settings, self.metrics.batch)
+        self.models = Repository(settings, Host(self.metrics.batch, schedule))
         self.in_flight = 0
         self._ends: list[Callable[[], None]] = []
 

@@ -2,6 +2,6 @@
 
 from pointcmt_serve.http.batching.job import Client, Job
 from pointcmt_serve.http.batching.queue import FairQueue
-from pointcmt_serve.http.batching.scheduler import Scheduler
+from pointcmt_serve.http.batching.scheduler import Network, Observer, Schedule, Scheduler
 
-__all__ = ["Client", "FairQueue", "Job", "Scheduler"]
+__all__ = ["Client", "FairQueue", "Job", "Network", "Observer", "Schedule", "Scheduler"]

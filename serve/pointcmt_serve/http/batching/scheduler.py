@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -35,6 +35,23 @@ class Observer(Protocol):
 
     def batch(self, clouds: int, preparation: float, network: float) -> None:
         """A batch of `clouds` was answered; the times are in seconds."""
+
+
+class Scheduling(Protocol):
+    """What answers the requests of one served version: a `Scheduler`, or another's batching."""
+
+    @property
+    def waiting(self) -> int:
+        """How many clouds wait."""
+
+    async def run(self, clouds: Sequence[Any], client: Client, seconds: float) -> Job:
+        """Answer one request; see `Scheduler.run`."""
+
+    def close(self) -> None:
+        """Answer what waits, then end."""
+
+
+Schedule = Callable[[Network, Batching, int, Observer], Scheduling]
 
 
 class Scheduler:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pointcmt.errors import InputError
 from pointcmt_serve.http.models.folders import OPTIONS_FILE, Stamp, stamp, versions
-from pointcmt_serve.http.models.served import Report, Served
+from pointcmt_serve.http.models.served import Host, Served
 from pointcmt_serve.http.settings import Batching, ModelSource
 
 _log = logging.getLogger(__name__)
@@ -21,13 +21,13 @@ class Model:
         ready: the versions that answer, by number. Replaced as a whole, never changed.
     """
 
-    def __init__(self, source: ModelSource, batching: Batching, report: Report) -> None:
+    def __init__(self, source: ModelSource, batching: Batching, host: Host) -> None:
         self.source = source
         self.wanted = True
         self.reason = ""
         self.ready: dict[str, Served] = {}
         self._batching = batching
-        self._report = report
+        self._host = host
         self._seen: dict[str, Stamp] = {}
         self._refused: dict[str, tuple[Stamp, str]] = {}
 
@@ -80,7 +80,7 @@ class Model:
         if settled and before != now:
             return current
         try:
-            served = Served(self.source, version, folder, self._batching, self._report)
+            served = Served(self.source, version, folder, self._batching, self._host)
         except InputError as error:
             self._refused[version] = now, str(error)
             _log.warning("model %r cannot be loaded: %s", self.source.name, error)

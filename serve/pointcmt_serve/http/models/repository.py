@@ -9,7 +9,7 @@ from pointcmt.errors import InputError
 from pointcmt_serve.http.errors import not_found
 from pointcmt_serve.http.models.folders import discover
 from pointcmt_serve.http.models.model import Model
-from pointcmt_serve.http.models.served import Report, Served
+from pointcmt_serve.http.models.served import Host, Served
 from pointcmt_serve.http.settings import ModelSource, Settings, checked_name
 
 _log = logging.getLogger(__name__)
@@ -19,12 +19,16 @@ class Repository:
     """Finds models by name and version, and keeps them in step with their folders.
 
     Its coroutines run on one event loop; loading itself runs in threads.
+
+    Attributes:
+        started: everything that is to be served from the start is loaded.
     """
 
-    def __init__(self, settings: Settings, report: Report) -> None:
+    def __init__(self, settings: Settings, host: Host) -> None:
         self._settings = settings
-        self._report = report
+        self._host = host
         self._models: dict[str, Model] = {}
+        self.started = False
         self._changing = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -47,6 +51,7 @@ class Repository:
             self._models[name].refresh()
         if not self._models and self._settings.repository is None:
             raise InputError("there is no model to serve; name one, or a repository folder")
+        self.started = True
 
     def get(self, name: str, version: str | None = None) -> Served:
         """Return a version that is ready; the newest one where none is named.
@@ -172,7 +177,7 @@ class Repository:
         return discover(self._settings.repository, named)
 
     def _model(self, source: ModelSource) -> Model:
-        return Model(source, source.batching or self._settings.batching, self._report)
+        return Model(source, source.batching or self._settings.batching, self._host)
 
     def _retire(self, old: list[Served]) -> None:
         for served in old:

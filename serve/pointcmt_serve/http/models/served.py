@@ -2,17 +2,27 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pointcmt_serve.classifier import Classifier
-from pointcmt_serve.http.batching import Client, Job, Scheduler
+from pointcmt_serve.http.batching import Client, Job, Schedule
 from pointcmt_serve.http.models.folders import Stamp, options
 from pointcmt_serve.http.models.statistics import Statistics
 from pointcmt_serve.http.settings import Batching, ModelSource
 
-Report = Callable[[str, int, float, float], None]  # model, clouds, seconds of both stages
+
+class Host(NamedTuple):
+    """What a served version gets from its server.
+
+    Attributes:
+        report: told of every batch: the model, its clouds, seconds of preparation and network.
+        schedule: makes what answers its requests.
+    """
+
+    report: Callable[[str, int, float, float], None]
+    schedule: Schedule
 
 
 class Served:
@@ -37,7 +47,7 @@ class Served:
         version: str,
         folder: Path,
         batching: Batching,
-        report: Report,
+        host: Host,
     ) -> None:
         """Load the version in `folder` and send a first batch through it.
 
@@ -53,10 +63,10 @@ class Served:
         self.name = source.name or self.classifier.artefact.student.replace("/", "-")
         self.version = version
         self.statistics = Statistics()
-        self._report = report
+        self._report = host.report
         self._warm_up()
         threads = batching.threads(self.device)
-        self._scheduler = Scheduler(self.classifier, batching, threads, self)
+        self._scheduler = host.schedule(self.classifier, batching, threads, self)
 
     @property
     def channels(self) -> int:

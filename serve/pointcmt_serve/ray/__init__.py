@@ -1,0 +1,5 @@
+"""The server on Ray Serve; needs the extra `ray`."""
+
+from pointcmt_serve.ray.deployment import app, deployment
+
+__all__ = ["app", "deployment"]
