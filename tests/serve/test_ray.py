@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(600)
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+    os.environ |= {"RAY_AUTH_MODE": "disabled", "RAY_OVERRIDE_NODE_IP_ADDRESS": "127.0.0.1"}
     ray.init(num_cpus=4, include_dashboard=False, _node_ip_address="127.0.0.1")
     yield ray
     ray.shutdown()
