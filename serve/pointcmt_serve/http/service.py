@@ -12,6 +12,7 @@ from pointcmt_serve.http.errors import RefusedError
 from pointcmt_serve.http.models import Host, Repository, Served
 from pointcmt_serve.http.operations import Lifecycle, Metrics
 from pointcmt_serve.http.settings import Settings
+from pointcmt_serve.orientation import Vertical
 
 
 class Service:
@@ -76,6 +77,7 @@ class Service:
         self,
         served: Served,
         clouds: Sequence[Any],
+        vertical: Vertical,
         client: Client,
         seconds: float,
         encode: Callable[[Job], Any],
@@ -88,7 +90,7 @@ class Service:
         """
         start = time.monotonic()
         try:
-            job = await served.run(clouds, client, seconds)
+            job = await served.run(clouds, vertical, client, seconds)
         except (InputError, RefusedError):
             served.statistics.failed(time.monotonic() - start)
             raise

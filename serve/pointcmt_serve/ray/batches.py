@@ -12,7 +12,10 @@ from pointcmt.errors import InputError
 from pointcmt_serve.http.batching import Client, Job, Network, Observer
 from pointcmt_serve.http.errors import late
 from pointcmt_serve.http.settings import Batching
+from pointcmt_serve.orientation import Vertical
 from pointcmt_serve.prediction import Prediction
+
+Item = tuple[str, Any, Vertical]  # what to call a cloud, the cloud, how it stands
 
 
 class RayBatches:
@@ -30,18 +33,22 @@ class RayBatches:
             max_concurrent_batches=threads,
         )(self._answer)
 
-    async def run(self, clouds: Sequence[Any], client: Client, seconds: float) -> Job:
+    async def run(
+        self, clouds: Sequence[Any], vertical: Vertical, client: Client, seconds: float
+    ) -> Job:
         """Answer one request; see `Scheduler.run`. Ray bounds the queue in front of the replica.
 
         Raises:
             InputError: a cloud cannot be classified.
             RefusedError: the deadline passed.
         """
-        job = Job(clouds, client, asyncio.get_running_loop().create_future())
+        job = Job(clouds, client, vertical, asyncio.get_running_loop().create_future())
         self.waiting += len(clouds)
         try:
             async with asyncio.timeout(seconds):
-                asked = [self._batched((f"cloud {i}", cloud)) for i, cloud in enumerate(clouds)]
+                asked = [
+                    self._batched((f"cloud {i}", cloud, vertical)) for i, cloud in enumerate(clouds)
+                ]
                 answers = await asyncio.gather(*asked)
         except TimeoutError as error:
             raise late(seconds) from error
@@ -56,16 +63,18 @@ class RayBatches:
     def close(self) -> None:
         """End; Ray Serve ends what it started."""
 
-    async def _answer(self, items: list[tuple[str, Any]]) -> list[Prediction | InputError]:
+    async def _answer(self, items: list[Item]) -> list[Prediction | InputError]:
         return await asyncio.to_thread(self._classify, items)
 
-    def _classify(self, items: list[tuple[str, Any]]) -> list[Prediction | InputError]:
+    def _classify(self, items: list[Item]) -> list[Prediction | InputError]:
         start = time.monotonic()
-        answers: list[Any] = [self._prepare(name, cloud) for name, cloud in items]
+        answers: list[Any] = [self._prepare(name, cloud) for name, cloud, _ in items]
         good = [i for i, answer in enumerate(answers) if not isinstance(answer, InputError)]
         between = time.monotonic()
         if good:
-            predictions = self._network.predict(np.stack([answers[i] for i in good]))
+            predictions = self._network.predict(
+                np.stack([answers[i] for i in good]), [items[i][2] for i in good]
+            )
             for i, prediction in zip(good, predictions, strict=True):
                 answers[i] = prediction
         self._observer.batch(len(items), between - start, time.monotonic() - between)

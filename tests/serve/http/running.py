@@ -108,6 +108,16 @@ def running(settings: Settings, drain: float = 0.0, grace: int = 5) -> Iterator[
     assert not thread.is_alive()
 
 
+def multipart(fields: dict[str, str], files: dict[str, bytes]) -> tuple[bytes, dict[str, str]]:
+    """A form as a browser sends it: its body and headers."""
+    parts = [f'form-data; name="{name}"\r\n\r\n{text}'.encode() for name, text in fields.items()]
+    for name, content in files.items():
+        head = f'form-data; name="file"; filename="{name}"\r\n\r\n'
+        parts.append(head.encode() + content)
+    body = b"".join(b"--b\r\nContent-Disposition: " + part + b"\r\n" for part in parts)
+    return body + b"--b--\r\n", {"Content-Type": "multipart/form-data; boundary=b"}
+
+
 def points_input(clouds: NDArray[Any], datatype: str = "FP32") -> dict[str, Any]:
     data = clouds.ravel().tolist()
     return {"name": "points", "shape": list(clouds.shape), "datatype": datatype, "data": data}

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from pointcmt.errors import InputError
 from pointcmt_serve.http import Batching
 from pointcmt_serve.http.batching import Client, FairQueue, Job, Scheduler
 from pointcmt_serve.http.errors import RefusedError
+from pointcmt_serve.orientation import Vertical
 from pointcmt_serve.prediction import Prediction
 
 
@@ -31,7 +32,9 @@ class Network:
             raise InputError(f"{name}: is bad")
         return np.asarray(points, np.float32)
 
-    def predict(self, clouds: NDArray[np.float32]) -> list[Prediction]:
+    def predict(
+        self, clouds: NDArray[np.float32], verticals: Sequence[Vertical] | None = None
+    ) -> list[Prediction]:
         self.entered.release()
         self.gate.wait(10)
         self.batches.append(clouds[:, 0].tolist())
@@ -62,6 +65,7 @@ def clouds(*values: float) -> list[list[float]]:
     return [[value] for value in values]
 
 
+STAND = Vertical(None, "as-is")
 ANN, BOB = Client("ann", "1"), Client("bob", "2")
 
 
@@ -76,7 +80,7 @@ def first_numbers(job: Job) -> list[float]:
 def test_every_request_gets_its_own_answers_in_order(network: Network) -> None:
     async def many() -> list[Job]:
         found = scheduler(network, threads=3)
-        jobs = [found.run(clouds(i, i + 0.5, i + 0.25), ANN, 9) for i in range(40)]
+        jobs = [found.run(clouds(i, i + 0.5, i + 0.25), STAND, ANN, 9) for i in range(40)]
         answered = await asyncio.gather(*jobs)
         await asyncio.to_thread(found.close)
         return list(answered)
@@ -90,9 +94,9 @@ def test_a_large_request_does_not_hold_up_a_small_one(network: Network) -> None:
     async def both() -> None:
         found = scheduler(network, size=2)
         network.gate.clear()
-        large = asyncio.create_task(found.run(clouds(*range(50)), ANN, 9))
+        large = asyncio.create_task(found.run(clouds(*range(50)), STAND, ANN, 9))
         await asyncio.to_thread(network.entered.acquire)
-        small = asyncio.create_task(found.run(clouds(1000), BOB, 9))
+        small = asyncio.create_task(found.run(clouds(1000), STAND, BOB, 9))
         await asyncio.sleep(0.01)
         network.gate.set()
         await asyncio.gather(large, small)
@@ -109,7 +113,7 @@ def test_accounts_take_turns_and_connections_within_them() -> None:
         for client, *values in (("ann1", 10, 11), ("ann2", 20), ("bob3", 30, 31)):
             for value in values:
                 account = Client(client[:3], client[3])
-                queue.put(Job(clouds(value), account, loop.create_future()))
+                queue.put(Job(clouds(value), account, STAND, loop.create_future()))
         return [job.clouds[i][0] for job, i in queue.take(5, 0)]
 
     assert run(order()) == [10, 30, 20, 31, 11]
@@ -119,13 +123,13 @@ def test_a_full_queue_refuses_and_says_when_to_try_again(network: Network) -> No
     async def fill() -> RefusedError:
         found = scheduler(network, size=1, queue=5)
         network.gate.clear()
-        tasks = [asyncio.create_task(found.run(clouds(0), ANN, 9))]
+        tasks = [asyncio.create_task(found.run(clouds(0), STAND, ANN, 9))]
         await asyncio.to_thread(network.entered.acquire)
-        tasks += [asyncio.create_task(found.run(clouds(1, 2), BOB, 9)) for _ in range(2)]
+        tasks += [asyncio.create_task(found.run(clouds(1, 2), STAND, BOB, 9)) for _ in range(2)]
         await asyncio.sleep(0.01)
         assert found.waiting == 4
         with pytest.raises(RefusedError) as refused:
-            await found.run(clouds(3, 4), ANN, 9)
+            await found.run(clouds(3, 4), STAND, ANN, 9)
         network.gate.set()
         await asyncio.gather(*tasks)
         await asyncio.to_thread(found.close)
@@ -142,7 +146,7 @@ def test_what_nobody_waits_for_is_forgotten(network: Network, how: str) -> None:
         found = scheduler(network, size=1)
         network.gate.clear()
         seconds = 0.05 if how == "deadline" else 9
-        task = asyncio.create_task(found.run(clouds(*range(50)), ANN, seconds))
+        task = asyncio.create_task(found.run(clouds(*range(50)), STAND, ANN, seconds))
         await asyncio.to_thread(network.entered.acquire)
         if how == "cancelled":
             task.cancel()
@@ -152,7 +156,7 @@ def test_what_nobody_waits_for_is_forgotten(network: Network, how: str) -> None:
             assert ended.value.status == 504  # type: ignore[union-attr]
         assert found.waiting == 0
         network.gate.set()
-        await found.run(clouds(1000), BOB, 9)
+        await found.run(clouds(1000), STAND, BOB, 9)
         await asyncio.to_thread(found.close)
 
     run(leave())
@@ -163,10 +167,10 @@ def test_one_bad_cloud_spoils_its_own_request_alone(network: Network) -> None:
     async def mixed() -> list[Any]:
         found = scheduler(network)
         network.gate.clear()
-        first = asyncio.create_task(found.run(clouds(0), ANN, 9))
+        first = asyncio.create_task(found.run(clouds(0), STAND, ANN, 9))
         await asyncio.to_thread(network.entered.acquire)
         values = [(1,), (2, -1), (7777,), (3,)]
-        tasks = [asyncio.create_task(found.run(clouds(*v), ANN, 9)) for v in values]
+        tasks = [asyncio.create_task(found.run(clouds(*v), STAND, ANN, 9)) for v in values]
         await asyncio.sleep(0.01)
         network.gate.set()
         await first
@@ -183,8 +187,10 @@ def test_one_bad_cloud_spoils_its_own_request_alone(network: Network) -> None:
 def test_a_broken_engine_fails_its_batch_and_no_more(network: Network) -> None:
     async def broken() -> tuple[Any, Job]:
         found = scheduler(network)
-        (failed,) = await asyncio.gather(found.run(clouds(8888), ANN, 9), return_exceptions=True)
-        job = await found.run(clouds(1), ANN, 9)
+        (failed,) = await asyncio.gather(
+            found.run(clouds(8888), STAND, ANN, 9), return_exceptions=True
+        )
+        job = await found.run(clouds(1), STAND, ANN, 9)
         await asyncio.to_thread(found.close)
         return failed, job
 
@@ -197,9 +203,9 @@ def test_a_batch_waits_for_more_as_long_as_it_is_told(network: Network) -> None:
     async def two() -> None:
         found = scheduler(network, size=2, delay=5.0)
         start = time.monotonic()
-        first = asyncio.create_task(found.run(clouds(1), ANN, 9))
+        first = asyncio.create_task(found.run(clouds(1), STAND, ANN, 9))
         await asyncio.sleep(0.02)
-        await asyncio.gather(first, found.run(clouds(2), BOB, 9))
+        await asyncio.gather(first, found.run(clouds(2), STAND, BOB, 9))
         await asyncio.to_thread(found.close)
         assert time.monotonic() - start < 4  # the batch was full, so it did not wait on
 
@@ -211,12 +217,12 @@ def test_a_closed_scheduler_answers_what_it_accepted(network: Network) -> None:
     async def close() -> Job:
         found = scheduler(network, size=1)
         network.gate.clear()
-        task = asyncio.create_task(found.run(clouds(*range(5)), ANN, 9))
+        task = asyncio.create_task(found.run(clouds(*range(5)), STAND, ANN, 9))
         await asyncio.to_thread(network.entered.acquire)
         closing = asyncio.create_task(asyncio.to_thread(found.close))
         await asyncio.sleep(0.02)
         with pytest.raises(RefusedError, match="unloaded"):
-            await found.run(clouds(1), BOB, 9)
+            await found.run(clouds(1), STAND, BOB, 9)
         network.gate.set()
         await closing
         return await task

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 
 from pointcmt.files import write_beside
 from pointcmt_serve.http import ModelSource, Settings
 from tests.reference.tiny_student import METADATA, WEIGHT, tiny_model
-from tests.serve.http.running import GOOD, Running, running
+from tests.serve.http.running import GOOD, Running, multipart, running
 
 POLL = 0.05
 
@@ -157,3 +158,33 @@ def test_a_folder_says_how_it_is_run(tiny: Settings, tmp_path: Path) -> None:
         assert [model["state"] for model in index] == ["READY", "UNAVAILABLE"]
         assert "color" in index[1]["reason"]
         assert server.ask("GET", "/v2/health/ready")[0] == 503
+
+
+def test_a_cloud_is_turned_to_the_models_vertical_axis(tiny: Settings, tmp_path: Path) -> None:
+    """The student says z; the same object with y up is told by the parameter or the form."""
+    with write_beside(tmp_path / "upright") as fresh:
+        fresh.mkdir()
+        onnx.save(tiny_model(METADATA | {"pointcmt.up": json.dumps("z")}), fresh / "model.onnx")
+    standing = np.array(GOOD["data"]).reshape(8, 3)
+    lying = standing[:, [0, 2, 1]] * [1, 1, -1]  # (x, y, z) with z up is (x, z, -y) with y up
+    with running(replace(tiny, models=(), repository=tmp_path)) as server:
+
+        def ask(points: NDArray[np.float64], up: str | None) -> list[float]:
+            tensor = GOOD | {"data": points.ravel().tolist()}
+            request = {"inputs": [tensor], "parameters": {"up": up}}
+            status, answer = server.infer(request, "/v2/models/upright/infer")
+            assert status == 200, answer
+            return list(answer["outputs"][0]["data"])
+
+        upright = ask(standing, None)
+        assert ask(lying, "y") == pytest.approx(upright, abs=1e-5)
+        assert ask(lying, None) != pytest.approx(upright, abs=1e-5)
+        assert ask(standing, "z") == pytest.approx(upright, abs=1e-5)
+        np.save(tmp_path / "lying.npy", lying)
+        form = multipart({"up": "y"}, {"lying.npy": (tmp_path / "lying.npy").read_bytes()})
+        status, _, answer = server.ask("POST", "/classify", *form)
+        (record,) = json.loads(answer)["answers"]
+        assert (status, record["up"]) == (200, {"axis": "y", "known": "stated"})
+        assert record["logits"] == pytest.approx(upright, abs=1e-5)
+        form = multipart({"up": "w"}, {"lying.npy": b""})
+        assert server.ask("POST", "/classify", *form)[0] == 400

@@ -161,7 +161,7 @@ def test_an_odd_deadline_is_refused(server: Running, value: str) -> None:
 def test_a_deadline_is_kept(server: Running, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
     served = server.service.models.get("tiny")
     slow = threading.Event()
-    monkeypatch.setattr(served.classifier, "predict", lambda clouds: slow.wait(5) and [])
+    monkeypatch.setattr(served.classifier, "predict", lambda *_: slow.wait(5) and [])
     headers = {"X-Request-Timeout": "0.1"} if by == "header" else {}
     parameters = {"timeout": 100_000} if by == "parameter" else {}
     start = time.monotonic()
@@ -176,7 +176,7 @@ def test_a_deadline_is_kept(server: Running, by: str, monkeypatch: pytest.Monkey
 def test_a_failure_inside_is_no_blank_page(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: object) -> None:
+    def fail(*_: object) -> None:
         raise RuntimeError("a secret of the inside")
 
     monkeypatch.setattr(server.service.models.get("tiny").classifier, "predict", fail)

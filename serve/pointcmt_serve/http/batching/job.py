@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from pointcmt_serve.orientation import Vertical
 from pointcmt_serve.prediction import Prediction
 
 
@@ -28,6 +29,7 @@ class Job:
     Attributes:
         clouds: what the client sent, one array (N, C) or `Cloud` each.
         client: who asks.
+        vertical: how all its clouds stand.
         done: set to the predictions, in order, or to the error; on its own event loop.
         taken: how many clouds the workers have been given.
         missing: how many clouds are not answered yet.
@@ -40,6 +42,7 @@ class Job:
 
     clouds: Sequence[Any]
     client: Client
+    vertical: Vertical
     done: "asyncio.Future[list[Prediction]]"
     taken: int = 0
     missing: int = 0

@@ -15,6 +15,7 @@ from pointcmt_serve.http.batching.job import Client, Job
 from pointcmt_serve.http.batching.queue import FairQueue, Item
 from pointcmt_serve.http.errors import late
 from pointcmt_serve.http.settings import Batching
+from pointcmt_serve.orientation import Vertical
 from pointcmt_serve.prediction import Prediction
 
 _log = logging.getLogger(__name__)
@@ -26,8 +27,10 @@ class Network(Protocol):
     def prepare(self, points: Any, name: str) -> NDArray[np.float32]:
         """Bring a cloud to what the network wants."""
 
-    def predict(self, clouds: NDArray[np.float32]) -> list[Prediction]:
-        """Classify a batch of prepared clouds."""
+    def predict(
+        self, clouds: NDArray[np.float32], verticals: Sequence[Vertical] | None = None
+    ) -> list[Prediction]:
+        """Classify a batch of prepared clouds that stand so."""
 
 
 class Observer(Protocol):
@@ -44,7 +47,9 @@ class Scheduling(Protocol):
     def waiting(self) -> int:
         """How many clouds wait."""
 
-    async def run(self, clouds: Sequence[Any], client: Client, seconds: float) -> Job:
+    async def run(
+        self, clouds: Sequence[Any], vertical: Vertical, client: Client, seconds: float
+    ) -> Job:
         """Answer one request; see `Scheduler.run`."""
 
     def close(self) -> None:
@@ -78,7 +83,9 @@ class Scheduler:
         """How many clouds wait."""
         return len(self._queue)
 
-    async def run(self, clouds: Sequence[Any], client: Client, seconds: float) -> Job:
+    async def run(
+        self, clouds: Sequence[Any], vertical: Vertical, client: Client, seconds: float
+    ) -> Job:
         """Answer one request and return its job, complete with predictions.
 
         When the caller is cancelled, the clouds that no worker has taken are forgotten.
@@ -88,7 +95,7 @@ class Scheduler:
             RefusedError: there is no room in the queue, or the deadline passed.
         """
         loop = asyncio.get_running_loop()
-        job = Job(clouds, client, loop.create_future())
+        job = Job(clouds, client, vertical, loop.create_future())
         if not job.missing:
             return job
         self._queue.put(job)
@@ -146,7 +153,8 @@ class Scheduler:
 
     def _predict(self, prepared: list[tuple[Job, int, NDArray[np.float32]]]) -> list[Job]:
         try:
-            predictions = self._network.predict(np.stack([cloud for _, _, cloud in prepared]))
+            clouds = np.stack([cloud for _, _, cloud in prepared])  # (B, points, C)
+            predictions = self._network.predict(clouds, [job.vertical for job, _, _ in prepared])
         except InputError as error:
             if len(prepared) == 1:
                 _later(prepared[0][0], prepared[0][0].fail, error)

@@ -10,7 +10,12 @@ from tritonclient.grpc import service_pb2
 
 from pointcmt.errors import InputError
 from pointcmt_serve.http.protocol import InferRequest, Tensor, WantedOutput
-from pointcmt_serve.http.protocol.checks import checked_shape, checked_timeout, wanted_output
+from pointcmt_serve.http.protocol.checks import (
+    checked_shape,
+    checked_timeout,
+    checked_up,
+    wanted_output,
+)
 from pointcmt_serve.http.protocol.names import DATATYPES, INPUT, OUTPUTS
 
 _CONTENTS = {"FP32": "fp32_contents", "FP64": "fp64_contents"}
@@ -32,6 +37,7 @@ def read_message(message: Any, *, channels: int, clouds: int) -> InferRequest:
         clouds=_values(tensor, list(message.raw_input_contents), shape).reshape(shape),
         outputs=tuple(outputs or [WantedOutput(name) for name in OUTPUTS]),
         timeout=checked_timeout(parameters(message).get("timeout")),
+        up=checked_up(parameters(message).get("up")),
     )
 
 

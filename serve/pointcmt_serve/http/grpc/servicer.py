@@ -163,7 +163,7 @@ class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[m
         with service.budget.reserve() as held:
             held.grow(request.ByteSize())
             clouds = service.settings.limits.clouds
-            asked = read_message(request, channels=served.channels, clouds=clouds)
+            asked = read_message(request, channels=len(served.channels), clouds=clouds)
             client = Client(self._authorise(context), context.peer())
             left = context.time_remaining()
             seconds = service.seconds(min(filter(None, (asked.timeout, left)), default=None))
@@ -174,4 +174,6 @@ class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[m
                 tensors = answer_tensors(asked.outputs, predictions, classes)
                 return write_message(asked, served.name, served.version, tensors)
 
-            return await service.infer(served, list(asked.clouds), client, seconds, encode)
+            vertical = served.vertical(asked.up)
+            clouds_ = list(asked.clouds)
+            return await service.infer(served, clouds_, vertical, client, seconds, encode)

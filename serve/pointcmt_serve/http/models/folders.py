@@ -8,7 +8,7 @@ from pointcmt.errors import InputError
 from pointcmt_serve.http.settings import ModelSource, checked_name
 
 OPTIONS_FILE = "serving.json"
-OPTIONS = {"engine": str, "device": str, "threads": int}
+OPTIONS = {"engine": str, "device": str, "threads": int, "up": str, "votes": int}
 MODEL = "model.*"  # model.onnx, model.engine, ...
 ONLY = "1"  # the version of a folder without numbered ones
 
@@ -58,7 +58,7 @@ def discover(repository: Path, skipped: set[str]) -> dict[str, ModelSource]:
 
 
 def options(folder: Path) -> dict[str, Any]:
-    """Return what `serving.json` in a model's folder says about engine, device and threads.
+    """Return what `serving.json` in a model's folder says of how it is run.
 
     Raises:
         InputError: it is no such file.

@@ -11,6 +11,7 @@ from pointcmt_serve.http.batching import Client, Job, Schedule
 from pointcmt_serve.http.models.folders import Stamp, options
 from pointcmt_serve.http.models.statistics import Statistics
 from pointcmt_serve.http.settings import Batching, ModelSource
+from pointcmt_serve.orientation import AS_IS, Vertical
 
 
 class Host(NamedTuple):
@@ -34,6 +35,7 @@ class Served:
         classifier: what answers.
         engine: what runs it.
         device: "cpu", "cuda" or "auto".
+        up: the vertical axis of clouds whose request names none.
         batching: how its clouds are joined.
         statistics: what was asked of it.
         stamp: of its folder, when it was loaded.
@@ -57,6 +59,7 @@ class Served:
         chosen = {**options(source.folder), **source.options}
         self.engine = str(chosen.get("engine", "onnxruntime"))
         self.device = str(chosen.get("device", "auto"))
+        self.up = str(chosen.get("up", AS_IS))
         self.batching = batching
         self.classifier = Classifier(folder, batch_size=batching.size, **chosen)
         # A student's own name may be a path, whose slashes would end a part of ours.
@@ -69,18 +72,28 @@ class Served:
         self._scheduler = host.schedule(self.classifier, batching, threads, self)
 
     @property
-    def channels(self) -> int:
-        """How many numbers a point has."""
-        return len(self.classifier.artefact.channels)
+    def channels(self) -> tuple[str, ...]:
+        """The names of the numbers that a point has."""
+        return self.classifier.artefact.channels
 
     @property
     def waiting(self) -> int:
         """How many clouds wait for it."""
         return self._scheduler.waiting
 
-    async def run(self, clouds: Sequence[Any], client: Client, seconds: float) -> Job:
+    def vertical(self, up: str | None, file: str | None = None) -> Vertical:
+        """Return how a cloud stands; `up` None is as the model is served.
+
+        Raises:
+            InputError: see `Classifier.vertical`.
+        """
+        return self.classifier.vertical(up or self.up, file)
+
+    async def run(
+        self, clouds: Sequence[Any], vertical: Vertical, client: Client, seconds: float
+    ) -> Job:
         """Answer one request; see `Scheduler.run`."""
-        return await self._scheduler.run(clouds, client, seconds)
+        return await self._scheduler.run(clouds, vertical, client, seconds)
 
     def batch(self, clouds: int, preparation: float, network: float) -> None:
         """Count a batch; see `Observer`."""
@@ -92,7 +105,7 @@ class Served:
         self._scheduler.close()
 
     def _warm_up(self) -> None:
-        corner = np.eye(self.channels, dtype=np.float32)  # three different points
-        cloud = self.classifier.prepare(corner)
+        corners = np.eye(len(self.channels), dtype=np.float32)  # three different points or more
+        cloud = self.classifier.prepare(corners)
         for size in {1, self.batching.size}:
             self.classifier.predict(np.stack([cloud] * size))

@@ -54,6 +54,17 @@ def checked_timeout(microseconds: Any) -> float | None:
     return microseconds / 1e6
 
 
+def checked_up(up: Any) -> str | None:
+    """Return the parameter `up`, unless it cannot be one.
+
+    Raises:
+        InputError: it is no text.
+    """
+    if up is not None and not isinstance(up, str):
+        raise InputError(f"the parameter up is {up!r}, no axis such as 'y'")
+    return up
+
+
 def wanted_output(name: str, parameters: dict[str, Any], binary: bool = False) -> WantedOutput:
     """Return the output that a client asks for by name and parameters.
 

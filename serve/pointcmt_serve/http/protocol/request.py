@@ -18,6 +18,7 @@ from pointcmt_serve.http.protocol.checks import (
     WantedOutput,
     checked_shape,
     checked_timeout,
+    checked_up,
     wanted_output,
 )
 from pointcmt_serve.http.protocol.names import DATATYPES, INPUT, OUTPUTS
@@ -38,12 +39,14 @@ class InferRequest:
         clouds: (B, N, C), as the client sent them.
         outputs: those asked for, in order.
         timeout: seconds it may take, by its parameter `timeout`; None where it names none.
+        up: the vertical axis of its clouds, by its parameter `up`; None where it names none.
     """
 
     id: str
     clouds: NDArray[Any]
     outputs: tuple[WantedOutput, ...]
     timeout: float | None = None
+    up: str | None = None
 
 
 class _Input(Struct):
@@ -95,6 +98,7 @@ def read_request(
         clouds=_values(tensor, shape, view[split:]).reshape(shape),
         outputs=_outputs(request.outputs, parameters),
         timeout=checked_timeout(parameters.get("timeout")),
+        up=checked_up(parameters.get("up")),
     )
 
 

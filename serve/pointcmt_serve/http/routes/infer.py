@@ -35,7 +35,8 @@ def infer_routes(service: Service) -> list[Route]:
             served = service.models.get(name, version)  # it may be another one by now
             seconds = service.seconds(asked_seconds(request) or asked.timeout)
             encode = partial(_encode, request, served, asked)
-            work = service.infer(served, list(asked.clouds), client_of(request), seconds, encode)
+            vertical, client = served.vertical(asked.up), client_of(request)
+            work = service.infer(served, list(asked.clouds), vertical, client, seconds, encode)
             response: Response = await while_connected(request, work)
         return response
 
@@ -52,7 +53,9 @@ async def _read(
     json_length = header_number(request, JSON_LENGTH)
     body = await read_body(request, limits, held)
     held.grow(4 * (len(body) if json_length is None else min(json_length, len(body))))
-    parse = partial(read_request, body, json_length, channels=served.channels, clouds=limits.clouds)
+    parse = partial(
+        read_request, body, json_length, channels=len(served.channels), clouds=limits.clouds
+    )
     return parse() if len(body) < QUICK else await asyncio.to_thread(parse)
 
 

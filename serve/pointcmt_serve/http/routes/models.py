@@ -25,7 +25,7 @@ def model_metadata(service: Service, served: Served) -> dict[str, Any]:
         service.models.versions(served.name),
         served.engine,
         len(served.classifier.classes),
-        served.channels,
+        len(served.channels),
     )
 
 
@@ -36,7 +36,7 @@ def model_configuration(service: Service, served: Served) -> dict[str, Any]:
         served.name,
         served.engine,
         len(artefact.classes),
-        served.channels,
+        len(served.channels),
         served.batching,
         served.device,
         {

@@ -79,6 +79,7 @@ def _classify() -> Operation:
     fields = {
         "file": {"type": "array", "items": {"type": "string", "format": "binary"}},
         "model": {"type": "string", "description": "May be left out where there is one model."},
+        "up": {"enum": ["x", "y", "z", "-x", "-y", "-z", "auto", "as-is"], "default": "auto"},
         "top": {"type": "integer", "minimum": 1, "default": 1},
     }
     form = {"type": "object", "required": ["file"], "properties": fields}

@@ -44,7 +44,9 @@ def people_routes(service: Service) -> list[Route]:
             body = await read_body(request, service.settings.limits, held)
             form = await _form(request, body)
             served = _model(service, request, form)
-            asked = _Asked(_top(request, form), _files(form))
+            up = _field(request, form, "up") or "auto"
+            served.vertical(up)
+            asked = _Asked(_top(request, form), up, _files(form))
             seconds = service.seconds(asked_seconds(request))
             work = _classify(service, served, reader, asked, client_of(request), seconds)
             records = await while_connected(request, work)
@@ -74,6 +76,7 @@ def people_routes(service: Service) -> list[Route]:
 
 class _Asked(NamedTuple):
     top: int
+    up: str
     files: list[UploadFile]
 
 
@@ -92,10 +95,12 @@ async def _classify(
         name = file.filename or "file"
         try:
             content = await file.read()
-            cloud = await asyncio.to_thread(reader.read, name, content, ("x", "y", "z"))
+            cloud = await asyncio.to_thread(reader.read, name, content, served.channels)
             left = max(seconds - (time.monotonic() - start), 0.001)
             encode = partial(_record, name, asked.top)
-            answers.append(await service.infer(served, [cloud.points], client, left, encode))
+            vertical = served.vertical(asked.up, cloud.up)
+            answer = service.infer(served, [cloud.points], vertical, client, left, encode)
+            answers.append(await answer)
         except InputError as error:
             answers.append({"file": name, "error": str(error)})
     return answers
@@ -108,6 +113,7 @@ def _record(name: str, top: int, job: Job) -> dict[str, Any]:
         "label": prediction.label,
         "index": prediction.index,
         "probability": prediction.probability,
+        "up": asdict(prediction.vertical),
         "logits": [float(value) for value in prediction.logits],
         "top": [asdict(candidate) for candidate in prediction.top(top)],
     }
