@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, PlainValidator, TypeAdapter, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
 from pointcmt.errors import InputError
 from pointcmt_training.distillation import METHODS
@@ -189,7 +196,9 @@ class Config(Section):
 
     student: str = "pointnet2-ssg"
     options: dict[str, Any] = field(default_factory=dict)
-    method: Annotated[str, AfterValidator(_known_method)] = "pointcmt"
+    method: Annotated[
+        str, AfterValidator(_known_method), WithJsonSchema({"enum": list(METHODS)})
+    ] = "pointcmt"
     seed: Seed = 0
     device: str = "auto"
     stages_from: str = ""
