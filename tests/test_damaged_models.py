@@ -146,6 +146,17 @@ def require_both(refusals: list[str | None]) -> None:
     assert not any("\n" in sentence for sentence in sentences)
 
 
+@pytest.mark.parametrize("text", [b"0.1.0", b"64", b"pointcmt.points", b"unit-sphere"])
+def test_metadata_that_are_no_text_are_refused(tmp_path: Path, text: bytes) -> None:
+    content = tiny_model(METADATA).SerializeToString()
+    assert content.count(text) == 1
+    file = tmp_path / "model.onnx"
+    file.write_bytes(content.replace(text, b"\xff" * len(text)))
+    for use in (read_onnx, Classifier):
+        with pytest.raises(InputError):
+            use(file)
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_a_damaged_file_is_used_or_refused(tmp_path: Path, seed: int) -> None:
     chance, file = random.Random(seed), tmp_path / "model.onnx"

@@ -107,6 +107,8 @@ def describe(file: Path, metadata: Mapping[str, str]) -> Artefact:
     Raises:
         InputError: an entry is missing or makes no sense, so `file` is no PointCMT export.
     """
+    if not all(isinstance(text, str) for entry in metadata.items() for text in entry):
+        raise InputError(f"{file}: holds metadata that are no text")  # protobuf gives bytes then
     # Every entry counts: an ONNX file cut short between two of them still loads.
     missing = [key for key in KEYS if f"pointcmt.{key}" not in metadata]
     if missing:

@@ -44,8 +44,11 @@ def read_artefact(file: Path) -> Artefact:
 
 
 def _describe(file: Path, runtime: Any) -> Artefact:
-    artefact = describe(file, runtime.get_modelmeta().custom_metadata_map)
-    _check_signature(artefact, runtime)
+    try:
+        artefact = describe(file, runtime.get_modelmeta().custom_metadata_map)
+        _check_signature(artefact, runtime)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: holds names or metadata that are no text") from error
     return artefact
 
 
