@@ -124,8 +124,8 @@ def test_the_certificate_proves_the_matching_optimal() -> None:
     assert certificate.gap.max() < 1e-12
 
 
-def test_sixteen_thousand_points_are_matched_optimally() -> None:
-    x, y = torch.rand(2, 1, 16_384, 3, generator=torch.Generator().manual_seed(0))
+def test_five_thousand_points_are_matched_optimally() -> None:
+    x, y = torch.rand(2, 1, 5_000, 3, generator=torch.Generator().manual_seed(0))
     assert float(emd_certificate(x, y, emd_matching(x, y)).gap) < 1e-12
 
 

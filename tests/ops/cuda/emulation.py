@@ -62,6 +62,7 @@ class Emulator:
         skipped: the number of a barrier to leave out, see `barriers`.
         mutations: (file name, text, replacement) changes to the sources.
         launches: what was launched so far.
+        kernels: what was compiled and loaded so far.
     """
 
     folder: Path
@@ -75,6 +76,7 @@ class Emulator:
     mutations: tuple[tuple[str, str, str], ...] = ()
     switch_limit: int = 2**40
     launches: list[Launch] = field(default_factory=list)
+    kernels: dict[Any, tuple[Callable[..., bytes], int]] = field(default_factory=dict)
 
     def launch(
         self,
@@ -84,9 +86,9 @@ class Emulator:
         scalars: Sequence[Scalar],
     ) -> None:
         """Run a kernel to its end; raises `KernelError` if it did wrong."""
-        kernels = KERNEL.findall(self._texts(how)[how.file.name])
+        run, most_threads = self._kernel(how)
         assert how.threads % 32 == 0
-        assert how.threads <= min(int(bound) for bound, name in kernels if name == how.kernel)
+        assert how.threads <= most_threads
         assert how.shared_bytes <= self.shared_bytes
         tensors = [*reads, *writes]
         assert all(tensor.is_contiguous() for tensor in tensors)
@@ -101,16 +103,20 @@ class Emulator:
             *(int(self.fresh), self.seed, self.switch_limit),
             *(ctypes.addressof(base), ctypes.addressof(sizes)),
         )
-        fault = self._run(how)(ctypes.byref(settings), arguments)
+        fault = run(ctypes.byref(settings), arguments)
         if fault:
             raise KernelError(fault.decode())
 
-    def _run(self, how: Launch) -> Callable[..., bytes]:
-        library = ctypes.CDLL(str(self._build(how)))
-        run: Any = library[f"run_{how.kernel}"]
-        run.restype = ctypes.c_char_p
-        entry: Callable[..., bytes] = run
-        return entry
+    def _kernel(self, how: Launch) -> tuple[Callable[..., bytes], int]:
+        """The compiled kernel and the most threads that its source allows; kept for next time."""
+        changes = (self.architecture, self.skipped, self.mutations)
+        key = (how.file, how.kernel, how.defines, changes)
+        if key not in self.kernels:
+            run: Any = ctypes.CDLL(str(self._build(how)))[f"run_{how.kernel}"]
+            run.restype = ctypes.c_char_p
+            bounds = KERNEL.findall(self._texts(how)[how.file.name])
+            self.kernels[key] = run, min(int(n) for n, name in bounds if name == how.kernel)
+        return self.kernels[key]
 
     def _build(self, how: Launch) -> Path:
         """Compile the kernel unless that very text was compiled before."""

@@ -69,7 +69,7 @@ def test_the_prices_prove_the_matching_optimal(kind: str) -> None:
 def test_larger_clouds_are_matched_optimally(kind: str, n: int) -> None:
     """Sizes at which prices are guessed from groups, and at which no table of costs is kept."""
     x, y = clouds.batch(kind, 5, 1, n), clouds.batch("uniform", 6, 1, n)
-    for a, b in ((x, y), (y, x), (x, x[:, ::-1])):
+    for a, b in ((x, y), (y, x), (x, x[:, ::-1]))[: 3 if n < 2048 else 1]:
         matching, prices = native.emd_prices(a, b)
         table = assignment.table(a[0], b[0])
         bound = (table + prices[0]).min(1).sum() - prices[0].sum()
