@@ -3,14 +3,17 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +146,91 @@ def test_a_port_in_use_is_one_sentence(tiny_folder: Path) -> None:
         result = CliRunner().invoke(main, [str(tiny_folder), "--port", port])
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1].startswith(f"Error: 127.0.0.1:{port} cannot be listened")
+
+
+def test_no_request_is_lost_when_the_server_stops_under_load(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    words = (f"tiny={tiny_folder}", "--port", 0, "--drain", 0.5)
+    with serving(tmp_path / "log", *words) as command:
+        lost: list[str] = []
+        answered = [0]
+
+        def ask() -> None:
+            """A connection a request, until none is taken any more."""
+            while True:
+                connection = command.connect()
+                try:
+                    connection.connect()
+                except ConnectionRefusedError:
+                    return
+                try:
+                    answered[0] += post(connection)[0] == 200
+                except OSError as error:
+                    lost.append(repr(error))
+                connection.close()
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        while answered[0] < 20:
+            assert not lost
+            time.sleep(0.01)
+        assert command.stop() == 0
+        for thread in threads:
+            thread.join()
+        # A connection that is made while the port closes may be refused by a reset, no other.
+        assert len(lost) <= 1
+
+
+def test_tls_over_ipv6(tiny_folder: Path, tmp_path: Path) -> None:
+    if shutil.which("openssl") is None or not socket.has_ipv6:
+        pytest.skip("there is no openssl, or no IPv6")
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    made = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:::1"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(["openssl", "req", *made, *names, *files], check=True, capture_output=True)
+    secure = ("--tls-cert", certificate, "--tls-key", key)
+    with serving(tmp_path / "log", tiny_folder, "--host", "::1", "--port", 0, *secure) as command:
+        assert command.first.startswith("https://[::1]:")
+        context = ssl.create_default_context(cafile=str(certificate))
+        connection = HTTPSConnection("::1", command.port, timeout=20, context=context)
+        assert post(connection)[0] == 200
+        connection.close()
+        assert command.stop() == 0
+
+
+def test_several_workers_share_a_socket_and_one_that_dies_is_replaced(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "socket"
+    words = (f"tiny={tiny_folder}", "--socket", place, "--workers", 2)
+    with serving(tmp_path / "log", *words) as command:
+        assert command.first == f"unix:{place}/v2/models/tiny"
+
+        def ask(path: str, body: bytes | None) -> bytes:
+            connection = HTTPConnection("localhost", timeout=20)
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.settimeout(20)
+            connection.sock.connect(str(place))
+            connection.request("POST" if body else "GET", path, body)
+            answer = connection.getresponse().read()
+            connection.close()
+            return answer
+
+        for _ in range(4):
+            assert b'"labels"' in ask(INFER, BODY)
+        name = b'pointcmt_clouds_total{model="tiny"} 4.0'
+        assert name in ask("/metrics", None)
+        children = Path(f"/proc/{command.process.pid}/task/{command.process.pid}/children")
+        before = set(children.read_text().split())
+        victim = max(before, key=int)
+        os.kill(int(victim), signal.SIGKILL)
+        end = time.monotonic() + 20
+        while not set(children.read_text().split()) - before:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert b'"labels"' in ask(INFER, BODY)
+        assert command.stop() == 0
+        assert not place.exists()

@@ -173,6 +173,27 @@ def test_a_deadline_is_kept(server: Running, by: str, monkeypatch: pytest.Monkey
     assert time.monotonic() - start < 3
 
 
+def test_the_clouds_of_a_client_that_is_gone_are_forgotten(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = server.service.models.get("tiny")
+    gate, predict = threading.Event(), served.classifier.predict
+    monkeypatch.setattr(served.classifier, "predict", lambda *a: gate.wait(5) and predict(*a))
+    body = json.dumps({"inputs": [points_input(np.stack([CLOUD] * 90))]}).encode()
+    head = f"POST {INFER} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with server.connect() as connection:
+        connection.sendall(head + body)
+        end = time.monotonic() + 5
+        while served.waiting < 50:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    while served.waiting:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert not gate.is_set()
+    gate.set()
+
+
 def test_a_failure_inside_is_no_blank_page(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from pointcmt.errors import InputError
 from pointcmt_serve.http.batching import Client
 
 TIMEOUT = "x-request-timeout"
+_UNWATCHED = 0.05  # seconds; for most requests watching the client would cost more than it saves
 
 
 def client_of(request: Request) -> Client:
@@ -60,15 +61,18 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, Any]) -> A
         ClientDisconnect: the client went away.
     """
     answer = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(request))
+    tasks = {answer}
     try:
-        await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, timeout=_UNWATCHED)
+        if not answer.done():
+            tasks.add(asyncio.ensure_future(_disconnected(request)))
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
             raise ClientDisconnect
         return answer.result()
     finally:
-        gone.cancel()
-        answer.cancel()
+        for task in tasks:
+            task.cancel()
 
 
 async def _disconnected(request: Request) -> None:
