@@ -42,6 +42,7 @@ def supervise(work: Work, bound: socket.socket, count: int, patience: float) -> 
             wait([worker.sentinel for worker in workers], timeout=_LOOK)
             workers = [w if stop or w.is_alive() else _again(w, work, bound) for w in workers]
     finally:
+        bound.close()  # what waits to be accepted is the workers'
         _end(workers, patience)
         shutil.rmtree(os.environ.pop(FOLDER), ignore_errors=True)
         for number, handler in handlers.items():

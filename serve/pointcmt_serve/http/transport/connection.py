@@ -14,6 +14,7 @@ from pointcmt_serve.http.settings import Limits
 from pointcmt_serve.http.transport.framing import StrictConnection, error_head
 from pointcmt_serve.http.transport.gentle import GentleTransport
 
+_LAST_CALL = 0.5  # seconds that a new connection has for its request when the server stops
 _LOOK = 0.1  # seconds between two looks whether a half-closed client is gone
 
 
@@ -82,6 +83,13 @@ class Connection(H11Protocol):
         self._gentle.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._look_for_reset()
         return True
+
+    def shutdown(self) -> None:
+        """End the connection behind the request under way, or the one that is just coming."""
+        if self.cycle is None and not self._gentle.is_closing():
+            self.loop.call_later(_LAST_CALL, super().shutdown)
+        else:
+            super().shutdown()
 
     def pause_writing(self) -> None:
         """Give a client that does not read a limited time."""

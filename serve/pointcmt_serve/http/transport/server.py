@@ -1,7 +1,10 @@
 """uvicorn's server, which stops in a stated time without losing what it accepted."""
 
+import asyncio
 import signal
+import socket
 import time
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 import uvicorn
@@ -38,3 +41,29 @@ class Server(uvicorn.Server):
         """Return whether it is time to stop."""
         due = self._stop_at is not None and time.monotonic() >= self._stop_at
         return await super().on_tick(counter) or due
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, answer every connection that was made before, and end."""
+        accepted = [found for bound in sockets or [] for found in _pending(bound)]
+        for server in self.servers:
+            server.close()
+        loop = asyncio.get_running_loop()
+        for connection in accepted:
+            await loop.connect_accepted_socket(self._protocol, connection, ssl=self.config.ssl)
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        state = self.lifespan.state
+        return make(config=self.config, server_state=self.server_state, app_state=state)
+
+
+def _pending(bound: socket.socket) -> Iterator[socket.socket]:
+    """Yield the connections that wait to be accepted; the end of the socket would reset them."""
+    while True:
+        try:
+            connection, _ = bound.accept()
+        except OSError:  # there is none, or the socket is closed
+            return
+        connection.setblocking(False)
+        yield connection
