@@ -1,5 +1,6 @@
 """The server's application as a deployment of Ray Serve."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from ray import serve
@@ -52,7 +53,8 @@ def deployment(
         max_queued_requests=settings.batching.queue,
         graceful_shutdown_timeout_s=settings.grace,
     )
-    return server.bind(settings)
+    # One replica would know nothing of what another was told.
+    return server.bind(replace(settings, control=False))
 
 
 def app(words: dict[str, str]) -> Application:
