@@ -155,7 +155,7 @@ def document(report: dict) -> str:
         *axes_table(report["embedded"]["axes"]),
         "",
         "So `auto` is the default of `pointcmt-classify`: as is, every axis but the model's own "
-        "gives a wrong answer most of the time. The price is twelve runs of the network for a file "
+        "gives a wrong answer most of the time. The price is 14 runs of the network for a file "
         "whose axis nobody states, and some accuracy where `as-is` would have been right. State "
         "the axis where you know it.",
         "",

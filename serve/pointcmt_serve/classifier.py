@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
+from pointcmt.geometry import half_turn
 from pointcmt_serve.clouds import as_clouds, prepare
 from pointcmt_serve.engines import open_session
 from pointcmt_serve.orientation import AS_IS, Vertical, choose, upright
@@ -48,7 +49,7 @@ class Classifier:
             batch_size: how many clouds go through the network at once.
             threads: threads of one call on the CPU; 0 leaves the choice to the engine.
             up: the vertical axis of the clouds to come: "x", "y", "z", "-x", "-y" or "-z", which
-                is turned to the model's; "auto" guesses it (12 runs of the network a cloud);
+                is turned to the model's; "auto" guesses it (13 more runs of the network a cloud);
                 "as-is" takes clouds as they stand, as those of the training stood.
             votes: how many versions of a cloud are classified and averaged, 1 to 100; 10 cost ten
                 times as much and are often a little more accurate.
@@ -132,8 +133,24 @@ class Classifier:
         channels = self.artefact.channels
         turned, found = upright(clouds, stand, self.artefact.up, channels, self._logits)
         votes = [self._logits(ballot(turned, vote, channels)) for vote in range(self._votes)]
-        rows = zip(mean_logits(votes), found, strict=True)
-        return [Prediction(logits, self.classes, vertical) for logits, vertical in rows]
+        logits = self._both_ways(turned, found, votes)
+        rows = zip(logits, found, strict=True)
+        return [Prediction(row, self.classes, vertical) for row, vertical in rows]
+
+    def _both_ways(
+        self,
+        clouds: NDArray[np.float32],
+        verticals: Sequence[Vertical],
+        votes: Sequence[NDArray[np.float32]],
+    ) -> NDArray[np.float32]:
+        """Return the mean of the votes; where the axis is a guess, a half turn votes, too."""
+        logits, up = mean_logits(votes), self.artefact.up
+        guessed = [i for i, vertical in enumerate(verticals) if vertical.known == "guessed"]
+        if guessed and up is not None:
+            back = self._logits(half_turn(clouds[guessed], up, self.artefact.channels))
+            logits = logits.copy()
+            logits[guessed] = mean_logits([*(vote[guessed] for vote in votes), back])
+        return logits
 
     def _logits(self, clouds: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the network on (B, points, C), `batch_size` at a time; (B, K)."""

@@ -118,6 +118,7 @@ def test_pts_has_intensity_and_colours(tmp_path):
         (rows(CLOUD) + "1 2\n", "line 61: 2 values"),
         (rows(CLOUD, ",") + "1,,2\n", "line 61: not all values"),
         ("a,b,c,d\n" + rows(np.hstack([CLOUD, CLOUD[:, :1]]), ","), "names a, b, c, d"),
+        (rows(CLOUD.T), "transpose it"),
         ("nothing\nto\nread\n", "no rows|values"),
     ],
 )

@@ -103,3 +103,13 @@ def test_the_command_says_what_was_guessed_and_what_was_stated(
     stated = CliRunner().invoke(main, [str(model), str(file), "--json", "--up", "-x"])
     assert json.loads(stated.stdout)[0]["up"] == {"axis": "-x", "known": "stated"}
     assert stated.stderr == ""
+
+
+def test_a_guessed_cloud_is_answered_by_the_mean_of_both_headings(write_model: WriteModel) -> None:
+    path, cloud = write_model(up=json.dumps("y")), standing(0)
+    [guess] = Classifier(path, up="auto")(cloud)
+    assert guess.vertical.axis is not None
+    upright_cloud = turn(cloud, guess.vertical.axis, "y")
+    ways = Classifier(path)(np.stack([upright_cloud, half_turn(upright_cloud, "y")]))
+    expected = np.mean([way.probabilities for way in ways], axis=0)
+    assert np.allclose(guess.probabilities, expected, atol=1e-5)

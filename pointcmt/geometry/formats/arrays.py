@@ -16,6 +16,7 @@ from pointcmt.geometry.formats.names import (
     XYZ,
     channel,
     guess,
+    require_rows_are_points,
     scale_colors,
     table,
 )
@@ -100,11 +101,7 @@ def _parsed(array: NDArray[Any]) -> Parsed:
         raise InputError(
             f"the array is {shape} {array.dtype}; a cloud is (N, 3) numbers, a row x y z a point"
         )
-    if 1 < shape[0] < shape[1] and shape[1] > 3:
-        raise InputError(
-            f"the array is {shape}, fewer points than channels; a cloud is (N, 3), a row a point, "
-            "so transpose it"
-        )
+    require_rows_are_points(shape)
     if shape[1] < 3:
         raise InputError(f"the array is {shape}; a cloud is (N, 3) numbers, a row x y z a point")
     return Parsed(scale_colors(table(array, guess(array))))

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pointcmt.errors import InputError
+
 XYZ = ("x", "y", "z")
 NORMALS = ("nx", "ny", "nz")
 COLORS = ("r", "g", "b")
@@ -48,6 +50,15 @@ def guess(rows: NDArray[Any]) -> tuple[str, ...]:
         else:
             names.append(f"column{len(names) + 1}")
     return tuple(names[:width])
+
+
+def require_rows_are_points(shape: tuple[int, ...]) -> None:
+    """Raise an `InputError` if a table (N, C) without names has fewer rows than columns."""
+    if 1 < shape[0] < shape[1] and shape[1] > len(XYZ):
+        raise InputError(
+            f"the array is {shape}, fewer points than channels; a cloud is (N, 3), a row a point, "
+            "so transpose it"
+        )
 
 
 def _are_normals(triple: NDArray[Any]) -> bool:

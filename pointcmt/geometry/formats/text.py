@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
-from pointcmt.geometry.formats.names import XYZ, channel, guess, scale_colors, table
+from pointcmt.geometry.formats.names import (
+    XYZ,
+    channel,
+    guess,
+    require_rows_are_points,
+    scale_colors,
+    table,
+)
 from pointcmt.geometry.formats.source import MAX_BYTES, Parsed, Source, truncated
 from pointcmt.geometry.formats.tokens import lines_of
 
@@ -56,6 +63,7 @@ def read_text(source: Source) -> Parsed:
     if names and not set(XYZ) <= set(names) and rows.shape[1] > 3:
         raise InputError(f"its header names {', '.join(names[:8])}, but not x, y and z")
     if not set(XYZ) <= set(names):
+        require_rows_are_points(rows.shape)
         names = guess(rows)
     return Parsed(scale_colors(table(rows, names)))
 
