@@ -1,11 +1,15 @@
 """Words of text files to numbers."""
 
+import warnings
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
+
+Number = TypeVar("Number", np.float64, np.int64)
 
 
 def lines_of(raw: bytes) -> list[bytes]:
@@ -21,6 +25,11 @@ def floats(rows: Sequence[Sequence[bytes]], what: str) -> NDArray[np.float64]:
     Raises:
         InputError: a word is no number, or the rows differ; `what` names the rows.
     """
+    width = len(rows[0]) if rows else 0
+    if all(len(row) == width for row in rows):
+        values = _parsed([word for row in rows for word in row], np.float64)
+        if values is not None:
+            return values.reshape(len(rows), width)
     try:
         return np.array([[float(word) for word in row] for row in rows], np.float64)
     except ValueError:
@@ -40,12 +49,26 @@ def integers(words: Iterable[bytes], what: str) -> NDArray[np.int64]:
         InputError: one is none; `what` names them.
     """
     words = list(words)
+    values = _parsed(words, np.int64)
+    if values is not None:
+        return values
     try:
         return np.array([int(word) for word in words], np.int64)
     except (ValueError, OverflowError):
         odd = next(word for word in words if not _is_index(word))
         shown = odd.decode("ascii", "replace")[:40]
         raise InputError(f"{what} {shown!r} is not a whole number in range") from None
+
+
+def _parsed(words: Sequence[bytes], kind: type[Number]) -> NDArray[Number] | None:
+    """Return all words as numbers at once, or None if one is anything unusual."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)  # numpy's sign of a word that is none
+        try:
+            values = np.fromstring(b" ".join(words), kind, sep=" ")
+        except (DeprecationWarning, ValueError):
+            return None
+    return values if len(values) == len(words) else None
 
 
 def _is_float(word: bytes) -> bool:
