@@ -86,7 +86,7 @@ def test_released_pointcmt(imported: Import) -> None:
     saved = {"cfg": {"seed": 1}, "model_state": behind("module.model.", state)}
     student, _ = imported(saved, "pointcmt-released")
     assert sum(p.numel() for p in student.parameters()) == 1_621_512
-    points = cloud(520)
+    points = cloud(520, batch=1)
     assert_same(student, points, erikwijmans_logits(state, points, "release", multi=True))
 
 
@@ -121,5 +121,5 @@ def test_pointmlp(imported: Import, light: bool, classes: int) -> None:
     student, config = imported(saved, "pointmlp-maxu")
     assert config.student == ("pointmlp-elite" if light else "pointmlp")
     assert config.normalization == ("none" if light else "unit-sphere")
-    points = cloud(520)
+    points = cloud(520, batch=1)
     assert_same(student, points, pointmlp_logits(state, points, light=light))
