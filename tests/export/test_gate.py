@@ -13,8 +13,7 @@ from onnx import numpy_helper
 from pointcmt.checkpoint import ModelConfig
 from pointcmt.data import Shapes
 from pointcmt_export.convert.networks import deployable
-from pointcmt_export.convert.to_onnx import Converted, set_metadata
-from pointcmt_export.exporter import convert, metadata
+from pointcmt_export.convert.to_onnx import Converted
 from pointcmt_export.formats import Job
 from pointcmt_export.formats.onnx import write
 from pointcmt_export.options import Options
@@ -25,7 +24,7 @@ from pointcmt_export.verify.check import EXACT
 from pointcmt_export.verify.gate import Expectation, structure_checks, verify_runner
 from pointcmt_export.verify.runners import Runner, checkpoint_runner
 from pointcmt_serve.engines import Outputs
-from tests.reference.small_students import GRID, small_model
+from tests.reference.small_students import small_model
 
 Pair = tuple[Converted, Expectation]
 Change = Callable[[onnx.ModelProto], None]
@@ -34,13 +33,6 @@ Change = Callable[[onnx.ModelProto], None]
 @pytest.fixture(scope="module")
 def source(ssg_folder: Path) -> Source:
     return open_source(ssg_folder)
-
-
-@pytest.fixture(scope="module")
-def converted(source: Source) -> Pair:
-    graph, expected = convert(source, Options(grid=GRID))
-    set_metadata(graph.model, metadata(source, graph, Options()))
-    return graph, expected
 
 
 @pytest.fixture(scope="module")

@@ -11,29 +11,26 @@ import pytest
 from numpy.typing import NDArray
 
 from pointcmt.data import Shapes
-from pointcmt_export.convert.to_onnx import set_metadata
-from pointcmt_export.exporter import convert, metadata
-from pointcmt_export.options import Options
-from pointcmt_export.source import open_source
+from pointcmt_export.convert.to_onnx import Converted
 from pointcmt_export.verify import Clouds, failed, gate, open_data
 from pointcmt_export.verify.accuracy import accuracy_checks
 from pointcmt_export.verify.check import EXACT
 from pointcmt_export.verify.gate import Expectation, served_checks
 from pointcmt_serve.engines import Outputs, Session, onnxruntime
-from tests.reference.small_students import GRID, small_config
+from tests.reference.small_students import small_config
 
 Made = tuple[Path, Expectation, Clouds]
 
 
 @pytest.fixture(scope="module")
-def made(ssg_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+def made(
+    converted: tuple[Converted, Expectation], tmp_path_factory: pytest.TempPathFactory
+) -> Made:
     """A converted student, written as the exporter does, and what it must be."""
-    source = open_source(ssg_folder)
-    graph, expected = convert(source, Options(grid=GRID))
-    set_metadata(graph.model, metadata(source, graph, Options()))
+    graph, expected = converted
     folder = tmp_path_factory.mktemp("served")
     onnx.save(graph.model, folder / "model.onnx")
-    return folder, expected, open_data(None, source.config)
+    return folder, expected, open_data(None, expected.config)
 
 
 def faults(made: Made) -> set[str]:
