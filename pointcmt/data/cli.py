@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from pointcmt.views.batch import ViewJob
 
 ROOT = "data"
+KINDS = {  # the words of a recipe's views.kind, and short ones
+    "rendered": "render",
+    "projected": "project",
+    "render": "render",
+    "project": "project",
+}
 root_option = click.option(
     "--root",
     default=ROOT,
@@ -151,10 +157,11 @@ def check(path: str, as_json: bool) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Default: PATH with -views added.")
 @click.option(
     "--kind",
-    type=click.Choice(["auto", "render", "project"]),
+    type=click.Choice(["auto", *KINDS]),
     default="auto",
     show_default=True,
-    help="Render meshes, or project clouds; auto renders class folders of meshes.",
+    metavar="auto|rendered|projected",
+    help="Meshes rendered, or clouds projected; auto renders class folders of meshes.",
 )
 @click.option(
     "--views",
@@ -194,7 +201,7 @@ def views(
     from pointcmt.views.pictures import ViewSettings
 
     reference = refer(path)
-    render = kind == "render" or (kind == "auto" and holds_meshes(reference))
+    render = KINDS.get(kind) == "render" or (kind == "auto" and holds_meshes(reference))
     settings = ViewSettings(
         kind="render" if render else "project",
         views=view_set or ("dodecahedron" if render else "six"),

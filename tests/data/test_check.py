@@ -54,8 +54,8 @@ def test_any_changed_coordinate_matters():
 def test_swapped_axes_and_repeated_points_are_told_apart():
     clouds = np.stack([CLOUDS[0], CLOUDS[0][:, [1, 0, 2]], np.roll(CLOUDS[0], 1, axis=1)])
     assert len(set(cloud_hashes(clouds))) == 3
-    doubled = np.stack([np.repeat(CLOUDS[0, :10], 2, axis=0), np.tile(CLOUDS[0, :10], (2, 1))])
-    assert cloud_hashes(doubled)[0] == cloud_hashes(doubled)[1] != cloud_hashes(CLOUDS)[0]
+    part = CLOUDS[:1, :10]
+    assert cloud_hashes(np.repeat(part, 2, axis=1)) == cloud_hashes(part) != cloud_hashes(CLOUDS)[0]
 
 
 def test_both_zeros_are_one_and_further_channels_are_passed_over():
@@ -155,8 +155,7 @@ def test_a_folder_of_ones_own_is_read_whole_and_left_as_it_was(tmp_path):
         folder.mkdir(parents=True)
         np.save(folder / "cloud.npy", RNG.normal(size=(3000, 3)))
     mesh.export(tmp_path / "a/train/ball.off")
-    np.random.default_rng(1).shuffle(mesh.faces)
-    mesh.export(tmp_path / "a/test/other_name.ply")
+    mesh.export(tmp_path / "a/test/other_name.stl")
     (tmp_path / "b/train/notes.txt").write_text("a stray file")
     (tmp_path / "a/train/z.off").write_text("OFF")
     before = sorted(tmp_path.rglob("*"))

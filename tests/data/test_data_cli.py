@@ -144,7 +144,7 @@ def test_meshes_can_be_projected_too(meshes, tmp_path):
 def test_the_meshes_of_the_embedded_set_can_be_rendered(tmp_path):
     pytest.importorskip("pyvista")
     out = tmp_path / "out"
-    choice = ("--kind", "render", "--views", "six", "--size", 16, "--out", out, "--workers", 1)
+    choice = ("--kind", "rendered", "--views", "six", "--size", 16, "--out", out, "--workers", 1)
     assert "24 made" in run("views", "shapes:1", *choice).stdout
     assert RenderedViews.of_all(out, "test", views=6)[0].any()
 

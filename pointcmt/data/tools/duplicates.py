@@ -1,4 +1,4 @@
-"""Telling whether two clouds hold the same points, whatever their order."""
+"""Telling whether two clouds hold the same points, whatever their order and repetition."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,10 +7,12 @@ FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # 
 
 
 def cloud_hash(points: NDArray[np.float32]) -> int:
-    """Return a 64-bit hash of a cloud that does not depend on the order of its points.
+    """Return a 64-bit hash of a cloud's set of points.
 
-    A point's hash mixes the bits of its coordinates (0 and -0 are one); a cloud's is their sum. Two
-    different clouds share a hash by chance about once in 2^64 pairs.
+    Neither the order of the points counts nor how often one occurs, since some mesh formats repeat
+    a vertex for each of its faces. A point's hash mixes the bits of its coordinates (0 and -0 are
+    one); a cloud's is the sum over its different points. Two different clouds share a hash by
+    chance about once in 2^64 pairs.
 
     Args:
         points: (N, C); only x, y and z count.
@@ -19,7 +21,7 @@ def cloud_hash(points: NDArray[np.float32]) -> int:
     state = np.zeros(len(bits), dtype=np.uint64)
     for axis in range(3):
         state = _mix(state * np.uint64(3) + bits[:, axis] + np.uint64(axis + 1))
-    return int(state.sum(dtype=np.uint64))
+    return int(np.unique(state).sum(dtype=np.uint64))
 
 
 def _mix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
