@@ -38,7 +38,7 @@ def test_pictures_are_the_projections_in_the_layout_that_is_read_back(tmp_path):
     report = write_views(jobs_of(3), tmp_path, PROJECT)
     assert (report.made, report.skipped, report.failed) == (3, 0, [])
     views = RenderedViews.of_all(tmp_path, "train", views=6)
-    assert views.ids == [f"chair/chair_{i:04d}" for i in (1, 2, 3)]
+    assert views.stems == [f"chair/train/chair_{i:04d}" for i in (1, 2, 3)]
     import torch
 
     expected = project_depth(torch.from_numpy(clouds(3)), 16)[1, :, 0].mul(255).round()
