@@ -1,6 +1,7 @@
 """The API's description, and a page that shows it."""
 
 import html
+from functools import cache
 from typing import Any
 
 from pointcmt import __version__
@@ -18,6 +19,7 @@ _TIMEOUT = {
 }
 
 
+@cache
 def openapi() -> dict[str, Any]:
     """Return the description of all routes, by OpenAPI 3.1."""
     return {
@@ -135,6 +137,7 @@ def _json(schema: str) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
 
 
+@cache
 def docs_page() -> str:
     """Return a page that lists all routes; it loads nothing from elsewhere."""
     rows = "".join(
