@@ -121,16 +121,14 @@ def main() -> None:
             write(args.runs, args.results or args.runs, runs)
 
     with ThreadPoolExecutor(args.workers) as pool:
-        for run in plan(args.fractions, args.arms):
-            if run.seed in (args.seeds or [run.seed]) and run.subset in (
-                args.subsets or [run.subset]
-            ):
-                for one in (*needs(run), run):
-                    if one not in submitted:
-                        submitted[one] = pool.submit(work, one)
-    for run, future in submitted.items():
-        if error := future.exception():
-            print(f"{run.folder}: {error}; see its log in {args.runs}")
+        for run in runs:
+            for one in (*needs(run), run):
+                if one not in submitted:
+                    submitted[one] = pool.submit(work, one)
+    failed = {run: error for run, future in submitted.items() if (error := future.exception())}
+    for run, error in failed.items():
+        print(f"{run.folder}: {error}; see its log in {args.runs}")
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ def main(root: Path) -> None:
     command("pointcmt-export", run, "--sampling", "host", "-o", host, *checks)
     meshes = write_meshes(root / "meshes")
     for model in (exported, *names()):
-        print(command("pointcmt-classify", model, *meshes))
+        print(command("pointcmt-classify", model, *meshes, "--up", "y"))
     rates = speeds(run / "student", exported, host)
     print(f"{table}\n\n{closing_table(report, rates)}")
     print(f"\nReport: {run / 'report.html'}")

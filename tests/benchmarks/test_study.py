@@ -84,3 +84,29 @@ def test_a_finished_run_is_not_repeated_and_the_tables_are_written(
     study.write(tmp_path, tmp_path, list(plan([0.02], list(ARMS))))
     assert len(json.loads((tmp_path / "study.json").read_text())) == 8
     assert "Finished: 8 of 90" in (tmp_path / "study.md").read_text()
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_the_command_trains_the_seeds_and_subsets_asked_for_each_after_what_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: bool
+) -> None:
+    trained: list[Run] = []
+
+    def train(run: Run, *_: object) -> None:
+        trained.append(run)
+        if failing and run.arm == OTHER:
+            raise ValueError("broken")
+
+    monkeypatch.setattr(study, "train", train)
+    monkeypatch.setattr(study, "ModelNet40", lambda *_: None)
+    monkeypatch.setattr(study, "class_balanced_subset", lambda *_: range(197))
+    words = ["study", "--data", "nowhere", "--runs", str(tmp_path), "--fractions", "0.02"]
+    chosen = ["--seeds", "7", "--subsets", "3", "--arms", "control", OTHER, OWN]
+    monkeypatch.setattr(study.sys, "argv", [*words, *chosen])
+    with pytest.raises(SystemExit) as done:
+        study.main()
+    assert done.value.code == int(failing)
+    teaching = Run(0.02, 3, 0, TEACHING)
+    assert set(trained) == {teaching, *(Run(0.02, 3, 7, arm) for arm in ("control", OTHER, OWN))}
+    assert trained.index(teaching) < trained.index(Run(0.02, 3, 7, OTHER))
+    assert trained.index(Run(0.02, 3, 7, "control")) < trained.index(Run(0.02, 3, 7, OWN))

@@ -13,23 +13,32 @@ from pointcmt_training.inputs import Split
 
 TIMES = ("epoch", "wall_seconds", "cpu_seconds")
 WIDEST = 7  # views side by side
+PANELS = 4  # curves side by side
 NUMBERED_BELOW = 16  # classes up to which a confusion matrix shows its counts
 
 
 def curves(histories: Mapping[str, Sequence[Record]]) -> Figure:
     """Draw every loss of each stage over its epochs, each on its own scale, and the accuracies."""
-    stages = {stage: records for stage, records in histories.items() if records}
-    panels = {stage: _panels(records) for stage, records in stages.items()}
-    width = max(map(len, panels.values()))
-    figure = Figure(figsize=(2.9 * width, 2.5 * len(stages)), layout="constrained")
-    rows = figure.subplots(len(stages), width, squeeze=False)
-    for (stage, records), row in zip(stages.items(), rows, strict=True):
-        for axis in row[len(panels[stage]) :]:
+    panels = [
+        (stage, records, names)
+        for stage, records in histories.items()
+        for names in _rows(_panels(records))
+    ]
+    width = max(len(names) for _, _, names in panels)
+    figure = Figure(figsize=(2.9 * width, 2.5 * len(panels)), layout="constrained")
+    for axes, (stage, records, row) in zip(
+        figure.subplots(len(panels), width, squeeze=False), panels, strict=True
+    ):
+        for axis in axes[len(row) :]:
             axis.set_visible(False)
-        for axis, names in zip(row, panels[stage], strict=False):
+        for axis, names in zip(axes, row, strict=False):
             _lines(axis, records, names)
             axis.set_title(f"{stage}: {_title(names)}", fontsize=9)
     return figure
+
+
+def _rows(panels: list[list[str]]) -> list[list[list[str]]]:
+    return [panels[start : start + PANELS] for start in range(0, len(panels), PANELS)]
 
 
 def _panels(records: Sequence[Record]) -> list[list[str]]:
