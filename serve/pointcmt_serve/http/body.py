@@ -2,6 +2,7 @@
 
 import asyncio
 import zlib
+from collections.abc import Iterator
 from http import HTTPStatus
 
 from starlette.requests import ClientDisconnect, Request
@@ -11,7 +12,7 @@ from pointcmt_serve.http.budget import Reservation
 from pointcmt_serve.http.errors import RefusedError
 from pointcmt_serve.http.settings import Limits
 
-QUICK = 1 << 17  # bytes that are worked on at once, beside other requests
+QUICK = 1 << 17  # bytes of a body that are parsed at once, beside other requests
 _PIECE = 1 << 20
 
 
@@ -33,11 +34,14 @@ async def read_body(request: Request, limits: Limits, held: Reservation) -> byte
     body = await receive(request, limits, held)
     if packing in ("", "identity"):
         return body
-    # Its size is not known before it is unpacked, so room for all that may come is held.
-    held.grow(min(limits.body, 1032 * len(body)))  # zlib packs no better
-    if len(body) < QUICK // 16:
-        return unpack(body, limits.body)
-    return await asyncio.to_thread(unpack, body, limits.body)
+    unpacked = bytearray()
+    for piece in unpack(body):
+        if len(unpacked) + len(piece) > limits.body:
+            raise _too_large(limits)
+        held.grow(len(piece))
+        unpacked += piece
+        await asyncio.sleep(0)  # a piece takes a few milliseconds, and others wait
+    return bytes(unpacked)
 
 
 async def receive(request: Request, limits: Limits, held: Reservation) -> bytes:
@@ -67,38 +71,25 @@ async def receive(request: Request, limits: Limits, held: Reservation) -> bytes:
         ) from error
 
 
-def unpack(body: bytes, largest: int) -> bytes:
-    """Undo gzip or deflate, with or without zlib's frame, of one part or many.
+def unpack(body: bytes) -> Iterator[bytes]:
+    """Undo gzip or deflate, with or without zlib's frame, of one part or many, piece by piece.
 
     Raises:
-        RefusedError: more than `largest` bytes come out.
         InputError: it is not so packed, or cut short.
     """
-    # A frame is told by its first bytes: 1f 8b of gzip, or zlib's 8 in the low half of the first.
-    framed = body[:1] == b"\x1f" or (
-        len(body) > 1 and body[0] & 15 == 8 and not (body[0] * 256 + body[1]) % 31
-    )
-    window = 47 if framed else -15
-    out = bytearray()
+    window = 47 if _framed(body) else -15
     rest = body
     try:
         while rest:
             stream = zlib.decompressobj(window)
             while not stream.eof:
-                out += stream.decompress(rest, _PIECE)
-                if len(out) > largest:
-                    raise RefusedError(
-                        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                        f"the body unpacks to more than {largest} bytes",
-                        reason="too_large",
-                    )
+                yield stream.decompress(rest, _PIECE)
                 if not stream.unconsumed_tail and not stream.eof:
                     raise InputError("the body is packed, but cut short")
                 rest = stream.unconsumed_tail
             rest = stream.unused_data
     except zlib.error as error:
         raise InputError(f"the body is not packed as Content-Encoding says ({error})") from error
-    return bytes(out)
 
 
 def _too_large(limits: Limits) -> RefusedError:

@@ -3,6 +3,8 @@
 import gzip
 import json
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.client import HTTPConnection
 from typing import Any
 
@@ -10,8 +12,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pointcmt_serve.http import Settings
 from tests.reference.tiny_student import CLASSES, reference_logits
-from tests.serve.http.running import GOOD, INFER, Running, outputs, points_input
+from tests.serve.http.running import (
+    CLOUD,
+    GOOD,
+    INFER,
+    Running,
+    outputs,
+    points_input,
+    running,
+)
 
 
 def test_a_batch_is_classified(server: Running, clouds: NDArray[np.float32]) -> None:
@@ -211,6 +222,19 @@ def test_a_packed_request_is_read(server: Running, packing: str) -> None:
     status, _, answer = server.ask("POST", INFER, body, {"Content-Encoding": name})
     plain = server.infer({"inputs": [GOOD]})
     assert (status, json.loads(answer)) == plain
+
+
+def test_a_packed_request_holds_no_more_than_it_unpacks_to(tiny: Settings) -> None:
+    """Many at once fit into the memory, whatever their bytes might have become."""
+    cloud = points_input(np.tile(CLOUD, (500, 1)))
+    body = gzip.compress(json.dumps({"inputs": [cloud]}).encode(), 1)
+    limits = replace(tiny.limits, body=2**25, memory=2**25, body_seconds=20)
+    with running(replace(tiny, limits=limits)) as server, ThreadPoolExecutor(16) as pool:
+
+        def ask(_: int) -> int:
+            return server.ask("POST", INFER, body, {"Content-Encoding": "gzip"})[0]
+
+        assert set(pool.map(ask, range(48))) == {200}
 
 
 @pytest.mark.parametrize(
