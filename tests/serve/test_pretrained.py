@@ -10,6 +10,7 @@ from pointcmt.data import ModelNet40, Shapes
 from pointcmt.errors import InputError
 from pointcmt.geometry import sample_mesh
 from pointcmt_serve import Classifier
+from pointcmt_serve.http.launch import read_source
 from pointcmt_serve.pretrained import FOLDER, located, names
 
 MIB = 2**20
@@ -63,3 +64,8 @@ def test_a_local_folder_of_that_name_comes_first(
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"no such file.*modelnet40"):
         Classifier("modelnet41")
+
+
+@pytest.mark.parametrize("word", ["modelnet40", "chairs=modelnet40,threads=1"])
+def test_the_server_takes_the_name_too(word: str) -> None:
+    assert read_source(word, None, {}).folder == FOLDER / "modelnet40"

@@ -31,6 +31,7 @@ from pointcmt_serve.http.transport.connection import Connection
 from pointcmt_serve.http.transport.server import Server
 from pointcmt_serve.http.transport.sockets import address, listen, listen_unix, remove_unix
 from pointcmt_serve.http.workers import supervise
+from pointcmt_serve.pretrained import located
 
 
 def launch(models: Sequence[str], options: dict[str, Any]) -> None:
@@ -118,7 +119,7 @@ def read_settings(models: Sequence[str], options: dict[str, Any]) -> Settings:
 
 
 def read_source(word: str, name: str | None, shared: dict[str, Any]) -> ModelSource:
-    """Return the model that `[NAME=]DIR[,key=value ...]` means.
+    """Return the model that `[NAME=]DIR[,key=value ...]` means, DIR a folder or a shipped student.
 
     Raises:
         InputError: a name or an option makes no sense.
@@ -136,8 +137,8 @@ def read_source(word: str, name: str | None, shared: dict[str, Any]) -> ModelSou
     before, equals, after = place.partition("=")
     # A folder may have an equals sign in its name: what is there as it stands is a folder.
     if not equals or Path(place).exists():
-        return ModelSource(checked_name(name) if name else None, Path(place), chosen)
-    return ModelSource(checked_name(before), Path(after), chosen)
+        return ModelSource(checked_name(name) if name else None, located(Path(place)), chosen)
+    return ModelSource(checked_name(before), located(Path(after)), chosen)
 
 
 def _tls(options: dict[str, Any]) -> tuple[Path, Path] | None:
