@@ -41,7 +41,12 @@ models = _options(
     click.option("--name", help="What clients call a model given without NAME=."),
     engine_option,
     device_option,
-    _number("--threads", 0, click.IntRange(min=0), "Of one call; 0: all cores."),
+    _number(
+        "--threads",
+        0,
+        click.IntRange(min=0),
+        "Of one batch; 0: all cores for a lone one, else one.",
+    ),
 )
 batching = _options(
     _number("--batch", 8, AT_LEAST_ONE, "Clouds computed together, at most."),

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pointcmt_serve.classifier import Classifier
-from pointcmt_serve.http.batching import Client, Job, Schedule
+from pointcmt_serve.http.batching import Client, Job, Network, Schedule
 from pointcmt_serve.http.models.folders import Stamp, options
+from pointcmt_serve.http.models.paced import Paced, on_cpu
 from pointcmt_serve.http.models.statistics import Statistics
 from pointcmt_serve.http.settings import Batching, ModelSource
 from pointcmt_serve.orientation import AS_IS, Vertical
@@ -67,9 +68,14 @@ class Served:
         self.version = version
         self.statistics = Statistics()
         self._report = host.report
-        self._warm_up()
         threads = batching.threads(self.device)
-        self._scheduler = host.schedule(self.classifier, batching, threads, self)
+        network: Network = self.classifier
+        if threads > 1 and not chosen.get("threads") and on_cpu(self.engine, self.device):
+            narrow = Classifier(folder, batch_size=batching.size, **{**chosen, "threads": 1})
+            network = Paced(self.classifier, narrow)
+            self._warm_up(narrow)
+        self._warm_up(self.classifier)
+        self._scheduler = host.schedule(network, batching, threads, self)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -104,8 +110,8 @@ class Served:
         """Answer what waits, then end its workers. Blocks."""
         self._scheduler.close()
 
-    def _warm_up(self) -> None:
+    def _warm_up(self, classifier: Classifier) -> None:
         corners = np.eye(len(self.channels), dtype=np.float32)  # three different points or more
-        cloud = self.classifier.prepare(corners)
+        cloud = classifier.prepare(corners)
         for size in {1, self.batching.size}:
-            self.classifier.predict(np.stack([cloud] * size))
+            classifier.predict(np.stack([cloud] * size))
