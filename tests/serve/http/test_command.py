@@ -87,7 +87,7 @@ def get(connection: HTTPConnection, path: str) -> int:
 def test_on_sigterm_readiness_ends_at_once_and_connections_behind_their_answer(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
-    words = (f"tiny={tiny_folder}", "--port", 0, "--drain", 2)
+    words = (f"tiny={tiny_folder}", "--port", 0, "--drain", 1)
     with serving(tmp_path / "log", *words) as command:
         assert command.first == f"http://127.0.0.1:{command.port}/v2/models/tiny"
         kept, health = command.connect(), command.connect()

@@ -1,7 +1,7 @@
 """One network for a lone batch, and one for batches side by side.
 
 On a CPU a lone batch is answered soonest when all cores work on it; when several are under way,
-each had better keep to one core, because threads that wait for each other cost more than they bring.
+each had better keep to one core: threads that wait for each other cost more than they bring.
 """
 
 import threading
