@@ -5,6 +5,7 @@ UV := $(VENV)/bin/uv
 TORCH_BACKEND ?= auto
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export OMP_NUM_THREADS ?= 1
+unexport PYTHONDONTWRITEBYTECODE  # tests start many processes: compile a module once, not in each
 
 .PHONY: help demo test lint format docs bench mutants sanitize clean
 .DEFAULT_GOAL := help
