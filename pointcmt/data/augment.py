@@ -27,6 +27,7 @@ class Kind(IntEnum):
     DROP_SHARE = 5
     DROP_POINT = 6
     SHUFFLE = 7
+    TUMBLE = 8
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Augmentation:
 
     Attributes:
         rotate: largest angle in degrees, U(-rotate, rotate), about the axis `up`; 180 is any angle.
+        tumble: turn to any orientation in space, all alike likely (Shoemake's uniform quaternions).
         scale: range of the factor, drawn for each axis apart; None keeps the size.
         shift: largest shift of each axis, U(-shift, shift).
         jitter: standard deviation of the noise added to each coordinate.
@@ -50,6 +52,7 @@ class Augmentation:
     """
 
     rotate: float = 0.0
+    tumble: bool = False
     scale: tuple[float, float] | None = None
     shift: float = 0.0
     jitter: float = 0.0
@@ -98,6 +101,7 @@ class Augmentation:
         draw = _Draw(ids.to(points.device), epoch, seed)
         xyz, rest = points[..., :3], points[..., 3:]
         xyz, rest = self._rotated(xyz, rest, draw)
+        xyz, rest = self._tumbled(xyz, rest, draw)
         xyz, rest = self._scaled(xyz, rest, draw)
         if self.shift:
             xyz = xyz + (2 * draw.uniform(Kind.SHIFT, 1, 3) - 1).to(xyz.dtype) * self.shift
@@ -116,6 +120,14 @@ class Augmentation:
         if self.normals:
             rest = torch.cat([_turn(rest[..., :3], cos, sin, AXES[self.up]), rest[..., 3:]], dim=-1)
         return xyz, rest
+
+    def _tumbled(self, xyz: Tensor, rest: Tensor, draw: "_Draw") -> tuple[Tensor, Tensor]:
+        if not self.tumble:
+            return xyz, rest
+        turn = _rotations(draw.normal(Kind.TUMBLE, 1, 4)[:, 0]).to(xyz.dtype)  # (B, 3, 3)
+        if self.normals:
+            rest = torch.cat([rest[..., :3] @ turn.mT, rest[..., 3:]], dim=-1)
+        return xyz @ turn.mT, rest
 
     def _scaled(self, xyz: Tensor, rest: Tensor, draw: "_Draw") -> tuple[Tensor, Tensor]:
         if self.scale is None:
@@ -164,6 +176,17 @@ def _turn(xyz: Tensor, cos: Tensor, sin: Tensor, up: int) -> Tensor:
     turned[..., first] = a * cos[..., 0] - b * sin[..., 0]
     turned[..., second] = a * sin[..., 0] + b * cos[..., 0]
     return turned
+
+
+def _rotations(quaternions: Tensor) -> Tensor:
+    """Return the rotations (B, 3, 3) of quaternions (B, 4) of any length above 0."""
+    w, x, y, z = torch.nn.functional.normalize(quaternions, dim=-1).unbind(-1)
+    rows = [
+        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
+        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
+        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
+    ]
+    return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
 
 
 def _require_batch(points: Tensor, ids: Tensor, epoch: int, seed: int, normals: bool) -> None:

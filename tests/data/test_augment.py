@@ -133,6 +133,24 @@ def test_rotation_stays_within_its_angle():
     assert angle.max() == pytest.approx(30, abs=1)
 
 
+def test_tumbling_is_a_rotation_that_favours_no_direction():
+    axes = torch.eye(3).expand(4000, 3, 3)
+    turned = Augmentation(tumble=True)(axes, torch.arange(4000), 0, 0)
+
+    assert torch.allclose(turned @ turned.mT, torch.eye(3), atol=1e-5)
+    assert torch.allclose(torch.linalg.det(turned), torch.ones(4000), atol=1e-5)
+    assert turned.mean(dim=0).abs().max() < 0.05
+    assert torch.allclose(turned.square().mean(dim=0), torch.full((3, 3), 1 / 3), atol=0.03)
+
+
+def test_normals_tumble_with_their_cloud():
+    both = torch.cat([CLOUDS, CLOUDS], dim=-1)
+    turned = Augmentation(tumble=True, normals=True)(both, IDS, 0, 0)
+
+    assert torch.equal(turned[..., :3], turned[..., 3:])
+    assert not torch.allclose(turned[..., :3], CLOUDS, atol=0.1)
+
+
 def test_jitter_has_its_deviation_and_is_clipped():
     noise = Augmentation(jitter=0.02, jitter_clip=0.05)(
         torch.zeros(200, 99, 3), torch.arange(200), 0, 0

@@ -98,9 +98,23 @@ MUTANTS = (
     _training(
         "points are not shuffled",
         COMMON,
-        "shuffle=shuffle, normals",
-        "shuffle=False, normals",
+        "shuffle=shuffle,",
+        "shuffle=False,",
         "pairing",
+    ),
+    _training(
+        "clouds turn about the wrong axis",
+        COMMON,
+        'up=(split.dataset.up or "y")',
+        'up=("x")',
+        "augmentation",
+    ),
+    _training(
+        "any orientation stays the vertical one",
+        COMMON,
+        'tumble=asked.rotate == "any"',
+        "tumble=False",
+        "augmentation",
     ),
     _training(
         "the teacher's clouds are augmented though told not to",

@@ -95,6 +95,23 @@ class ViewsConfig(Section):
 
 
 @dataclass(frozen=True)
+class AugmentationConfig(Section):
+    """How training clouds are changed in every epoch, beside the paper's scale and shift.
+
+    Attributes:
+        rotate: "vertical", by any angle about the data set's vertical axis; or "any", to every
+            orientation, so that the student needs no axis.
+        jitter: standard deviation of the noise of each coordinate, clipped at 0.05.
+        dropout: largest share of points that stage III drops from a cloud, in [0, 1); 0.875 is
+            PointNet++'s.
+    """
+
+    rotate: Literal["none", "vertical", "any"] = "none"
+    jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+@dataclass(frozen=True)
 class Schedule(Section):
     """How one stage is optimised; the learning rate falls to zero along a cosine.
 
@@ -205,6 +222,7 @@ class Config(Section):
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 10.0
     data: DataConfig = field(default_factory=DataConfig)
     views: ViewsConfig = field(default_factory=ViewsConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     training: StudentConfig = field(default_factory=StudentConfig)

@@ -17,7 +17,8 @@ def prepare(config: Config) -> tuple[Inputs, Student]:
 
     Raises:
         InputError: the device or data is unusable, the student needs more points than a cloud has,
-            or a stage's batch is larger than the training split.
+            a stage's batch is larger than the training split, or the axis to rotate about is not
+            known.
     """
     inputs = load_inputs(config, pick_device(config.device))
     student = seeded(
@@ -29,6 +30,11 @@ def prepare(config: Config) -> tuple[Inputs, Student]:
         raise InputError(
             f"data.points={points}: must be at least {student.min_points}, what {config.student} "
             "needs with these options"
+        )
+    if config.augmentation.rotate == "vertical" and inputs.train.dataset.up is None:
+        raise InputError(
+            f"augmentation.rotate=vertical: {inputs.train.dataset.name} states no vertical axis; "
+            "name it with data.up"
         )
     for section in trained_sections(config):
         require_batch(section, getattr(config, section), len(inputs.train))

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from pointcmt.channels import ANY
 from pointcmt.checkpoint import ModelConfig, save_student, save_training_checkpoint
 from pointcmt.metrics import Accuracy
 from pointcmt.models.student import Student
@@ -73,7 +74,7 @@ def _save(
         points=config.data.points,
         normalization=inputs.train.dataset.normalization,
         channels=inputs.train.channels,
-        up=inputs.train.dataset.up,
+        up=ANY if config.augmentation.rotate == "any" else inputs.train.dataset.up,
         provenance={
             "method": config.method,
             "seed": config.seed,

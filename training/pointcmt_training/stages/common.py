@@ -99,9 +99,22 @@ def loss_weights(config: Config, labels: Tensor, classes: int) -> Tensor | None:
 def augmented(
     split: Split, indices: Tensor, epoch: int, config: Config, shuffle: bool = True
 ) -> Tensor:
-    """Return augmented clouds (B, N, C): per-axis scale, shift and shuffle, as the paper's."""
+    """Return augmented clouds (B, N, C): the recipe's changes, per-axis scale, shift and shuffle.
+
+    Without `shuffle` no point is dropped either, so that points keep their colours.
+    """
     normals = split.points.shape[2] >= 6 and split.dataset.channels[3:6] == NORMALS
-    augmentation = dataclasses.replace(AUGMENTATION, shuffle=shuffle, normals=normals)
+    asked = config.augmentation
+    augmentation = dataclasses.replace(
+        AUGMENTATION,
+        rotate=180.0 if asked.rotate == "vertical" else 0.0,
+        tumble=asked.rotate == "any",
+        jitter=asked.jitter,
+        dropout=asked.dropout if shuffle else 0.0,
+        up=(split.dataset.up or "y").removeprefix("-"),
+        shuffle=shuffle,
+        normals=normals,
+    )
     return augmentation(split.points[indices], indices, epoch, config.seed)
 
 
