@@ -3,10 +3,14 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
+
+from tests.browser import open_browser
 
 ROOT = Path(__file__).parents[1]
 
@@ -33,3 +37,10 @@ def modelnet40_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             fresh.rename(target)
     return target / "modelnet40_ply_hdf5_2048"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, or a skip where it is not installed; see `tests.browser`."""
+    with open_browser() as found:
+        yield found

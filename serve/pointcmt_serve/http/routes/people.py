@@ -29,7 +29,9 @@ from pointcmt_serve.http.uploads import FileReader
 MAX_FILES = 64
 _PIECE = 1 << 16
 _SECURE = {
-    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'",
+    "Content-Security-Policy": (
+        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+    ),
     "X-Content-Type-Options": "nosniff",
 }
 
