@@ -15,7 +15,7 @@ from pointcmt.files import write_beside
 from pointcmt_export.convert.host_steps import host_steps
 from pointcmt_export.convert.networks import deployable, has_own_network
 from pointcmt_export.convert.to_onnx import Converted, set_metadata, to_onnx
-from pointcmt_export.convert.trace import Traced, trace
+from pointcmt_export.convert.trace import trace
 from pointcmt_export.formats import ALL, Format, Job, Write, chosen_formats
 from pointcmt_export.model_card import model_card
 from pointcmt_export.options import Options
@@ -101,15 +101,14 @@ def convert(source: Source, options: Options) -> tuple[Converted, Expectation]:
     steps, on_xyz = host_steps(traced)
     host = options.sampling == "host"
     graph = to_onnx(traced, steps, on_xyz) if host else to_onnx(traced)
-    exact = frozenset(op.name for op in on_xyz)
     expected = Expectation(
         student=source.student,
         config=source.config,
         weights=module.state_dict(),
         inputs=("points", *(step.input for step in graph.host)),
-        exact=exact,
+        steps=tuple(steps),
         shapes=tuple(options.grid.shapes(source.student.min_points)),
-        thresholds=_thresholds(options, traced, exact),
+        thresholds=_thresholds(options, len(steps) < len(traced.indices)),
     )
     return graph, expected
 
@@ -163,8 +162,7 @@ def _full(source: Source, options: Options) -> onnx.ModelProto:
     return convert(source, replace(options, precision="fp32"))[0].model
 
 
-def _thresholds(options: Options, traced: Traced, exact: frozenset[str]) -> Thresholds:
-    searches_features = len(exact) < len(traced.indices)
+def _thresholds(options: Options, searches_features: bool) -> Thresholds:
     chosen = FEATURE_NEIGHBOURS if searches_features else EXACT
     if options.precision == "fp16":
         chosen = HALF

@@ -1,54 +1,106 @@
 """The artefact beside its checkpoint: indices, logits, classes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointcmt.models import Student
+from pointcmt_export.convert.host_steps import HostStep
 from pointcmt_export.verify.check import Check, Thresholds, decide
 from pointcmt_export.verify.clouds import Clouds
-from pointcmt_export.verify.runners import Runner
+from pointcmt_export.verify.near_ties import ROUNDING, excused
+from pointcmt_export.verify.runners import Floats, Runner, checkpoint_runner, following
 from pointcmt_serve.engines import Outputs
+
+OPEN = f"distances within {2 * ROUNDING:.1g} of each other, which rounding leaves open"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What both gave for one batch.
+
+    Attributes:
+        reference: the checkpoint's indices, and its logits; where rounding excuses other indices of
+            the artefact, its logits for those.
+        given: the artefact's.
+        ties: how many clouds differ in indices that rounding excuses.
+        wrong: names of the index ops that differ beyond that.
+    """
+
+    reference: Outputs
+    given: Outputs
+    ties: int = 0
+    wrong: frozenset[str] = field(default_factory=frozenset)
 
 
 def parity_checks(
-    checkpoint: Runner,
+    student: Student,
     artefact: Runner,
     clouds: Clouds,
     shapes: Sequence[tuple[int, int]],
     thresholds: Thresholds,
-    exact: frozenset[str],
+    steps: Sequence[HostStep],
 ) -> list[Check]:
     """Compare indices, logits and classes over batches of several shapes.
 
     Args:
-        checkpoint: runs the student.
+        student: the checkpoint.
         artefact: runs what was exported.
         clouds: where the batches come from.
         shapes: (batch, points) pairs.
         thresholds: the limits.
-        exact: names of the index ops whose results must be equal; the others are reported.
+        steps: the index ops on coordinates, whose results must be equal but for near-ties, see
+            `near_ties`; those of others are reported.
     """
-    pairs = []
-    for batch, points in shapes:
-        cloud = clouds.batch(batch, points)
-        pairs.append((checkpoint(cloud, True), artefact(cloud, True)))
+    batches = (clouds.batch(batch, points) for batch, points in shapes)
+    pairs = [_pair(student, artefact, batch, steps) for batch in batches]
     return [
-        _indices(pairs, exact),
+        _indices(pairs, frozenset(step.input for step in steps)),
         _logits(pairs, shapes, thresholds),
         _classes(pairs, thresholds),
     ]
 
 
-def _indices(pairs: Sequence[tuple[Outputs, Outputs]], exact: frozenset[str]) -> Check:
-    expected = {name for reference, _ in pairs for name in reference.indices}
+def _pair(student: Student, artefact: Runner, points: Floats, steps: Sequence[HostStep]) -> Pair:
+    reference, given = checkpoint_runner(student)(points, True), artefact(points, True)
+    names = [step.input for step in steps if step.input in reference.indices]
+    wrong = {name for name in names if not _comparable(reference, given, name)}
+    if wrong:
+        return Pair(reference, given, wrong=frozenset(wrong))
+    tied = np.zeros(len(points), dtype=bool)
+    for name in names:
+        tied |= (reference.indices[name] != given.indices[name]).reshape(len(points), -1).any(1)
+    if not tied.any():
+        return Pair(reference, given)
+    chosen = {name: given.indices[name][tied] for name in names}
+    wrong = {name for name, good in excused(steps, points[tied], chosen).items() if not good.all()}
+    if wrong:
+        return Pair(reference, given, wrong=frozenset(wrong))
+    logits = reference.logits.copy()
+    logits[tied] = following(student)(points[tied], chosen)
+    return Pair(Outputs(logits, reference.indices), given, int(tied.sum()))
+
+
+def _comparable(reference: Outputs, given: Outputs, name: str) -> bool:
+    return name in given.indices and given.indices[name].shape == reference.indices[name].shape
+
+
+def _indices(pairs: Sequence[Pair], exact: frozenset[str]) -> Check:
+    expected = {name for pair in pairs for name in pair.reference.indices}
     shares = {
-        name: min(_share(reference, given, name) for reference, given in pairs)
+        name: min(_share(pair.reference, pair.given, name) for pair in pairs)
         for name in sorted(expected)
     }
-    wrong = [name for name in sorted(exact & expected) if shares[name] < 1.0]
+    wrong = sorted({name for pair in pairs for name in pair.wrong})
     missing = exact - expected
-    figures = {"equal_share": shares, "must_be_equal": sorted(exact)}
+    ties, clouds = sum(p.ties for p in pairs), sum(len(p.reference.logits) for p in pairs)
+    figures = {
+        "equal_share": shares,
+        "must_be_equal": sorted(exact),
+        "near_ties": {"clouds": ties, "of": clouds, "rounding": ROUNDING},
+    }
     if missing:
         detail = f"the checkpoint does not compute {', '.join(sorted(missing))}"
     elif wrong:
@@ -57,6 +109,7 @@ def _indices(pairs: Sequence[tuple[Outputs, Outputs]], exact: frozenset[str]) ->
         detail = "the student chooses no indices"
     else:
         detail = f"{len(exact)} of {len(expected)} index tensors must be equal and are"
+        detail += f", but for near-ties in {ties} of {clouds} clouds ({OPEN})" if ties else ""
     return decide("indices", not wrong and not missing, detail, figures)
 
 
@@ -68,13 +121,14 @@ def _share(reference: Outputs, given: Outputs, name: str) -> float:
 
 
 def _logits(
-    pairs: Sequence[tuple[Outputs, Outputs]],
+    pairs: Sequence[Pair],
     shapes: Sequence[tuple[int, int]],
     thresholds: Thresholds,
 ) -> Check:
-    if any(a.logits.shape != b.logits.shape or not np.isfinite(b.logits).all() for a, b in pairs):
+    both = [(pair.reference.logits, pair.given.logits) for pair in pairs]
+    if any(a.shape != b.shape or not np.isfinite(b).all() for a, b in both):
         return decide("logits", False, "the artefact's logits have another shape or are not finite")
-    differences = [np.abs(a.logits - b.logits).ravel() for a, b in pairs]
+    differences = [np.abs(a - b).ravel() for a, b in both]
     overall = _summary(np.concatenate(differences))
     limits = {
         "max": thresholds.logits_max,
@@ -101,9 +155,9 @@ def _summary(difference: NDArray[np.float32]) -> dict[str, float]:
     }
 
 
-def _classes(pairs: Sequence[tuple[Outputs, Outputs]], thresholds: Thresholds) -> Check:
-    a = np.concatenate([reference.logits for reference, _ in pairs])
-    b = np.concatenate([given.logits for _, given in pairs])
+def _classes(pairs: Sequence[Pair], thresholds: Thresholds) -> Check:
+    a = np.concatenate([pair.reference.logits for pair in pairs])
+    b = np.concatenate([pair.given.logits for pair in pairs])
     if a.shape != b.shape:
         return decide("argmax", False, "the artefact gives another number of logits")
     same = a.argmax(1) == b.argmax(1)

@@ -87,7 +87,8 @@ def _precision(
     vendor: Vendor, job: Job, built: Built, profile: FittedProfile, gpu: str | None
 ) -> list[Check]:
     precision = job.options.precision
-    searches = len(set(index_names(job.model)) - job.expected.exact)
+    on_xyz = {step.input for step in job.expected.steps}
+    searches = len(set(index_names(job.model)) - on_xyz)
     inspected = None if gpu is None else _inspect(vendor, built.plan)
     checks = [precision_check(precision, built.products, searches, inspected)]
     if vendor.kind == "trt-rtx" and not has_own_network(job.expected.student):
