@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from pointcmt.errors import InputError
 from pointcmt.files import cache_folder, write_beside
+from pointcmt.processes import follow_parent
 
 Entry = tuple[str, Path]  # an object's id and its file
 VERSION = 2  # of what the readers make of a file
@@ -77,7 +78,9 @@ class Cache:
             raise InputError(f"{error}; {hint}") from error
 
     def _pool(self, files: int) -> "Executor | nullcontext[None]":
-        return ProcessPoolExecutor(self.workers) if self.workers > 1 and files else nullcontext()
+        if self.workers == 1 or not files:
+            return nullcontext()
+        return ProcessPoolExecutor(self.workers, initializer=follow_parent)
 
     def _target(self, name: str, files: Sequence[Entry]) -> Path:
         digest = hashlib.sha256(self.settings.encode())

@@ -5,8 +5,6 @@ The layout is RotationNet's, `<class>/<split>/<name>_001.png` and on, which
 """
 
 import json
-import multiprocessing
-import multiprocessing.context
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -19,6 +17,7 @@ import torch
 
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
+from pointcmt.processes import clean_context, follow_parent
 from pointcmt.views.pictures import Source, ViewSettings, draw, picture_paths, save
 from pointcmt.views.rendering import require_renderer
 from pointcmt.views.surfaces import PaintWarning
@@ -101,7 +100,7 @@ def _results(
         for chunk in chunks:
             yield _write_chunk(chunk, out, settings)
         return
-    with ProcessPoolExecutor(workers, _context(), _one_thread) as pool:
+    with ProcessPoolExecutor(workers, clean_context(__name__), _begin) as pool:
 
         def work(chunk: list[ViewJob]) -> "Future[Outcome]":
             return pool.submit(_write_chunk, chunk, out, settings)
@@ -122,17 +121,9 @@ def _results(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _context() -> multiprocessing.context.BaseContext:
-    """Start processes from a clean one, since a fork of a running torch or VTK may hang."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])  # torch is then loaded once, not by each process
-    return context
-
-
-def _one_thread() -> None:
-    """Keep each process to one core."""
+def _begin() -> None:
+    """Keep each process to one core, and let none outlive this one."""
+    follow_parent()
     torch.set_num_threads(1)
 
 

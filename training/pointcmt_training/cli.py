@@ -10,6 +10,7 @@ import click
 
 from pointcmt.commands import command_errors, version_option
 from pointcmt.errors import InputError
+from pointcmt_training.tables.cli import main as table
 
 if TYPE_CHECKING:
     from pointcmt_training.config import Config
@@ -17,7 +18,19 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # the shell's exit status after Ctrl-C
 
 
-@click.command()
+class Train(click.Command):
+    """`table` is a command of its own; any other first word is a recipe."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
+        """Run the command that the first word names."""
+        words = list(sys.argv[1:] if args is None else args)
+        if words[:1] == ["table"]:
+            options["prog_name"] = "pointcmt-train table"
+            return table.main(words[1:], obj=words, **options)
+        return super().main(args, *rest, **options)
+
+
+@click.command(cls=Train)
 @click.argument("recipe", required=False)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Run folder.")
@@ -42,7 +55,8 @@ def main(
 
     RECIPE is a built-in name (see --list) or a YAML file; KEY=VALUE changes one of its values,
     e.g. `training.epochs=100` or `method=none` for the control without images. `resume FOLDER` in
-    place of a recipe goes on with an interrupted run; so does the same command again.
+    place of a recipe goes on with an interrupted run; so does the same command again. `table N`
+    trains one of the paper's tables.
     """
     from pointcmt_training.recipe import load_config, recipes
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -191,8 +192,13 @@ def _known_method(name: str) -> str:
 
 def _options_of_method(value: Any, info: ValidationInfo) -> Method:
     """Fill the options of the method that the recipe names."""
-    method = METHODS[info.data.get("method", Config.method)]
-    return TypeAdapter(method).validate_json(json.dumps(value))
+    method = info.data.get("method", Config.method)
+    return _adapter(method).validate_json(json.dumps(value))
+
+
+@lru_cache
+def _adapter(method: str) -> TypeAdapter[Method]:
+    return TypeAdapter(METHODS[method])
 
 
 @dataclass(frozen=True)

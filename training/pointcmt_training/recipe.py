@@ -5,6 +5,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -54,9 +55,14 @@ def load_config(recipe: str, overrides: Sequence[str] = ()) -> Config:
         _assign(tree, key, value)
     try:
         text = json.dumps({**tree, "distillation": tree.get("distillation", {})}, default=str)
-        return TypeAdapter(Config).validate_json(text)
+        return _adapter().validate_json(text)
     except ValidationError as error:
         raise InputError(_sentence(error.errors()[0], tree)) from error
+
+
+@lru_cache
+def _adapter() -> TypeAdapter[Config]:
+    return TypeAdapter(Config)
 
 
 def _read_recipe(recipe: str) -> dict[str, Any]:

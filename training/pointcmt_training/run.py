@@ -11,6 +11,7 @@ from pointcmt.models.student import Student
 from pointcmt_training.allocator import tune_allocator
 from pointcmt_training.config import Config
 from pointcmt_training.distillation.self_training import SelfTraining
+from pointcmt_training.environment import environment
 from pointcmt_training.folder import SECTIONS, RunFolder, read_history, read_json, write_json
 from pointcmt_training.inputs import Inputs, load_inputs
 from pointcmt_training.prepare import pick_device, prepare
@@ -51,6 +52,7 @@ def run(config: Config, root: Path) -> dict[str, Any]:
         "seconds": {section: _seconds(folder, section) for section in SECTIONS},
         "parameters": sum(p.numel() for p in student.parameters()),
         "confusion": measured.confusion.tolist(),
+        "environment": environment(inputs.train.points.device),
     }
     _save(config, inputs, folder, student, teaching, measured)
     write_report(config, inputs, folder, result, student, teaching)

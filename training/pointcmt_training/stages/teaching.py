@@ -54,11 +54,16 @@ def teach(config: Config, inputs: Inputs, folder: RunFolder, feature_dim: int) -
     teacher = train_teacher(config, inputs, folder, feature_dim)
     features = teacher_features(config, teacher, inputs.pool, folder)
     generator = train_generator(config, inputs, folder, features)
-    measures = folder.root / "teacher" / "accuracy.json"
-    if not measures.is_file():
-        write_json(measures, teacher_accuracy(teacher, inputs.test).summary())
-    result = read_json(measures)
+    measured = measures(folder)
+    if not measured.is_file():
+        write_json(measured, teacher_accuracy(teacher, inputs.test).summary())
+    result = read_json(measured)
     return Teaching(teacher, generator, Images(teacher.classifier, generator, features), result)
+
+
+def measures(folder: RunFolder) -> Path:
+    """Return where the teacher's accuracies stand, the last that stages I and II write."""
+    return folder.root / "teacher" / "accuracy.json"
 
 
 def earlier_student(run: str, inputs: Inputs) -> Images:
