@@ -29,6 +29,7 @@ def _training(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:
     return Mutant(name, TRAIN + file, old, new, tuple(f"{TESTS}test_{test}.py" for test in tests))
 
 
+OPTIMIZERS, SCHEDULES = "optimizers.py", "schedules.py"
 LOOP, STUDENT, TEACHER = "loop.py", "stages/student.py", "stages/teacher.py"
 GENERATOR, COMMON, INPUTS = "stages/generator.py", "stages/common.py", "inputs.py"
 
@@ -126,28 +127,36 @@ MUTANTS = (
     # schedule and optimiser
     _training(
         "a constant learning rate",
-        LOOP,
-        "return lr * 0.5 * (1 + math.cos(math.pi * epoch / epochs))",
-        "return lr",
+        SCHEDULES,
+        "return floor + (start - floor) * 0.5 * (1 + math.cos(math.pi * share))",
+        "return start",
         "loop",
     ),
     _training(
         "a cosine that ends an epoch early",
-        LOOP,
-        "math.pi * epoch / epochs",
-        "math.pi * epoch / max(1, epochs - 1)",
+        SCHEDULES,
+        "place / epochs",
+        "place / max(1, epochs - 1)",
         "loop",
     ),
     _training(
-        "Adam for SGD", LOOP, 'schedule.optimizer == "sgd"', 'schedule.optimizer == "x"', "loop"
+        "Adam for SGD",
+        OPTIMIZERS,
+        'schedule.optimizer == "sgd"',
+        'schedule.optimizer == "x"',
+        "loop",
     ),
     _training(
-        "AdamW for Adam", LOOP, 'schedule.optimizer == "adam"', 'schedule.optimizer == "x"', "loop"
+        "AdamW for Adam",
+        OPTIMIZERS,
+        'schedule.optimizer == "adam"',
+        'schedule.optimizer == "x"',
+        "loop",
     ),
-    _training("SGD without momentum", LOOP, "momentum=0.9", "momentum=0.0", "loop"),
+    _training("SGD without momentum", OPTIMIZERS, "lr, schedule.momentum,", "lr, 0.0,", "loop"),
     _training(
         "no weight decay",
-        LOOP,
+        OPTIMIZERS,
         "lr, decay = schedule.lr, schedule.weight_decay",
         "lr, decay = schedule.lr, 0.0",
         "loop",

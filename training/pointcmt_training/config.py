@@ -20,11 +20,13 @@ from pointcmt.errors import InputError
 from pointcmt_training.distillation import METHODS
 from pointcmt_training.distillation.method import Method
 from pointcmt_training.distillation.pointcmt import PointCMT
+from pointcmt_training.schedules import Constant, Cosine, Decay, read_schedule
 from pointcmt_training.section import Section
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Count = Annotated[int, Field(ge=1)]
 Smoothing = Annotated[float, Field(ge=0, lt=1)]
+AnySchedule = Annotated[Decay, PlainValidator(read_schedule), WithJsonSchema({"type": "object"})]
 Optimizer = Literal["adam", "adamw", "sgd"]
 
 
@@ -114,14 +116,19 @@ class AugmentationConfig(Section):
 
 @dataclass(frozen=True)
 class Schedule(Section):
-    """How one stage is optimised; the learning rate falls to zero along a cosine.
+    """How one stage is optimised.
 
     Attributes:
         epochs: passes over the training split.
         batch_size: samples a step; the last, smaller batch of an epoch is dropped.
-        optimizer: "adam", "adamw" or "sgd" (momentum 0.9).
+        optimizer: "adam", "adamw" or "sgd".
         lr: learning rate at the start.
         weight_decay: of the optimiser.
+        momentum: of "sgd".
+        schedule: how the learning rate goes on, a mapping with its `kind`.
+        norm_momentum: share of the batch in the running statistics of batch norm, at the start;
+            null leaves it as the network has it.
+        norm_schedule: how that goes on.
     """
 
     epochs: Count = 50
@@ -129,6 +136,10 @@ class Schedule(Section):
     optimizer: Optimizer = "adam"
     lr: Annotated[float, Field(gt=0, le=100)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0, le=100)] = 1e-4
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    schedule: AnySchedule = field(default_factory=Cosine)
+    norm_momentum: Annotated[float, Field(gt=0, le=1)] | None = None
+    norm_schedule: AnySchedule = field(default_factory=Constant)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from pointcmt_training.config import Config
 from pointcmt_training.distillation import METHODS
+from pointcmt_training.schedules import SCHEDULES, Decay
 from pointcmt_training.section import Section
 
 BEGIN, END = (
@@ -40,11 +41,14 @@ WORDS = {
 
 
 def tables() -> str:
-    """Return every key of a recipe as Markdown: the top level, the sections, then each method."""
+    """Return every key of a recipe as Markdown: top level, sections, schedules, methods."""
     sections = {f.name: f.type for f in dataclasses.fields(Config) if _is_section(f.type)}
     parts = ["### The top level\n\n", _table(Config, "", skip=(*sections, "distillation"))]
     for name, section in sections.items():
         parts += [f"\n### `{name}:`\n\n{_about(section)}\n\n", _table(section, f"{name}.")]
+    for name, schedule in SCHEDULES.items():
+        parts += [f"\n### A schedule of `kind: {name}`\n\n{_about(schedule)}\n\n"]
+        parts += [_table(schedule, "", skip=("kind",))]
     for name, method in METHODS.items():
         parts.append(f"\n### `distillation:` with `method: {name}`\n\n{_about(method)}\n")
         if dataclasses.fields(method):
@@ -84,6 +88,8 @@ def _default(field: "dataclasses.Field[Any]") -> str:
     value = field.default if made is dataclasses.MISSING else made()
     if value in ("", {}):
         return "empty"
+    if isinstance(value, Decay):
+        return f"`{{kind: {value.kind}}}`"
     words = {True: "true", False: "false", None: "null"}
     return f"`{words[value] if isinstance(value, bool | None) else value}`"
 

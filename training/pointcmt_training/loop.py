@@ -14,6 +14,7 @@ from tqdm import tqdm
 from pointcmt.errors import InputError
 from pointcmt_training.config import Config, Schedule
 from pointcmt_training.folder import Record, RunFolder, load_state, save_state, write_history
+from pointcmt_training.optimizers import build_optimizer, set_rates
 
 Losses = dict[str, Tensor]
 
@@ -50,7 +51,7 @@ class Loop:
 
     def run(self) -> list[Record]:
         """Train to the end and return the history, one record an epoch."""
-        optimizer = _optimizer(self.module, self.schedule)
+        optimizer = build_optimizer(self.module, self.schedule)
         self._resume(optimizer)
         saved = time.monotonic()
         steps = self.samples // self.schedule.batch_size
@@ -67,13 +68,13 @@ class Loop:
     def _epoch(self, epoch: int, optimizer: torch.optim.Optimizer, bar: "tqdm[Any]") -> Record:
         wall, cpu = time.perf_counter(), time.process_time()
         torch.manual_seed(zlib.crc32(f"{self.config.seed}/{self.section}/{epoch}".encode()))
-        for group in optimizer.param_groups:
-            group["lr"] = cosine(self.schedule.lr, epoch, self.schedule.epochs)
         self.module.train()
         sums: Losses = {}
         order = self.order() if self.order else torch.randperm(self.samples)
         batches = _batches(order, self.schedule.batch_size)
-        for indices in batches:
+        past = [record["loss"] for record in self.records]
+        for place, indices in enumerate(batches):
+            set_rates(optimizer, self.module, self.schedule, epoch + place / len(batches), past)
             losses = self._step(indices, epoch)
             optimizer.zero_grad(set_to_none=True)
             losses["loss"].backward()  # type: ignore[no-untyped-call]
@@ -142,22 +143,8 @@ def require_batch(section: str, schedule: Schedule, samples: int) -> None:
         )
 
 
-def cosine(lr: float, epoch: int, epochs: int) -> float:
-    """Return the learning rate of an epoch, falling from `lr` towards zero."""
-    return lr * 0.5 * (1 + math.cos(math.pi * epoch / epochs))
-
-
 def _batches(order: Tensor, size: int) -> tuple[Tensor, ...]:
     return torch.split(order[: len(order) // size * size], size)
-
-
-def _optimizer(module: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    lr, decay = schedule.lr, schedule.weight_decay
-    if schedule.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr, momentum=0.9, weight_decay=decay)
-    kind = torch.optim.Adam if schedule.optimizer == "adam" else torch.optim.AdamW
-    return kind(parameters, lr, weight_decay=decay)
 
 
 def _progress(section: str, total: int, initial: int) -> "tqdm[Any]":

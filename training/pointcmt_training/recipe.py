@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from pointcmt.errors import InputError
 from pointcmt_training.config import Config
 from pointcmt_training.distillation import METHODS
+from pointcmt_training.schedules import SCHEDULES, Cosine, Decay
 
 
 class Loader(yaml.SafeLoader):
@@ -123,10 +124,17 @@ def _hint(sections: Sequence[str], last: str, tree: Mapping[str, Any]) -> str:
         if owners:
             return f": it is an option of method={', '.join(owners)}, not of method={method}"
         return _nearest(last, _keys(METHODS[method]))
+    return _nearest(last, _keys(_section(sections, tree)))
+
+
+def _section(sections: Sequence[str], tree: Mapping[str, Any]) -> Any:
+    """Return the class whose fields are the keys of a section."""
     known: Any = Config
     for section in sections:
-        known = next(f.type for f in dataclasses.fields(known) if f.name == section)
-    return _nearest(last, _keys(known))
+        tree = tree.get(section, {})
+        kinds = dict(get_type_hints(known))
+        known = kinds[section]
+    return SCHEDULES[tree.get("kind", Cosine.kind)] if known is Decay else known
 
 
 def _keys(section: Any) -> list[str]:

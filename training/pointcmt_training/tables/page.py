@@ -79,7 +79,8 @@ def _protocol(job: Job) -> str:
         f"{config.student} on {config.data.name}, {config.data.points:,} points",
         f"{config.data.fraction:.0%} of the training split" if config.data.fraction < 1 else "",
         f"{training.epochs:,} epochs, batches of {training.batch_size}",
-        f"{training.optimizer} {training.lr:g}, weight decay {training.weight_decay:g}",
+        f"{training.optimizer} {training.lr:g}, {training.schedule.kind}",
+        f"weight decay {training.weight_decay:g}",
         f"views {config.views.kind}" if config.distillation.uses_images else "",
         kept,
     ]
