@@ -59,7 +59,7 @@ MUTANTS = (
     _training(
         "an epoch is selected on the test split instead of the validation split",
         STUDENT,
-        'inputs.validation if self.name == "validation" else inputs.test',
+        "inputs.validation if validates else inputs.test",
         "inputs.test",
         "selection",
     ),

@@ -116,7 +116,10 @@ def test_every_kind_reads_back_from_its_own_yaml(kind: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [
-        ("training.schedule={kind: steps, everi: 3}", "training.schedule.everi; did you mean every"),
+        (
+            "training.schedule={kind: steps, everi: 3}",
+            "training.schedule.everi; did you mean every",
+        ),
         ("training.schedule={kind: cosine, every: 3}", "unknown key training.schedule.every"),
         ("training.schedule=cosin", "must be one of cosine, restarts"),
         ("training.schedule=3", "must be a mapping with a kind"),

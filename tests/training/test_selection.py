@@ -35,7 +35,7 @@ def config(selection: str, *overrides: str) -> Config:
         "method=none",
         "training.epochs=5",
         "training.evaluations=5",
-        f"training.selection={selection}",
+        "protocol=paper" if selection == "paper" else f"training.selection={selection}",
         *overrides,
     )
 
@@ -79,6 +79,35 @@ def test_a_resumed_run_still_knows_the_best_epoch(
     student, *_ = train(chosen, tmp_path / "killed", monkeypatch, SCRIPT[dies - 1 :])
     expected = measured.weights[1]
     assert all(torch.equal(t, expected[k]) for k, t in student.state_dict().items())
+
+
+def test_the_published_way_looks_at_every_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = config("paper", "training.evaluations=1")
+    *_, records = train(chosen, tmp_path, monkeypatch, SCRIPT)
+    assert all("test_accuracy" in record for record in records)
+
+
+@pytest.mark.parametrize(("patience", "epochs"), [(1, 3), (2, 4), (3, 5), (0, 5)])
+def test_training_stops_when_validation_has_not_risen_for_so_long(
+    patience: int, epochs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = config("validation", f"training.early_stop={patience}")
+    student, measured, inputs, records = train(chosen, tmp_path, monkeypatch, SCRIPT)
+    assert len(records) == epochs
+    assert all(seen is inputs.validation for seen in measured.splits)
+    kept = measured.weights[1]
+    assert all(torch.equal(t, kept[k]) for k, t in student.state_dict().items())
+
+
+def test_a_run_that_stopped_early_is_not_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = config("last", "training.early_stop=1")
+    *_, first = train(chosen, tmp_path, monkeypatch, SCRIPT)
+    *_, second = train(chosen, tmp_path, monkeypatch, [])
+    assert first == second
 
 
 @pytest.mark.parametrize(("evaluations", "epochs"), [(2, [2, 4, 5]), (0, [5]), (1, [5])])

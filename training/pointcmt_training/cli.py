@@ -87,6 +87,10 @@ def main(
         click.echo(f"teacher OA {result['teacher']['overall']:.1%}")
     student = result["student"]
     click.echo(f"student OA {student['overall']:.1%}, mAcc {student['mean_class']:.1%}")
+    if voted := result.get("voted"):
+        click.echo(f"student OA {voted['overall']:.1%}, mean of {voted['votes']} votes")
+    if best := result.get("published"):
+        click.echo(f"as published, the LARGEST of {best['repeats']} votings: {best['overall']:.1%}")
     click.echo(root / "report.html")
     click.echo(root / "student")
 

@@ -183,16 +183,34 @@ class StudentConfig(Schedule):
 
     Attributes:
         label_smoothing: of the cross-entropy.
-        selection: which epoch is kept: the last; the best on the validation split; or, only to
-            reproduce published figures, the best on the test split ("paper").
+        selection: which epoch is kept, the last or the best on the validation split.
         evaluations: how often the held-out split is measured on the way, for the curves.
+        early_stop: end when the accuracy on the validation split has not risen for so many epochs;
+            0 never does.
+        ema: decay of an exponential moving average of the weights, which is then what is measured
+            and kept; 0 for none.
     """
 
     optimizer: Optimizer = "adamw"
     weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.05
     label_smoothing: Smoothing = 0.2
-    selection: Literal["last", "validation", "paper"] = "last"
+    selection: Literal["last", "validation"] = "last"
     evaluations: Annotated[int, Field(ge=0)] = 10
+    early_stop: Annotated[int, Field(ge=0)] = 0
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+@dataclass(frozen=True)
+class EvaluationConfig(Section):
+    """How the finished student is measured beside the plain figure.
+
+    Attributes:
+        votes: versions of each cloud whose probabilities are averaged; 1 for no voting.
+        repeats: votings of which `protocol=paper` takes the largest.
+    """
+
+    votes: Annotated[int, Field(ge=1, le=100)] = 1
+    repeats: Annotated[int, Field(ge=1, le=1000)] = 300
 
 
 def _known_method(name: str) -> str:
@@ -222,7 +240,10 @@ class Config(Section):
         method: "pointcmt"; "none", the control by the same recipe without images; or a compared
             method (paper, Tables 5 and 7).
         seed: of every random draw of training.
+        protocol: "paper" keeps the epoch that is best on the TEST split and reports the largest of
+            `evaluation.repeats` votings, as published; only to reproduce published figures.
         device: "auto" takes a GPU where there is one.
+        log: a logger of the curves, "tensorboard" in the run's folder of that name.
         stages_from: run folder whose teacher and generator are taken instead of being trained.
         checkpoint_seconds: how often a stage saves the state it resumes from.
         distillation: the options of the method.
@@ -234,7 +255,9 @@ class Config(Section):
         str, AfterValidator(_known_method), WithJsonSchema({"enum": list(METHODS)})
     ] = "pointcmt"
     seed: Seed = 0
+    protocol: Literal["plain", "paper"] = "plain"
     device: str = "auto"
+    log: Literal["none", "tensorboard"] = "none"
     stages_from: str = ""
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 10.0
     data: DataConfig = field(default_factory=DataConfig)
@@ -243,6 +266,7 @@ class Config(Section):
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     training: StudentConfig = field(default_factory=StudentConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     distillation: Annotated[Method, PlainValidator(_options_of_method)] = field(
         default_factory=PointCMT
     )
@@ -254,13 +278,24 @@ class Config(Section):
                 f"generator.points={self.generator.points}: must be at most data.points, "
                 f"{self.data.points}"
             )
-        if self.training.selection == "validation" and not self.data.validation:
-            raise InputError("data.validation=0.0: must be above 0 to select an epoch by it")
+        selects = self.training.selection == "validation"
+        if (selects or self.training.early_stop) and not self.data.validation:
+            needs = "select an epoch by it" if selects else "stop early by it"
+            raise InputError(f"data.validation=0.0: must be above 0 to {needs}")
+        if selects and self.protocol == "paper":
+            raise InputError("protocol=paper selects on the test split: leave training.selection")
         if self.views.kind == "rendered" and self.data.unlabelled not in ("", "rest"):
             raise InputError(
                 f"data.unlabelled={self.data.unlabelled}: a folder of clouds comes without "
                 "rendered pictures; use rest, or views.kind=projected"
             )
+
+    @property
+    def selected_on(self) -> Literal["", "validation", "test"]:
+        """The split whose best epoch is kept; empty where the last one is."""
+        if self.protocol == "paper":
+            return "test"
+        return "validation" if self.training.selection == "validation" else ""
 
     def to_yaml(self) -> str:
         """Return the resolved configuration as YAML that `load_config` reads back."""

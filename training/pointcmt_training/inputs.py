@@ -20,6 +20,8 @@ from pointcmt_training.config import Config, ViewsConfig
 from pointcmt_training.pictures import rendered
 from pointcmt_training.unlabelled import with_unlabelled
 
+NORMALS = ("nx", "ny", "nz")
+
 
 @dataclass(frozen=True)
 class Split:
@@ -41,6 +43,11 @@ class Split:
     def channels(self) -> tuple[str, ...]:
         """Names of the channels that the student takes."""
         return self.dataset.channels[: self.points.shape[2]]
+
+    @property
+    def has_normals(self) -> bool:
+        """Whether the student takes normals, which follow the cloud's changes."""
+        return self.channels[3:6] == NORMALS
 
     def __len__(self) -> int:
         """Return the number of clouds."""

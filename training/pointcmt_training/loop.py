@@ -14,6 +14,7 @@ from tqdm import tqdm
 from pointcmt.errors import InputError
 from pointcmt_training.config import Config, Schedule
 from pointcmt_training.folder import Record, RunFolder, load_state, save_state, write_history
+from pointcmt_training.log import open_log
 from pointcmt_training.optimizers import build_optimizer, set_rates
 
 Losses = dict[str, Tensor]
@@ -36,6 +37,8 @@ class Loop:
         config: for the seed and how often the state is saved.
         after_epoch: number of epochs done -> measures to add to the record of the epoch.
         order: draws the samples of an epoch, (n,) int64; by default each once.
+        after_step: called when the optimiser has made a step.
+        enough: the records so far -> whether to stop before the last epoch.
     """
 
     section: str
@@ -47,6 +50,8 @@ class Loop:
     config: Config
     after_epoch: Callable[[int], Record] = lambda _: {}
     order: Callable[[], Tensor] | None = None
+    after_step: Callable[[], None] | None = None
+    enough: Callable[[list[Record]], bool] = lambda _: False
     records: list[Record] = field(default_factory=list)
 
     def run(self) -> list[Record]:
@@ -56,9 +61,15 @@ class Loop:
         saved = time.monotonic()
         steps = self.samples // self.schedule.batch_size
         done = len(self.records)
-        with _progress(self.section, self.schedule.epochs * steps, done * steps) as bar:
+        with (
+            open_log(self.config, self.folder, self.section, done) as log,
+            _progress(self.section, self.schedule.epochs * steps, done * steps) as bar,
+        ):
             for epoch in range(done, self.schedule.epochs):
+                if self.enough(self.records):
+                    break
                 self.records.append(self._epoch(epoch, optimizer, bar))
+                log(self.records[-1])
                 if time.monotonic() - saved >= self.config.checkpoint_seconds:
                     self._save(optimizer)
                     saved = time.monotonic()
@@ -79,6 +90,8 @@ class Loop:
             optimizer.zero_grad(set_to_none=True)
             losses["loss"].backward()  # type: ignore[no-untyped-call]
             optimizer.step()
+            if self.after_step:
+                self.after_step()
             for name, value in losses.items():
                 sums[name] = sums.get(name, torch.zeros(())) + value.detach().cpu()
             bar.update()

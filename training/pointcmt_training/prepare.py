@@ -8,6 +8,7 @@ from pointcmt.models.student import Student
 from pointcmt_training.config import Config
 from pointcmt_training.folder import SECTIONS
 from pointcmt_training.inputs import Inputs, load_inputs
+from pointcmt_training.log import require_log
 from pointcmt_training.loop import require_batch
 from pointcmt_training.stages.common import seeded
 
@@ -17,9 +18,10 @@ def prepare(config: Config) -> tuple[Inputs, Student]:
 
     Raises:
         InputError: the device or data is unusable, the student needs more points than a cloud has,
-            a stage's batch is larger than the training split, or the axis to rotate about is not
-            known.
+            a stage's batch is larger than the training split, the axis to rotate about is not
+            known, or the logger is not installed.
     """
+    require_log(config)
     inputs = load_inputs(config, pick_device(config.device))
     student = seeded(
         config.seed,

@@ -152,7 +152,12 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-HARMLESS = ("checkpoint_seconds", "device", "data.cache")  # may change between the parts of one run
+HARMLESS = (
+    "checkpoint_seconds",
+    "device",
+    "data.cache",
+    "log",
+)  # may change between the parts of one run
 
 
 def difference(there: Config, here: Config, sections: Sequence[str] = ()) -> str:

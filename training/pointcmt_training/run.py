@@ -18,6 +18,7 @@ from pointcmt_training.prepare import pick_device, prepare
 from pointcmt_training.report import write_report
 from pointcmt_training.stages.student import student_accuracy, train_student
 from pointcmt_training.stages.teaching import Teaching, earlier_student, teach
+from pointcmt_training.voting import PAPER_VOTES, published_accuracy, voted_accuracy
 
 
 def run(config: Config, root: Path) -> dict[str, Any]:
@@ -48,7 +49,9 @@ def run(config: Config, root: Path) -> dict[str, Any]:
     result = {
         "student": measured.summary(),
         "teacher": teaching.result if teaching else None,
-        "selection": config.training.selection,
+        **_voted(config, inputs, student),
+        "protocol": config.protocol,
+        "selection": config.selected_on or "last",
         "seconds": {section: _seconds(folder, section) for section in SECTIONS},
         "parameters": sum(p.numel() for p in student.parameters()),
         "confusion": measured.confusion.tolist(),
@@ -59,6 +62,23 @@ def run(config: Config, root: Path) -> dict[str, Any]:
     write_json(folder.result, result)
     shutil.rmtree(folder.root / "state", ignore_errors=True)
     return result
+
+
+def _voted(config: Config, inputs: Inputs, student: Student) -> dict[str, Any]:
+    """Return what voting gives, apart from the plain figure; empty where nothing is asked for."""
+    asked = config.evaluation
+    if config.protocol == "paper":
+        votes = asked.votes if asked.votes > 1 else PAPER_VOTES
+        found = published_accuracy(student, inputs.test, votes, asked.repeats)
+        return {"published": {**found, "votes": votes, "repeats": asked.repeats}}
+    if asked.votes == 1:
+        return {}
+    return {
+        "voted": {
+            **voted_accuracy(student, inputs.test, asked.votes).summary(),
+            "votes": asked.votes,
+        }
+    }
 
 
 def _save(
@@ -81,7 +101,7 @@ def _save(
             "method": config.method,
             "seed": config.seed,
             "epochs": config.training.epochs,
-            "selection": config.training.selection,
+            "selection": config.selected_on or "last",
             "trained on": inputs.train.dataset.name,
             "tested on": inputs.test.dataset.name,
             "overall accuracy": round(measured.overall, 4),

@@ -142,3 +142,14 @@ def test_a_table_can_be_narrowed() -> None:
 def test_an_unknown_table_names_the_known_ones() -> None:
     with pytest.raises(InputError, match="table 12: did you mean"):
         load_table("12")
+
+
+def test_votes_stand_beside_the_plain_figures() -> None:
+    found = grid("2", *SHAPES, "evaluation.votes=10")
+    assert found.table.measures == ["mAcc", "mAcc, voted", "OA", "OA, voted"]
+    plain, voted = found.table.columns[2:]
+    assert found.table.paper("PointNet++", plain) == 87.4
+    assert found.table.paper("PointNet++", voted) is None
+    assert job(found, "PointNet++").config.evaluation.votes == 10
+    teaching = [one for one in found.jobs.values() if one.teaches]
+    assert {one.name for one in teaching} <= set(grid("2", *SHAPES).jobs)

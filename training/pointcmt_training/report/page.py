@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import matplotlib as mpl
@@ -105,6 +106,7 @@ def _table(config: Config, inputs: Inputs, result: dict[str, Any]) -> str:
         ("Trained on", f"{inputs.train.dataset.name}, {len(inputs.train)} clouds"),
         ("Tested on", f"{inputs.test.dataset.name}, {len(inputs.test)} clouds"),
         ("Student OA / mAcc", _accuracies(result["student"])),
+        *_voted(result),
     ]
     if result["teacher"]:
         rows.append(("Teacher OA / mAcc", _accuracies(result["teacher"])))
@@ -126,10 +128,18 @@ def _accuracies(measured: dict[str, float]) -> str:
 
 def _protocol(config: Config) -> str:
     return {
-        "last": "the last",
+        "": "the last",
         "validation": "the best on the validation split",
-        "paper": "the best on the TEST split, as published; do not compare with honest figures",
-    }[config.training.selection]
+        "test": "the best on the TEST split, as published; do not compare with honest figures",
+    }[config.selected_on]
+
+
+def _voted(result: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if voted := result.get("voted"):
+        yield f"Student OA / mAcc, {voted['votes']} votes averaged", _accuracies(voted)
+    if best := result.get("published"):
+        name = f"LARGEST OA / mAcc of {best['repeats']} votings, as published"
+        yield name, f"{_accuracies(best)}; do not compare with honest figures"
 
 
 def _section(title: str, body: str) -> str:

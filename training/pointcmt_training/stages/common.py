@@ -24,7 +24,6 @@ M = TypeVar("M", bound=nn.Module)
 Built = TypeVar("Built")
 
 AUGMENTATION = Augmentation(scale=(2 / 3, 3 / 2), shift=0.2)
-NORMALS = ("nx", "ny", "nz")
 DIGEST = "sha256"  # key in the header of a weight file
 
 
@@ -103,7 +102,6 @@ def augmented(
 
     Without `shuffle` no point is dropped either, so that points keep their colours.
     """
-    normals = split.points.shape[2] >= 6 and split.dataset.channels[3:6] == NORMALS
     asked = config.augmentation
     augmentation = dataclasses.replace(
         AUGMENTATION,
@@ -113,7 +111,7 @@ def augmented(
         dropout=asked.dropout if shuffle else 0.0,
         up=(split.dataset.up or "y").removeprefix("-"),
         shuffle=shuffle,
-        normals=normals,
+        normals=split.has_normals,
     )
     return augmentation(split.points[indices], indices, epoch, config.seed)
 

@@ -1,5 +1,6 @@
 """Stage III: the student, with feature and classifier enhancement (Section 3.4)."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -7,11 +8,12 @@ from typing import cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pointcmt.metrics import Accuracy
 from pointcmt.models.dropout import undropped
 from pointcmt.models.student import Student
-from pointcmt_training.config import Config, StudentConfig
+from pointcmt_training.config import Config
 from pointcmt_training.distillation.method import Batch, Images
 from pointcmt_training.evaluate import evaluate
 from pointcmt_training.folder import Record, RunFolder, load_state, save_state
@@ -63,15 +65,35 @@ def train_student(
         total = torch.stack(list(parts.values())).sum()
         return {"loss": total, **parts, "accuracy": share_right(known, labels)}
 
-    selection = _Selection(schedule, inputs, student, folder.state("best"))
-    order = partial(epoch_order, config, train.labels)
+    average = weight_average(network, schedule.ema) if schedule.ema else None
+    kept = cast(Student, average.module) if average else student
+    if average:
+        trained["average"] = average
+    selection = _Selection(config, inputs, kept, folder.state("best"))
     loop = Loop(
-        "training", trained, schedule, len(train), step, folder, config, selection, order=order
+        "training",
+        trained,
+        schedule,
+        len(train),
+        step,
+        folder,
+        config,
+        selection,
+        order=partial(epoch_order, config, train.labels),
+        after_step=partial(average.update_parameters, network) if average else None,
+        enough=selection.enough,
     )
     records = loop.run()
     selection.restore()
+    student.load_state_dict(kept.state_dict())
     student.eval()
     return records
+
+
+def weight_average(network: nn.Module, decay: float) -> AveragedModel:
+    """Return an exponential moving average of weights and running statistics; it begins at them."""
+    rule = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(network, multi_avg_fn=rule, use_buffers=True).requires_grad_(False)
 
 
 def student_accuracy(student: Student, split: Split) -> Accuracy:
@@ -83,14 +105,14 @@ def student_accuracy(student: Student, split: Split) -> Accuracy:
 class _Selection:
     """Measures the held-out split now and then, and keeps the best epoch where one is selected."""
 
-    def __init__(
-        self, schedule: StudentConfig, inputs: Inputs, student: Student, path: Path
-    ) -> None:
-        self.schedule, self.student, self.path = schedule, student, path
-        self.selects = schedule.selection != "last"
-        self.name = "validation" if schedule.selection == "validation" else "test"
-        self.split = inputs.validation if self.name == "validation" else inputs.test
-        self.every = max(1, schedule.epochs // max(1, schedule.evaluations))
+    def __init__(self, config: Config, inputs: Inputs, student: Student, path: Path) -> None:
+        self.schedule, self.student, self.path = config.training, student, path
+        self.selects = config.selected_on != ""
+        validates = config.selected_on == "validation" or config.training.early_stop > 0
+        self.name = "validation" if validates else "test"
+        self.split = inputs.validation if validates else inputs.test
+        every = self.schedule.epochs // max(1, self.schedule.evaluations)
+        self.every = 1 if config.protocol == "paper" else max(1, every)
         self.best = load_state(path)["accuracy"] if path.is_file() else -1.0
 
     def __call__(self, done: int) -> Record:
@@ -102,6 +124,14 @@ class _Selection:
             self.best = overall
             save_state(self.path, {"accuracy": overall, "student": self.student.state_dict()})
         return {f"{self.name}_accuracy": overall}
+
+    def enough(self, records: Sequence[Record]) -> bool:
+        """Tell whether the recipe stops early here."""
+        measured = [r for r in records if f"{self.name}_accuracy" in r]
+        if not self.schedule.early_stop or not measured:
+            return False
+        best = max(measured, key=lambda record: record[f"{self.name}_accuracy"])
+        return records[-1]["epoch"] - best["epoch"] >= self.schedule.early_stop
 
     def restore(self) -> None:
         """Give the student the weights of the best epoch, where one is selected."""

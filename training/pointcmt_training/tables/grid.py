@@ -15,6 +15,7 @@ from pointcmt.errors import InputError
 from pointcmt.models import STUDENTS, create_student
 from pointcmt_training.config import (
     Config,
+    EvaluationConfig,
     GeneratorConfig,
     StudentConfig,
     TeacherConfig,
@@ -107,6 +108,8 @@ def plan(table: Table, asked: Asked, only: Sequence[str] = ()) -> Grid:
     if table.missing:
         raise InputError(f"{table.title}: {table.missing}")
     table = _on_asked_data(table, asked).narrowed(only)
+    if asked.value("evaluation.votes") not in ("", "1"):
+        table = table.with_votes()
     _require_free_keys(table, asked)
     _require_options(table, asked)
     jobs: dict[str, Job] = {}
@@ -268,6 +271,8 @@ def _stages(config: Config) -> Config:
         method="pointcmt",
         distillation=PointCMT(),
         training=StudentConfig(batch_size=config.teacher.batch_size),
+        evaluation=EvaluationConfig(),
+        protocol="plain",
         data=data,
     )
 

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterable, Iterator
 from statistics import mean, stdev
 
+from pointcmt_training.config import Config
 from pointcmt_training.folder import RunFolder, read_json
 from pointcmt_training.tables.grid import Grid, Job
 from pointcmt_training.tables.results import Cell, Cells
@@ -70,11 +71,6 @@ def _behind(grid: Grid, failures: Failures, command: str) -> Iterator[str]:
 
 def _protocol(job: Job) -> str:
     config, training = job.config, job.config.training
-    kept = {
-        "last": "last epoch",
-        "validation": "best epoch on the validation split",
-        "paper": "BEST EPOCH ON THE TEST SPLIT, as published; compare with nothing honest",
-    }[training.selection]
     parts = [
         f"{config.student} on {config.data.name}, {config.data.points:,} points",
         f"{config.data.fraction:.0%} of the training split" if config.data.fraction < 1 else "",
@@ -82,9 +78,20 @@ def _protocol(job: Job) -> str:
         f"{training.optimizer} {training.lr:g}, {training.schedule.kind}",
         f"weight decay {training.weight_decay:g}",
         f"views {config.views.kind}" if config.distillation.uses_images else "",
-        kept,
+        _kept(config),
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _kept(config: Config) -> str:
+    if config.protocol == "paper":
+        return (
+            "PUBLISHED PROTOCOL: best epoch on the TEST split, largest of "
+            f"{config.evaluation.repeats} votings; compare with nothing honest"
+        )
+    votes = config.evaluation.votes
+    told = f", beside it the mean of {votes} votes" if votes > 1 else ""
+    return ("best on the validation split" if config.selected_on else "last epoch") + told
 
 
 def _machine(grid: Grid, job: Job) -> str:

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from pointcmt.errors import InputError
 from pointcmt_training.section import Section
+from pointcmt_training.tables.measures import MEASURES
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,18 @@ class Table(Section):
         """Yield the keys by which the table's runs differ."""
         for one in (*self.rows.values(), *self.arms.values()):
             yield from one.settings
+
+    def with_votes(self) -> "Table":
+        """Return the table with a column of voted accuracy beside each plain one."""
+        voted = [m for name in self.measures for m in (name, f"{name}, voted") if m in MEASURES]
+        fresh = [Column(t, a, m) for t in self.targets for a in self.arms for m in voted]
+        rows = {
+            name: dataclasses.replace(
+                row, paper=[self.paper(name, c) if c in self.columns else None for c in fresh]
+            )
+            for name, row in self.rows.items()
+        }
+        return dataclasses.replace(self, measures=voted, rows=rows)
 
     def narrowed(self, names: Sequence[str]) -> "Table":
         """Return the part of the table with these rows, arms and data sets.
