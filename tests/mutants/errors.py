@@ -280,8 +280,22 @@ MUTANTS = (
     _training(
         "inheritance trains the autoencoder",
         "distillation/iekd.py",
-        "factor = code.detach()",
-        "factor = code",
+        "return encoder.requires_grad_(False)",
+        "return encoder",
+        "methods",
+    ),
+    _training(
+        "the autoencoder is not trained",
+        "distillation/iekd.py",
+        "                optimizer.step()\n",
+        "",
+        "methods",
+    ),
+    _training(
+        "SRRL's connector lets negative features through",
+        "distillation/srrl.py",
+        ", nn.ReLU())",
+        ")",
         "methods",
     ),
     _training(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pointcmt_training.distillation import METHODS
 from pointcmt_training.distillation.hinton import Hinton
-from pointcmt_training.distillation.iekd import InheritanceExploration
+from pointcmt_training.distillation.iekd import InheritanceExploration, trained_encoder
 from pointcmt_training.distillation.method import Batch, Images, Loss, Method
 from pointcmt_training.distillation.normalized import NormalizeFirst, NormalizeSecond
 from pointcmt_training.distillation.pointcmt import PointCMT
@@ -153,13 +153,29 @@ def test_the_students_statistics_are_constants(problem: Problem, method: Method)
     np.testing.assert_allclose(problem.features.grad, 2 * (points - target) / (B * D), rtol=1e-6)
 
 
-def test_srrl_matches_features_and_the_teachers_logits(problem: Problem) -> None:
+def test_srrl_matches_features_and_the_teachers_logits_behind_the_authors_connector(
+    problem: Problem,
+) -> None:
+    """Linear without bias, batch norm by the batch's own mean and variance, ReLU; two MSEs."""
     loss = problem.loss(SoftmaxRegression(weight=0.7))
     points, image = problem.arrays()
-    mapped = linear(loss.connector, points)  # type: ignore[arg-type]
+    parts = dict(loss.named_parameters())
+    matrix = next(p for p in parts.values() if p.ndim == 2).detach().numpy()
+    assert sorted(p.shape for p in parts.values()) == [(D,), (D,), (D, D)]
+    mapped = points @ matrix.T
+    mapped = (mapped - mapped.mean(0)) / np.sqrt(mapped.var(0) + 1e-5)
+    mapped = np.maximum(mapped, 0)
     logits = [linear(problem.teacher, f) for f in (mapped, image)]
     expected = 0.7 * (((mapped - image) ** 2).mean() + ((logits[0] - logits[1]) ** 2).mean())
     assert values(loss(problem.batch())) == pytest.approx({"distillation": expected})
+
+
+def test_srrls_connector_starts_as_the_authors_does() -> None:
+    torch.manual_seed(0)
+    images = Images(nn.Linear(256, C), None, torch.zeros(2, 256))
+    loss = SoftmaxRegression().loss(images)
+    weight = next(p for p in loss.parameters() if p.shape == (256, 256))
+    assert weight.std().item() == pytest.approx((2 / 256) ** 0.5, rel=0.02)
 
 
 def test_iekd_inherits_with_one_half_and_explores_with_the_other(problem: Problem) -> None:
@@ -169,23 +185,46 @@ def test_iekd_inherits_with_one_half_and_explores_with_the_other(problem: Proble
 
     def distance(one: Array, other: Array) -> float:
         units = [f / np.linalg.norm(f, axis=1, keepdims=True) for f in (one, other)]
-        return float(np.abs(units[0] - units[1]).sum(1).mean())
+        return float(np.abs(units[0] - units[1]).mean())
 
     code = layer("encoder", image)
     expected = {
-        "reconstruction": ((layer("decoder", code) - image) ** 2).mean(),
         "inheritance": 0.7 * distance(layer("inherit", points[:, : D // 2]), code),
         "exploration": -0.7 * distance(layer("explore", points[:, D // 2 :]), code),
     }
     assert values(loss(problem.batch())) == pytest.approx(expected)
 
 
-def test_iekds_autoencoder_learns_from_its_reconstruction_alone(problem: Problem) -> None:
+def test_iekds_autoencoder_is_trained_beforehand_and_keeps_what_varies() -> None:
+    """Features of rank D / 2: the best linear autoencoder loses nothing, an untrained one much."""
+    torch.manual_seed(1)
+    features = torch.randn(200, D // 2) @ torch.randn(D // 2, D)
+
+    def lost(epochs: int) -> float:
+        """Share of the variance that the best decoder of the code cannot give back."""
+        code = trained_encoder(features, D // 2 - 1, epochs)(features).detach()
+        ones = torch.cat([code, torch.ones(len(code), 1)], dim=1)
+        left = features - ones @ torch.linalg.lstsq(ones, features).solution
+        return float(left.var() / features.var())
+
+    variances = torch.linalg.svdvals(features - features.mean(0)) ** 2
+    least = float(variances[D // 2 - 1] / variances.sum())  # what PCA loses
+    assert 0.99 * least < lost(400) < 1.3 * least
+    assert lost(1) > 2 * least
+
+
+def test_iekds_autoencoder_is_frozen_and_leaves_the_global_generator_alone(
+    problem: Problem,
+) -> None:
+    before = torch.random.get_rng_state()
+    first, second = (trained_encoder(problem.image, 3, 2) for _ in range(2))
+    assert torch.equal(first.weight, second.weight)
+    assert torch.equal(before, torch.random.get_rng_state())
     loss = problem.loss(InheritanceExploration())
     parts = loss(problem.batch())
     (parts["inheritance"] + parts["exploration"]).backward()
-    touched = {name for name, p in loss.named_parameters() if p.grad is not None}
-    assert {name.split(".")[0] for name in touched} == {"inherit", "explore"}
+    trained = {name.split(".")[0] for name, p in loss.named_parameters() if p.requires_grad}
+    assert trained == {"inherit", "explore"}
 
 
 @pytest.mark.parametrize("name", [n for n, method in METHODS.items() if method.uses_images])

@@ -1,5 +1,6 @@
 """Softmax regression representation learning (Yang et al., ICLR 2021; paper, Table 5)."""
 
+import math
 from dataclasses import dataclass
 
 import torch.nn.functional as F
@@ -25,13 +26,19 @@ class SoftmaxRegression(Method):
 
 
 class TeacherRegression(Loss):
-    """Both terms of SRRL (Eqs. 2 and 6), mean squared errors, behind a linear connector."""
+    """Both terms of SRRL, mean squared errors of features and of logits, behind a connector.
+
+    The connector is the authors': a linear map without bias, batch norm and ReLU. Theirs acts on
+    feature maps before they are pooled; a student here has the pooled feature alone.
+    """
 
     def __init__(self, weight: float, images: Images) -> None:
         super().__init__(images)
         self.weight = weight
         dim = images.features.shape[1]
-        self.connector = nn.Linear(dim, dim)
+        linear = nn.Linear(dim, dim, bias=False)
+        nn.init.normal_(linear.weight, std=math.sqrt(2 / dim))
+        self.connector = nn.Sequential(linear, nn.BatchNorm1d(dim), nn.ReLU())
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Return "distillation"."""
