@@ -30,12 +30,12 @@ def create_app(settings: Settings, service: Service | None = None) -> ASGIApp:
         service: what answers; models that it has not loaded yet are when the application starts.
     """
     service = service or Service(settings)
-    routes = [
+    routes = [  # tried in this order, so what is asked most comes first
+        *infer_routes(service),
+        *people_routes(service),
         *health_routes(service),
         *model_routes(service),
         *repository_routes(service),
-        *infer_routes(service),
-        *people_routes(service),
     ]
     app: ASGIApp = _Routes(routes, redirect_slashes=False, lifespan=_lifespan(service))
     if settings.security.origins:

@@ -3,9 +3,9 @@
 import asyncio
 import json
 import logging
+import random
 import re
 import time
-import uuid
 from contextlib import suppress
 from http import HTTPStatus
 
@@ -114,7 +114,7 @@ class _Exchange:
     ) -> None:
         self.start = time.monotonic()
         offered = headers.get("x-request-id", "")
-        self.identity = offered if _ID.fullmatch(offered) else uuid.uuid4().hex
+        self.identity = offered if _ID.fullmatch(offered) else f"{random.getrandbits(128):032x}"
         self.status = 0
         self.received = 0
         self.sent = 0

@@ -69,6 +69,11 @@ class _Request(Struct):
     outputs: list[_Output] | None = None
 
 
+_REQUEST = msgspec.json.Decoder(_Request)
+_SIZES = msgspec.json.Decoder(list[_Size])
+_PARAMETERS = msgspec.json.Decoder(_Parameters | None)
+
+
 def read_request(
     body: bytes, header_length: int | None, *, channels: int = 3, clouds: int
 ) -> InferRequest:
@@ -87,12 +92,12 @@ def read_request(
         raise InputError(f"Inference-Header-Content-Length is {header_length}, beyond the body")
     split = len(body) if header_length is None else header_length
     view = memoryview(body)
-    request = _decoded(view[:split], _Request, "the request")
+    request = _decoded(view[:split], _REQUEST, "the request")
     if [tensor.name for tensor in request.inputs] != [INPUT]:
         raise InputError(f"the request needs exactly one input, named {INPUT}")
     tensor = request.inputs[0]
     shape = checked_shape(_sizes(tensor.shape), channels, clouds)
-    parameters = _small(request.parameters, _Parameters | None, "the request's parameters") or {}
+    parameters = _parameters(request.parameters, "the request's")
     return InferRequest(
         id=request.id or "",
         clouds=_values(tensor, shape, view[split:]).reshape(shape),
@@ -111,8 +116,7 @@ def _outputs(outputs: list[_Output] | None, parameters: _Parameters) -> tuple[Wa
     return tuple(
         wanted_output(
             output.name,
-            _small(output.parameters, _Parameters | None, f"output {output.name}'s parameters")
-            or {},
+            _parameters(output.parameters, f"output {output.name}'s"),
             binary,
         )
         for output in outputs
@@ -124,7 +128,7 @@ def _values(tensor: _Input, shape: tuple[int, ...], raw: memoryview) -> NDArray[
         known = ", ".join(DATATYPES)
         raise InputError(f"points has datatype {tensor.datatype!r}; send one of {known}")
     dtype = np.dtype(DATATYPES[tensor.datatype])
-    parameters = _small(tensor.parameters, _Parameters | None, "points' parameters") or {}
+    parameters = _parameters(tensor.parameters, "points'")
     size = parameters.get("binary_data_size")
     data = memoryview(tensor.data)
     if size is not None:
@@ -147,23 +151,27 @@ def _from_bytes(
 
 def _sizes(raw: Raw) -> list[int]:
     try:
-        sizes: list[int] = _small(raw, list[_Size], "the shape")
+        sizes: list[int] = _small(raw, _SIZES, "the shape")
     except InputError as error:
         shown = bytes(raw)[:80].decode(errors="replace")
         raise InputError(f"points has shape {shown}, which is no list of sizes") from error
     return sizes
 
 
-def _small(raw: Raw, kind: Any, what: str) -> Any:
+def _parameters(raw: Raw, whose: str) -> _Parameters:
+    return _small(raw, _PARAMETERS, f"{whose} parameters") or {}
+
+
+def _small(raw: Raw, decoder: msgspec.json.Decoder[Any], what: str) -> Any:
     view = memoryview(raw)
     if len(view) > _SMALL:
         raise InputError(f"{what} takes {len(view)} bytes; {_SMALL} are read")
-    return _decoded(view, kind, what)
+    return _decoded(view, decoder, what)
 
 
-def _decoded(text: memoryview, kind: Any, what: str) -> Any:
+def _decoded(text: memoryview, decoder: msgspec.json.Decoder[Any], what: str) -> Any:
     try:
-        return msgspec.json.decode(text, type=kind)
+        return decoder.decode(text)
     except msgspec.ValidationError as error:
         raise InputError(f"{what} is not as the protocol wants it ({error})") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

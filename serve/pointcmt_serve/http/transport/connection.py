@@ -13,6 +13,7 @@ from pointcmt_serve.http.operations.access import log_access
 from pointcmt_serve.http.settings import Limits
 from pointcmt_serve.http.transport.framing import StrictConnection, error_head
 from pointcmt_serve.http.transport.gentle import GentleTransport
+from pointcmt_serve.http.transport.sockets import send_at_once
 
 _LAST_CALL = 0.5  # seconds that a new connection has for its request when the server stops
 _LOOK = 0.1  # seconds between two looks whether a half-closed client is gone
@@ -31,6 +32,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request, or refuse one connection too many."""
+        send_at_once(transport.get_extra_info("socket"))
         self._gentle = GentleTransport(transport, self.loop, self._may_be_sending)
         super().connection_made(self._gentle)
         if len(self.connections) > self.limits.connections:

@@ -44,6 +44,16 @@ def listen_unix(path: Path) -> socket.socket:
     return bound
 
 
+def send_at_once(connection: socket.socket | None) -> None:
+    """Send each write of a TCP connection at once.
+
+    asyncio does so for sockets made for TCP by name alone, which a listening one here is not; a
+    body behind its head would wait for the client's delayed acknowledgement, some 40 ms.
+    """
+    if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
 def address(bound: socket.socket, secure: bool) -> str:
     """Return the URL of a listening socket."""
     scheme = "https" if secure else "http"
