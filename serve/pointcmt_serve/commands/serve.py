@@ -45,7 +45,7 @@ models = _options(
         "--threads",
         0,
         click.IntRange(min=0),
-        "Of one batch; 0: all cores for a lone one, else one.",
+        "Of one batch; 0: all cores for a lone one where that pays, else one.",
     ),
 )
 batching = _options(

@@ -125,6 +125,17 @@ def test_bytes_after_an_answer_do_not_keep_a_connection_for_ever(server: Running
     assert time.monotonic() - start < 5
 
 
+def test_a_body_does_not_wait_for_the_acknowledgement_of_its_head(server: Running) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"GET /v2 HTTP/1.1\r\nHost: a\r\n\r\n")
+        connection.recv(1000)
+        ours = [
+            c.transport.get_extra_info("socket") for c in server.server.server_state.connections
+        ]
+        assert ours
+        assert all(s.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for s in ours)
+
+
 def test_a_client_that_resets_leaves_the_server_working(server: Running) -> None:
     for _ in range(20):
         connection = server.connect()

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pointcmt_serve.classifier import Classifier
 from pointcmt_serve.http.batching import Client, Job, Network, Schedule
 from pointcmt_serve.http.models.folders import Stamp, options
-from pointcmt_serve.http.models.paced import Paced, on_cpu
+from pointcmt_serve.http.models.paced import Paced, on_cpu, pays
 from pointcmt_serve.http.models.statistics import Statistics
 from pointcmt_serve.http.settings import Batching, ModelSource
 from pointcmt_serve.orientation import AS_IS, Vertical
@@ -69,12 +70,14 @@ class Served:
         self.statistics = Statistics()
         self._report = host.report
         threads = batching.threads(self.device)
+        self._warm_up(self.classifier)
         network: Network = self.classifier
         if threads > 1 and not chosen.get("threads") and on_cpu(self.engine, self.device):
             narrow = Classifier(folder, batch_size=batching.size, **{**chosen, "threads": 1})
-            network = Paced(self.classifier, narrow)
-            self._warm_up(narrow)
-        self._warm_up(self.classifier)
+            if pays(self.classifier, narrow, self._warm_up(narrow)):
+                network = Paced(self.classifier, narrow)
+            else:
+                network = self.classifier = narrow
         self._scheduler = host.schedule(network, batching, threads, self)
 
     @property
@@ -110,8 +113,10 @@ class Served:
         """Answer what waits, then end its workers. Blocks."""
         self._scheduler.close()
 
-    def _warm_up(self, classifier: Classifier) -> None:
+    def _warm_up(self, classifier: Classifier) -> NDArray[np.float32]:
+        """Run batches of every size that matters; return the one of a lone cloud."""
         corners = np.eye(len(self.channels), dtype=np.float32)  # three different points or more
         cloud = classifier.prepare(corners)
         for size in {1, self.batching.size}:
             classifier.predict(np.stack([cloud] * size))
+        return cloud[None]
