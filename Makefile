@@ -7,7 +7,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export OMP_NUM_THREADS ?= 1
 unexport PYTHONDONTWRITEBYTECODE  # tests start many processes: compile a module once, not in each
 
-.PHONY: help demo test lint format docs bench mutants sanitize clean
+.PHONY: help demo test suite lint format docs bench mutants sanitize clean
 .DEFAULT_GOAL := help
 
 help:  ## list what one can do here
@@ -27,7 +27,10 @@ $(VENV)/.ready: pyproject.toml constraints.txt $(wildcard pointcmt/native/CMakeL
 demo: $(VENV)/.ready  ## train, export, verify and classify on the embedded shapes, in minutes
 	env -u OMP_NUM_THREADS $(PY) examples/demo.py runs/demo
 
-test: $(VENV)/.ready lint  ## every check: lint, types, layers, spelling, tests
+test: $(VENV)/.ready  ## every check: lint, types, layers, spelling, tests
+	$(MAKE) --no-print-directory -j 2 lint suite
+
+suite: $(VENV)/.ready
 	$(PY) -m pytest -n 2
 
 lint: $(VENV)/.ready  ## style, types, layers and spelling

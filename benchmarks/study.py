@@ -4,9 +4,9 @@
         [--fractions 0.02 0.05] [--arms control "FE + CE, balanced"] [--seeds 0 1] [--subsets 0]
         [--results benchmarks/results]
 
-FOLDER holds the HDF5 files. Each run is a process of one thread; a run that is finished is not
-repeated, and one that was interrupted goes on where it stopped. After every run the tables
-study.{json,md} are written anew, with what is missing.
+FOLDER holds the HDF5 files. Each run is a process of one thread; a run that stands in the tables
+study.{json,md} is not repeated, and one that was interrupted goes on where it stopped. After every
+run the tables are written anew, with what is missing.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
@@ -60,37 +60,31 @@ def train(run: Run, root: Path, data: Path, samples: int) -> None:
     print(f"{run.folder}: done", flush=True)
 
 
-def collect(root: Path, runs: Iterable[Run]) -> tuple[dict[Run, float], dict[Run, float]]:
-    """Return the overall accuracies of those students, and of their teachers, that are finished."""
-    students, teachers = {}, {}
-    wanted = {one for run in runs for one in (run, *needs(run))}
-    for run in sorted(wanted):
-        path = root / run.folder / "result.json"
-        if path.is_file():
-            result = json.loads(path.read_text())
-            if run.arm == TEACHING:
-                teachers[run] = result["teacher"]["overall"]
-            else:
-                students[run] = result["student"]["overall"]
-    return students, teachers
+def overall(root: Path, run: Run) -> float:
+    """Return the overall accuracy of a finished run's student or teacher."""
+    result = json.loads((root / run.folder / "result.json").read_text())
+    return float(result["teacher" if run.arm == TEACHING else "student"]["overall"])
 
 
-def write(root: Path, results: Path, runs: Collection[Run]) -> None:
-    """Write the tables of what is finished of these runs."""
-    students, teachers = collect(root, runs)
-    rows = [
-        {**dataclasses.asdict(run), "overall": value}
-        for run, value in (*students.items(), *teachers.items())
-    ]
+def earlier(results: Path) -> dict[Run, float]:
+    """Return what the tables hold already, so that their runs need not be at hand."""
+    path = results / "study.json"
+    rows = json.loads(path.read_text()) if path.is_file() else []
+    return {
+        Run(**{f.name: row[f.name] for f in dataclasses.fields(Run)}): row["overall"]
+        for row in rows
+    }
+
+
+def write(results: Path, found: Mapping[Run, float], wanted: int) -> None:
+    """Write the tables of what is finished."""
+    rows = [{**dataclasses.asdict(run), "overall": value} for run, value in sorted(found.items())]
+    students = {run: value for run, value in found.items() if run.arm != TEACHING}
+    teachers = {run: value for run, value in found.items() if run.arm == TEACHING}
     write_text(results / "study.json", json.dumps(rows, indent=1) + "\n")
-    missing = f"Finished: {len(students)} of {len(runs)} runs; the same command goes on.\n"
+    missing = f"Finished: {len(students)} of {wanted} runs; the same command goes on.\n"
     begun = [fraction for fraction in BUDGETS if any(r.fraction == fraction for r in students)]
     sections = [table(students, teachers, fraction) for fraction in begun]
-    write_text(results / "study.json", json.dumps(rows, indent=1) + "\n")
-    missing = f"Finished: {len(students)} of {len(runs)} runs; the same command goes on.\n"
-    sections = [
-        table(students, teachers, f) for f in BUDGETS if any(r.fraction == f for r in students)
-    ]
     write_text(results / "study.md", "\n".join([PROTOCOL, missing, *sections]))
 
 
@@ -110,6 +104,8 @@ def main() -> None:
     whole = ModelNet40(args.data, "train", 1024)
     samples = {f: len(class_balanced_subset(whole, f, 0)) for f in args.fractions}
     runs = list(plan(args.fractions, args.arms, args.seeds, args.subsets))
+    results = args.results or args.runs
+    found = earlier(results)
     submitted: dict[Run, Future[None]] = {}
     writing = Lock()
 
@@ -118,11 +114,12 @@ def main() -> None:
             submitted[needed].result()
         train(run, args.runs, args.data, samples[run.fraction])
         with writing:
-            write(args.runs, args.results or args.runs, runs)
+            found[run] = overall(args.runs, run)
+            write(results, found, len(runs))
 
     with ThreadPoolExecutor(args.workers) as pool:
         for run in runs:
-            for one in (*needs(run), run):
+            for one in (*needs(run), run) if run not in found else ():
                 if one not in submitted:
                     submitted[one] = pool.submit(work, one)
     failed = {run: error for run, future in submitted.items() if (error := future.exception())}

@@ -10,9 +10,26 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from pointcmt_export import exporter
 from tests.browser import open_browser
+from tests.conversions import keeping
 
 ROOT = Path(__file__).parents[1]
+
+
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that all processes of this test run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _conversions_are_kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    folder = _shared(tmp_path_factory) / "conversions"
+    folder.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exporter, "to_onnx", keeping(exporter.to_onnx, folder))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +44,7 @@ def modelnet40_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     unpack = ROOT.parent / "shared" / "data" / "modelnet40" / "unpack.py"
     if not unpack.is_file():
         pytest.skip("no real ModelNet40 here: set POINTCMT_MODELNET40 to its HDF5 folder")
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    shared = _shared(tmp_path_factory)
     target = shared / "modelnet40"
     with FileLock(shared / "modelnet40.lock"):
         if not target.is_dir():

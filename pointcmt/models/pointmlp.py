@@ -91,7 +91,7 @@ class Stage(nn.Module):
 
 
 class PointMLP(PointStudent):
-    """PointMLP: an embedding and four stages that halve the points and double the channels.
+    """PointMLP: an embedding and stages, published four, that halve points and double channels.
 
     The 12.6M parameters of the PointCMT paper's Table 1 are quoted from the PointMLP paper and fit
     the network without any head (12,570,560 here).
@@ -102,13 +102,17 @@ class PointMLP(PointStudent):
         feature_dim: length of the global feature with the "pointcmt" head.
         width: multiplies the channels before the head.
         head: see `PointStudent`.
-        centres: how many points each stage samples; the first is the fewest points of a cloud.
+        centres: how many points each stage samples, one to four stages; the first is the fewest
+            points of a cloud.
         k: neighbours.
         dropout: probability in the head; None is the head's own, 0.5 for "original" and none
             for "pointcmt".
+
+    Raises:
+        ValueError: there are more than four `centres`, or none.
     """
 
-    SMALL: ClassVar[Mapping[str, Any]] = {"centres": (32, 16, 12, 10), "k": 6}
+    SMALL: ClassVar[Mapping[str, Any]] = {"centres": (32, 12), "k": 6}
     SIZES = (Size(13_238_504, 13.24, {"head": "original"}),)
     EMBEDDING: ClassVar[int] = 64
     GROWTH: ClassVar[tuple[int, ...]] = (2, 2, 2, 2)
@@ -127,8 +131,10 @@ class PointMLP(PointStudent):
         k: int = 24,
         dropout: float | None = None,
     ) -> None:
+        if not 1 <= len(centres) <= len(self.GROWTH):
+            raise ValueError(f"centres={centres}: must be one to four stages")
         widths = [scaled(self.EMBEDDING, width)]
-        for growth in self.GROWTH:
+        for growth in self.GROWTH[: len(centres)]:
             widths.append(widths[-1] * growth)
         super().__init__(
             num_classes,
@@ -143,7 +149,7 @@ class PointMLP(PointStudent):
         self.embedding = MLPLayer(channels, widths[0])
         self.stages = nn.ModuleList(
             Stage(m, k, c_in, c_out, before=n, after=n, expansion=self.EXPANSION)
-            for m, (c_in, c_out), n in zip(centres, pairwise(widths), self.BLOCKS, strict=True)
+            for m, (c_in, c_out), n in zip(centres, pairwise(widths), self.BLOCKS, strict=False)
         )
 
     def embed(self, points: Tensor) -> Tensor:

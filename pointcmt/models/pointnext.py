@@ -61,7 +61,7 @@ class PointNeXtS(PointStudent):
             for "pointcmt".
     """
 
-    SMALL: ClassVar[Mapping[str, Any]] = {"centres": (32, 16, 12, 10)}
+    SMALL: ClassVar[Mapping[str, Any]] = {"centres": (32, 12)}
     SIZES = (
         Size(1_373_512, 1.374, {"head": "original"}),
         Size(1_367_119, 1.367, {"head": "original", "channels": 4}, classes=15),

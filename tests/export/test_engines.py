@@ -7,11 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import onnx
 import pytest
 import torch
 
 from pointcmt.errors import InputError
-from pointcmt.models import STUDENTS
 from pointcmt_export.convert.networks import deployable, has_own_network
 from pointcmt_export.exporter import export
 from pointcmt_export.formats.tensorrt.precision import (
@@ -20,54 +20,57 @@ from pointcmt_export.formats.tensorrt.precision import (
     stored_weights_check,
 )
 from pointcmt_export.options import Grid, Options, Profile
+from pointcmt_export.verify import Check
 from pointcmt_serve.engines.tensorrt_library import load_vendor
-from tests.reference.small_students import small_model, small_student
+from tests.reference.small_students import EACH_NETWORK, small_model, small_student
 
 QUICK = Grid(batches=(2,), points=(48,))
 PROFILE = Profile(batch=(1, 2, 4), points=(40, 48, 64))
+
+
+def built(name: str, sampling: Any, precision: Any, folder: Path) -> dict[str, Check]:
+    """Export a student as a TensorRT-RTX engine, see that it was built, and return all checks."""
+    model = small_model(folder / "model", name)
+    options = Options("trt-rtx", sampling, precision, grid=QUICK, profile=PROFILE)
+    checks = {check.name: check for check in export(model, folder / "out", options).checks}
+    assert checks["trt-rtx build"].status == checks["trt-rtx precision"].status == "passed"
+    return checks
 
 
 def statuses(report: Any) -> dict[str, str]:
     return {check.name: check.status for check in report.checks}
 
 
-@pytest.mark.parametrize("name", sorted(STUDENTS))
-def test_tensorrt_rtx_builds_every_student(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", EACH_NETWORK)
+def test_every_network_becomes_an_engine_with_the_hosts_indices(name: str, tmp_path: Path) -> None:
+    """DGCNN's first neighbours have a row for every point, the others' a fixed number."""
     pytest.importorskip("tensorrt_rtx_bindings")
-    model = small_model(tmp_path / "model", name)
-    out = tmp_path / "out"
-    report = export(model, out, Options(format="trt-rtx", grid=QUICK, profile=PROFILE))
-    found = statuses(report)
-    assert found["trt-rtx build"] == found["trt-rtx precision"] == "passed"
+    found = built(name, "host", "fp32", tmp_path)
     folded = has_own_network(small_student(name))
-    assert found["trt-rtx weights"] == ("passed" if folded else "not run")
+    assert found["trt-rtx weights"].status == ("passed" if folded else "not run")
     if not torch.cuda.is_available():
-        assert found["trt-rtx logits"] == found["trt-rtx indices"] == "not run"
-    car = json.loads((out / "model.rtx.engine.json").read_text())
+        assert found["trt-rtx logits"].status == found["trt-rtx indices"].status == "not run"
+    car = json.loads((tmp_path / "out" / "model.rtx.engine.json").read_text())
     for key, file in (("onnx_sha256", "model.onnx"), ("engine_sha256", "model.rtx.engine")):
-        assert car[key] == hashlib.sha256((out / file).read_bytes()).hexdigest()
+        assert car[key] == hashlib.sha256((tmp_path / "out" / file).read_bytes()).hexdigest()
     assert car["profile"] == {"batch": [1, 2, 4], "points": [40, 48, 64]}
-
-
-def test_tensorrt_rtx_takes_indices_with_a_row_for_every_point(tmp_path: Path) -> None:
-    pytest.importorskip("tensorrt_rtx_bindings")
-    model = small_model(tmp_path / "model", "dgcnn")
-    options = Options(format="trt-rtx", sampling="host", grid=QUICK, profile=PROFILE)
-    found = statuses(export(model, tmp_path / "out", options))
-    assert found["trt-rtx build"] == "passed"
+    for value in onnx.load(tmp_path / "out" / "model.onnx").graph.input[1:]:
+        free = [d.dim_param for d in value.type.tensor_type.shape.dim if d.dim_param]
+        a_row_each = name == "dgcnn" and value.name == "knn_0"
+        assert free == (["batch", "points"] if a_row_each else ["batch"])
 
 
 @pytest.mark.parametrize("name", ["pointnet2-ssg", "dgcnn"])
-def test_half_precision_is_half_in_the_engine(name: str, tmp_path: Path) -> None:
+def test_a_student_that_samples_in_the_graph_becomes_an_engine(name: str, tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx_bindings")
-    model = small_model(tmp_path / "model", name)
-    options = Options(format="trt-rtx", precision="fp16", grid=QUICK, profile=PROFILE)
-    report = export(model, tmp_path / "out", options)
-    precision = next(c for c in report.checks if c.name == "trt-rtx precision")
-    assert precision.status == "passed"
-    assert precision.figures["products"]["HALF"] > 0
-    weights = next(c for c in report.checks if c.name == "trt-rtx weights")
-    assert "float16" in weights.detail
+    built(name, "graph", "fp32", tmp_path)
+
+
+def test_half_precision_is_half_in_the_engine(tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx_bindings")
+    found = built("dgcnn", "host", "fp16", tmp_path)
+    assert found["trt-rtx precision"].figures["products"]["HALF"] > 0
+    assert "float16" in found["trt-rtx weights"].detail
 
 
 @pytest.mark.parametrize(
