@@ -69,7 +69,8 @@ def test_rendered_pictures_are_those_of_the_split(monkeypatch: pytest.MonkeyPatc
         for split, n in (("train", 8), ("test", 4))
     ]
     assert asked == expected
-    chosen = [Shapes("train", 8, 16).ids.index(name) for name in inputs.train.dataset.ids]
+    ids = Shapes("train", 8, 16).ids
+    chosen = [ids.index(name) for name in inputs.train.dataset.ids]
     pixels = made.Pictures(96).pixels[chosen]
     found = inputs.train.views(torch.tensor([5, 0, 3])).numpy()
     np.testing.assert_allclose(found, pixels[[5, 0, 3]].transpose(0, 1, 4, 2, 3) / 255, rtol=1e-6)
