@@ -10,6 +10,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pointcmt import ranks
 from pointcmt.ops import earth_movers_distance
 
 Reduction = Literal["batchmean", "sum"]
@@ -40,9 +41,13 @@ def feature_enhancement(generator: nn.Module, student: Tensor, teacher: Tensor) 
         student: (B, D) point features, which receive the gradient.
         teacher: (B, D) image features, constant.
     """
-    decoded = unit_box(generator(student))  # (B, N, 3)
-    target = unit_box(generator(teacher)).detach()  # (B, N, 3)
-    return earth_movers_distance(decoded, target, reduction="mean").mean()
+
+    def distance(student: Tensor, teacher: Tensor) -> Tensor:
+        decoded = unit_box(generator(student))  # (B, N, 3)
+        target = unit_box(generator(teacher)).detach()  # (B, N, 3)
+        return earth_movers_distance(decoded, target, reduction="mean")  # (B,)
+
+    return ranks.shared(distance, student, teacher).mean()
 
 
 def classifier_enhancement(

@@ -58,6 +58,23 @@ def main(
     place of a recipe goes on with an interrupted run; so does the same command again. `table N`
     trains one of the paper's tables.
     """
+    from pointcmt_training.together import ending_together, meet
+
+    meet()
+    with ending_together():
+        _main(recipe, overrides, output, list_recipes, show, dry_run, as_json)
+
+
+def _main(
+    recipe: str | None,
+    overrides: tuple[str, ...],
+    output: Path | None,
+    list_recipes: bool,
+    show: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    from pointcmt import ranks
     from pointcmt_training.recipe import load_config, recipes
 
     if list_recipes:
@@ -80,6 +97,8 @@ def main(
         return
     root = output or Path("runs") / f"{Path(recipe).stem}-{config.method}-{config.seed}"
     result = _trained(config, root)
+    if ranks.rank():
+        return
     if as_json:
         click.echo(json.dumps(result))
         return

@@ -213,6 +213,18 @@ class EvaluationConfig(Section):
     repeats: Annotated[int, Field(ge=1, le=1000)] = 300
 
 
+@dataclass(frozen=True)
+class ComputeConfig(Section):
+    """How the machine is used.
+
+    Attributes:
+        sync_batch_norm: with several processes, take batch norm over the batch of all of them, as
+            one process would; or over each one's share, which spares their waiting for each other.
+    """
+
+    sync_batch_norm: bool = True
+
+
 def _known_method(name: str) -> str:
     if name not in METHODS:
         raise InputError(f"must be one of {', '.join(METHODS)}")
@@ -263,6 +275,7 @@ class Config(Section):
     data: DataConfig = field(default_factory=DataConfig)
     views: ViewsConfig = field(default_factory=ViewsConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     training: StudentConfig = field(default_factory=StudentConfig)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from pointcmt import ranks
 from pointcmt.metrics import Accuracy, accuracy
 from pointcmt.models.student import Student
 
@@ -19,9 +20,15 @@ def map_batches(
     """Apply `function` to index batches (b,) in evaluation mode; join the results, (n, ...)."""
     training = getattr(module, "training", False)
     module.eval()
-    parts = [function(part).cpu() for part in torch.split(torch.arange(samples), batch_size)]
+
+    def mapped(indices: Tensor) -> Tensor:
+        return torch.cat([function(part).cpu() for part in torch.split(indices, batch_size)])
+
+    few = samples < ranks.world()  # each rank needs one
+    indices = torch.arange(samples)
+    joined = mapped(indices) if few else ranks.shared(mapped, indices)
     module.train(training)
-    return torch.cat(parts)
+    return joined
 
 
 def evaluate(

@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 
+from pointcmt import ranks
 from pointcmt.data.tools.identity import Identity, changes
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
@@ -125,7 +126,9 @@ class RunFolder:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, all or nothing."""
+    """Write a text file, all or nothing; of several ranks the first does."""
+    if ranks.rank():
+        return
     with write_beside(path) as fresh:
         fresh.write_text(text)
 
@@ -170,7 +173,9 @@ def read_history(path: Path) -> list[Record]:
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Save tensors and plain values, all or nothing."""
+    """Save tensors and plain values, all or nothing; of several ranks the first does."""
+    if ranks.rank():
+        return
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
     with write_beside(path) as fresh:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pointcmt import ranks
 from pointcmt.data import (
     CloudDataset,
     class_balanced_subset,
@@ -74,7 +75,10 @@ class Split:
             raise InputError(f"views.kind=rendered: {self.dataset.name} comes without pictures")
         pictures = [torch.from_numpy(self.dataset.views[int(i)]) for i in indices]
         if drawn:
-            pictures = [shown[torch.randperm(len(shown))[:drawn]] for shown in pictures]
+            batch = ranks.shared_rows() or len(pictures)  # all ranks draw for all objects
+            orders = [torch.randperm(len(pictures[0]))[:drawn] for _ in range(batch)]
+            own = orders[ranks.share(batch)]
+            pictures = [shown[order] for shown, order in zip(pictures, own, strict=True)]
         stacked = torch.stack(pictures).to(self.points.device)  # (B, V, H, W, 3)
         return stacked.permute(0, 1, 4, 2, 3).float() / 255
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pointcmt import ranks
 from pointcmt.errors import InputError
 from pointcmt_training.config import Config
 from pointcmt_training.folder import Record, RunFolder
@@ -29,7 +30,7 @@ def open_log(
     Raises:
         InputError: the logger's package is not installed.
     """
-    if config.log == "none":
+    if config.log == "none" or ranks.rank():
         yield lambda _: None
         return
     require_log(config)

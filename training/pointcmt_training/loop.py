@@ -11,11 +11,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from pointcmt import ranks
 from pointcmt.errors import InputError
 from pointcmt_training.config import Config, Schedule
 from pointcmt_training.folder import Record, RunFolder, load_state, save_state, write_history
 from pointcmt_training.log import open_log
 from pointcmt_training.optimizers import build_optimizer, set_rates
+from pointcmt_training.together import in_parallel, told
 
 Losses = dict[str, Tensor]
 
@@ -58,6 +60,8 @@ class Loop:
         """Train to the end and return the history, one record an epoch."""
         optimizer = build_optimizer(self.module, self.schedule)
         self._resume(optimizer)
+        shared_norm = self.config.compute.sync_batch_norm
+        self._run_step = in_parallel(self.module, self.step, shared_norm)
         saved = time.monotonic()
         steps = self.samples // self.schedule.batch_size
         done = len(self.records)
@@ -108,7 +112,7 @@ class Loop:
 
     def _step(self, indices: Tensor, epoch: int) -> Losses:
         try:
-            return self.step(indices, epoch)
+            return self._run_step(indices, epoch)
         except ValueError as error:
             if "must be finite" not in str(error):  # an op's refusal of a cloud
                 raise
@@ -132,8 +136,8 @@ class Loop:
 
     def _resume(self, optimizer: torch.optim.Optimizer) -> None:
         path = self.folder.state(self.section)
-        if path.is_file():
-            state = load_state(path)
+        state = told(lambda: load_state(path) if path.is_file() else None)
+        if state is not None:
             try:
                 self.module.load_state_dict(state["module"])
                 optimizer.load_state_dict(state["optimizer"])
@@ -149,6 +153,11 @@ def require_batch(section: str, schedule: Schedule, samples: int) -> None:
     Raises:
         InputError: there are fewer samples than one batch holds.
     """
+    if schedule.batch_size < ranks.world():
+        raise InputError(
+            f"{section}.batch_size={schedule.batch_size}: must be at least the {ranks.world()} "
+            "processes"
+        )
     if samples < schedule.batch_size:
         raise InputError(
             f"{section}.batch_size={schedule.batch_size}: must be at most the {samples} training "
@@ -161,4 +170,11 @@ def _batches(order: Tensor, size: int) -> tuple[Tensor, ...]:
 
 
 def _progress(section: str, total: int, initial: int) -> "tqdm[Any]":
-    return tqdm(total=total, initial=initial, desc=f"{section:9}", unit="step", mininterval=0.5)
+    return tqdm(
+        total=total,
+        initial=initial,
+        desc=f"{section:9}",
+        unit="step",
+        mininterval=0.5,
+        disable=ranks.rank() > 0,
+    )

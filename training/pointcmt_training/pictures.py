@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from pointcmt import ranks
 from pointcmt.data import CloudDataset, RenderedViews, Shapes
 from pointcmt.errors import InputError
 from pointcmt.views.batch import ViewJob, write_views
 from pointcmt.views.pictures import ViewSettings
 from pointcmt_training.config import DataConfig, ViewsConfig
+from pointcmt_training.together import agreed
 
 MESHES = ("modelnet40-meshes", "modelnet10-meshes")  # `<class>/<split>/<name>.off`, z up
 
@@ -16,8 +18,8 @@ def rendered(
 ) -> RenderedViews:
     """Return the pictures of a split's objects, `<class>/<split>/<name>_001.png` in `views.root`.
 
-    The embedded shapes and ModelNet's meshes are rendered by `views.workers` processes first;
-    pictures that are there are kept, so that a second run finds them all.
+    The embedded shapes and ModelNet's meshes are rendered by `views.workers` processes of each rank
+    first; pictures that are there are kept, so that a second run finds them all.
 
     Raises:
         InputError: no folder is named, it holds pictures of other settings, an object's mesh or
@@ -26,11 +28,17 @@ def rendered(
     if not views.root:
         raise InputError("views.root is missing: name the pictures' folder, views.root=FOLDER")
     root = Path(views.root)
-    if jobs := _jobs(data, dataset, split):
-        report = write_views(jobs, root, _settings(views, dataset), views.workers)
-        if report.failed:
-            raise InputError(report.failed[0])
+    jobs = _jobs(data, dataset, split)[ranks.rank() :: ranks.world()]
+    agreed(lambda: _write(jobs, root, views, dataset), lambda _: None)
     return RenderedViews.of(root, split, dataset)
+
+
+def _write(jobs: list[ViewJob], root: Path, views: ViewsConfig, dataset: CloudDataset) -> None:
+    if not jobs:
+        return
+    report = write_views(jobs, root, _settings(views, dataset), views.workers)
+    if report.failed:
+        raise InputError(report.failed[0])
 
 
 def _settings(views: ViewsConfig, dataset: CloudDataset) -> ViewSettings:

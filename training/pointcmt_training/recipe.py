@@ -168,15 +168,17 @@ def difference(there: Config, here: Config, sections: Sequence[str] = ()) -> str
         here: the one asked for.
         sections: compare only these; by default all that shapes the result.
     """
-    one, other = _flat(dataclasses.asdict(there)), _flat(dataclasses.asdict(here))
+    one, other = shaping(there), shaping(here)
     keys = [key for key in {**one, **other} if one.get(key) != other.get(key)]
     if sections:
         keys = [key for key in keys if key.partition(".")[0] in sections]
-    return ", ".join(
-        f"{key} is {one.get(key)!r} there, {other.get(key)!r} here"
-        for key in keys
-        if key not in HARMLESS
-    )
+    return ", ".join(f"{key} is {one.get(key)!r} there, {other.get(key)!r} here" for key in keys)
+
+
+def shaping(config: Config) -> dict[str, Any]:
+    """Return all values that shape the result, by their full keys."""
+    flat = _flat(dataclasses.asdict(config))
+    return {key: value for key, value in flat.items() if key not in HARMLESS}
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -15,9 +15,11 @@ from pointcmt_training.environment import environment
 from pointcmt_training.folder import SECTIONS, RunFolder, read_history, read_json, write_json
 from pointcmt_training.inputs import Inputs, load_inputs
 from pointcmt_training.prepare import pick_device, prepare
+from pointcmt_training.recipe import shaping
 from pointcmt_training.report import write_report
 from pointcmt_training.stages.student import student_accuracy, train_student
 from pointcmt_training.stages.teaching import Teaching, earlier_student, teach
+from pointcmt_training.together import agreed, told
 from pointcmt_training.voting import PAPER_VOTES, published_accuracy, voted_accuracy
 
 
@@ -32,13 +34,14 @@ def run(config: Config, root: Path) -> dict[str, Any]:
             run.
     """
     folder = RunFolder(root)
-    folder.require_free(config)
+    told(lambda: folder.require_free(config))
     tune_allocator()
-    if folder.result.is_file():
-        folder.claim(config, load_inputs(config, pick_device("cpu")).identity)
-        return read_json(folder.result)
-    inputs, student = prepare(config)
-    folder.claim(config, inputs.identity)
+    if told(folder.result.is_file):
+        return told(lambda: _finished(config, folder))
+    inputs, student = agreed(
+        lambda: prepare(config), lambda made: (shaping(config), made[0].identity)
+    )
+    told(lambda: folder.claim(config, inputs.identity))
     method = config.distillation
     teaching = teach(config, inputs, folder, student.feature_dim) if method.uses_images else None
     images = teaching.images if teaching else None
@@ -57,11 +60,13 @@ def run(config: Config, root: Path) -> dict[str, Any]:
         "confusion": measured.confusion.tolist(),
         "environment": environment(inputs.train.points.device),
     }
-    _save(config, inputs, folder, student, teaching, measured)
-    write_report(config, inputs, folder, result, student, teaching)
-    write_json(folder.result, result)
-    shutil.rmtree(folder.root / "state", ignore_errors=True)
+    told(lambda: _save(config, inputs, folder, student, teaching, measured, result))
     return result
+
+
+def _finished(config: Config, folder: RunFolder) -> dict[str, Any]:
+    folder.claim(config, load_inputs(config, pick_device("cpu")).identity)
+    return read_json(folder.result)
 
 
 def _voted(config: Config, inputs: Inputs, student: Student) -> dict[str, Any]:
@@ -88,6 +93,7 @@ def _save(
     student: Student,
     teaching: Teaching | None,
     measured: Accuracy,
+    result: dict[str, Any],
 ) -> None:
     model = ModelConfig(
         student=config.student,
@@ -111,6 +117,9 @@ def _save(
     save_student(folder.student, student, model)
     others = {"teacher": teaching.teacher, "generator": teaching.generator} if teaching else {}
     save_training_checkpoint(folder.checkpoint, model, student, **others)
+    write_report(config, inputs, folder, result, student, teaching)
+    write_json(folder.result, result)
+    shutil.rmtree(folder.root / "state", ignore_errors=True)
 
 
 def _seconds(folder: RunFolder, section: str) -> dict[str, float]:

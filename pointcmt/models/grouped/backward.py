@@ -54,10 +54,11 @@ class Backward:
         affine = self.network.affines[layer]
         beta, product = moments
         gamma = (product - affine.mean * beta) / affine.deviation
-        tilt = -affine.scale * gamma / (affine.deviation * self.network.size)
-        offset = -affine.scale * beta / self.network.size - tilt * affine.mean
-        dtype = affine.scale.dtype
+        dtype, batch = affine.scale.dtype, self.network.batch
         self.parameters[layer] = (None, gamma.to(dtype), beta.to(dtype))
+        gamma, beta = self.network.summed(torch.stack((gamma, beta)))
+        tilt = -affine.scale * gamma / (affine.deviation * batch)
+        offset = -affine.scale * beta / batch - tilt * affine.mean
         self.tilt, self.offset = tilt.to(dtype), offset.to(dtype)
 
     def _last_linear(self) -> Tensor:

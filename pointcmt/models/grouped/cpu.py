@@ -45,6 +45,7 @@ def infer_in_chunks(groups: Groups, layers: Sequence[MLPLayer]) -> Tensor:
 def train_in_chunks(groups: Groups, layers: Sequence[MLPLayer]) -> Tensor:
     """`max_over_groups` with the statistics of this batch; updates the running ones."""
     network = Network(groups, layers)
+    network.batch = float(network.summed(torch.tensor(network.size, dtype=torch.float64)))
     pooled, *moments = _MaxOverGroups.apply(  # type: ignore[no-untyped-call]
         network,
         *(groups.local, groups.weight, groups.table, groups.shared),
@@ -53,7 +54,7 @@ def train_in_chunks(groups: Groups, layers: Sequence[MLPLayer]) -> Tensor:
     )
     for layer, mean, var in zip(layers, moments[::2], moments[1::2], strict=True):
         bias = layer.linear.bias
-        _track(layer.norm, mean if bias is None else mean + bias, var, network.size)
+        _track(layer.norm, mean if bias is None else mean + bias, var, network.batch)
     return cast(Tensor, pooled)
 
 
@@ -82,7 +83,7 @@ class _MaxOverGroups(torch.autograd.Function):
                 if i == top:
                     rows = (z * sign if falls else z).view(-1, k, z.shape[1])
                     best[first:last], chosen[first:last] = _maximum(rows)
-            mean, square = (sums / network.size).unbind()
+            mean, square = (network.summed(sums) / network.batch).unbind()
             var = (square - mean * mean).clamp_min_(0)
             network.affines.append(Affine.of(mean, var, layer))
             moments += [mean, var]
@@ -117,8 +118,10 @@ def _maximum(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def _track(norm: nn.BatchNorm1d, mean: Tensor, var: Tensor, size: int) -> None:
+def _track(norm: nn.BatchNorm1d, mean: Tensor, var: Tensor, size: float) -> None:
     """Move the running statistics as `torch.nn.BatchNorm1d` does."""
+    if not norm.track_running_stats:
+        return
     count = norm.get_buffer("num_batches_tracked").add_(1)
     share = 1 / float(count) if norm.momentum is None else norm.momentum
     unbiased = var * (size / max(size - 1, 1))

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pointcmt import ranks
+from pointcmt.models.global_batch import GlobalBatchNorm
 from pointcmt.models.grouped.groups import Groups
 from pointcmt.models.layers import MLPLayer
 
@@ -47,6 +49,7 @@ class Network:
         layers: all layers.
         affines: the known batch norms.
         kept: by layer, all rows before its batch norm, where they are kept.
+        batch: the number of rows whose moments a batch norm takes, on all ranks where it is global.
     """
 
     def __init__(self, groups: Groups, modules: Sequence[MLPLayer]) -> None:
@@ -57,6 +60,12 @@ class Network:
         ]
         self.affines: list[Affine] = []
         self.kept: dict[int, Tensor] = {}
+        self.is_global = all(isinstance(m.norm, GlobalBatchNorm) for m in modules)
+        self.batch = float(self.size)
+
+    def summed(self, values: Tensor) -> Tensor:
+        """Return the sum over all ranks where the batch norms are global."""
+        return ranks.summed(values) if self.is_global else values
 
     @property
     def size(self) -> int:

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from pointcmt import ranks
+
 SPENT = 1e-12  # norm of a gradient below which a loss is left as small as it is
 
 
@@ -24,5 +26,7 @@ def at_share(loss: Tensor, reference: Tensor, features: Tensor, share: float) ->
 
 def _norm(loss: Tensor, features: Tensor) -> Tensor:
     (gradient,) = torch.autograd.grad(loss, features, retain_graph=True)
+    if ranks.world() > 1:  # each rank has the whole batch's, or what the mean makes it of
+        gradient = ranks.summed(gradient) / ranks.world()
     norm: Tensor = torch.linalg.vector_norm(gradient)
     return norm

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from pointcmt import ranks
 from pointcmt.data.augment import Augmentation
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
@@ -19,6 +20,7 @@ from pointcmt_training.config import Config
 from pointcmt_training.folder import RunFolder
 from pointcmt_training.inputs import Split
 from pointcmt_training.loop import Loop
+from pointcmt_training.together import told
 
 M = TypeVar("M", bound=nn.Module)
 Built = TypeVar("Built")
@@ -36,12 +38,13 @@ def seeded(seed: int, build: Callable[[], Built]) -> Built:
 def train_or_load(module: M, folder: RunFolder, stage: str, loop: Callable[[], Loop]) -> M:
     """Load the weights of stage I or II, or train and save them; frozen either way."""
     path = folder.weights(stage)
-    if path.is_file():
+    if told(path.is_file):
         load_weights(module, path)
     else:
         loop().run()
-        save_weights(module, path)
-        folder.state(stage).unlink(missing_ok=True)
+        if not ranks.rank():
+            save_weights(module, path)
+            folder.state(stage).unlink(missing_ok=True)
     module.eval()
     return module.requires_grad_(False)
 
@@ -60,14 +63,21 @@ def load_weights(module: nn.Module, path: Path) -> None:
         InputError: the file is missing, damaged or another network's.
     """
     try:
+        module.load_state_dict(told(lambda: _read_weights(path)))
+    except RuntimeError as error:
+        raise InputError(f"{path}: not the weights of the configured network") from error
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
         with safetensors.safe_open(path, framework="pt") as file:
             expected = (file.metadata() or {}).get(DIGEST)
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        module.load_state_dict(tensors)
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         raise InputError(f"{path}: not the weights of the configured network") from error
     if expected not in (None, digest(tensors)):
         raise InputError(f"{path}: damaged; remove it to train this stage again")
+    return tensors
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:

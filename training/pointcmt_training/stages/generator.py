@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from pointcmt import ranks
 from pointcmt.ops import earth_movers_distance
 from pointcmt.teacher.generator import PointGenerator
 from pointcmt_training.config import Config
@@ -22,11 +23,13 @@ def train_generator(
     generator = seeded(config.seed, lambda: build_generator(config, features.shape[1]))
     generator.to(features.device)
 
+    def distance(shown: Tensor, clouds: Tensor) -> Tensor:
+        return earth_movers_distance(generator(shown), clouds, reduction="mean")  # (B + U,)
+
     def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:
         drawn = inputs.drawn(indices)
         clouds = inputs.pool.points[drawn, : schedule.points, :3]  # (B + U, N, 3)
-        decoded = generator(features[drawn])  # (B + U, N, 3)
-        return {"loss": earth_movers_distance(decoded, clouds, reduction="mean").mean()}
+        return {"loss": ranks.shared(distance, features[drawn], clouds).mean()}
 
     loop = Loop("generator", generator, schedule, len(train), step, folder, config)
     return train_or_load(generator, folder, "generator", lambda: loop)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from pointcmt import ranks
 from pointcmt.metrics import Accuracy
 from pointcmt.models.dropout import undropped
 from pointcmt.models.student import Student
@@ -20,6 +21,7 @@ from pointcmt_training.folder import Record, RunFolder, load_state, save_state
 from pointcmt_training.inputs import Inputs, Split
 from pointcmt_training.loop import Loop
 from pointcmt_training.stages.common import augmented, epoch_order, loss_weights, share_right
+from pointcmt_training.together import told
 
 
 def train_student(
@@ -45,7 +47,9 @@ def train_student(
     def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:
         drawn = inputs.drawn(indices) if method else indices
         labels, smoothing = train.labels[indices], schedule.label_smoothing
-        features = student.encode(augmented(inputs.pool, drawn, epoch, config))  # (B + U, D)
+        features = ranks.shared(
+            lambda mine: student.encode(augmented(inputs.pool, mine, epoch, config)), drawn
+        )  # (B + U, D)
         logits = student.classify(features)  # (B + U, C)
         known = logits[: len(labels)]  # (B, C)
         entropy = F.cross_entropy(known, labels, weights, label_smoothing=smoothing)
@@ -113,7 +117,7 @@ class _Selection:
         self.split = inputs.validation if validates else inputs.test
         every = self.schedule.epochs // max(1, self.schedule.evaluations)
         self.every = 1 if config.protocol == "paper" else max(1, every)
-        self.best = load_state(path)["accuracy"] if path.is_file() else -1.0
+        self.best = told(lambda: load_state(path)["accuracy"] if path.is_file() else -1.0)
 
     def __call__(self, done: int) -> Record:
         due = done % self.every == 0 or done == self.schedule.epochs
@@ -136,4 +140,4 @@ class _Selection:
     def restore(self) -> None:
         """Give the student the weights of the best epoch, where one is selected."""
         if self.selects:
-            self.student.load_state_dict(load_state(self.path)["student"])
+            self.student.load_state_dict(told(lambda: load_state(self.path)["student"]))

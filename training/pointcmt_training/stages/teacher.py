@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pointcmt import ranks
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
 from pointcmt.metrics import Accuracy
@@ -31,6 +32,7 @@ from pointcmt_training.stages.common import (
     share_right,
     train_or_load,
 )
+from pointcmt_training.together import told
 
 
 def train_teacher(
@@ -42,11 +44,14 @@ def train_teacher(
     teacher.to(train.points.device)
     weights = loss_weights(config, train.labels, len(inputs.classes))
 
-    def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:
+    def encode(indices: Tensor, epoch: int) -> Tensor:
         clouds = None
         if config.views.augment and config.views.kind != "rendered":
             clouds = augmented(train, indices, epoch, config, shuffle=False)[..., :3]
-        logits = teacher(train.views(indices, clouds, config.views.drawn))
+        return teacher.encode(train.views(indices, clouds, config.views.drawn))  # (B, D)
+
+    def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:
+        logits = teacher.classify(ranks.shared(lambda mine: encode(mine, epoch), indices))
         labels = train.labels[indices]
         loss = F.cross_entropy(logits, labels, weights, label_smoothing=schedule.label_smoothing)
         return {"loss": loss, "accuracy": share_right(logits, labels)}
@@ -70,11 +75,13 @@ def teacher_features(
     A damaged file is said in a warning, and its features are computed anew.
     """
     path = folder.root / "features" / f"{_fingerprint(config, teacher, split)}.npz"
-    if path.is_file() and (kept := _read_features(path)) is not None:
+    kept = told(lambda: _read_features(path) if path.is_file() else None)
+    if kept is not None:
         return kept.to(split.points.device)
     features = map_batches(teacher, lambda i: teacher.encode(split.views(i)), len(split))
-    with write_beside(path) as fresh, fresh.open("wb") as file:
-        np.savez(file, features=features.numpy())
+    if not ranks.rank():
+        with write_beside(path) as fresh, fresh.open("wb") as file:
+            np.savez(file, features=features.numpy())
     return features.to(split.points.device)
 
 

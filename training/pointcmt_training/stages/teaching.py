@@ -16,6 +16,7 @@ from pointcmt_training.inputs import Inputs
 from pointcmt_training.recipe import difference, load_config
 from pointcmt_training.stages.generator import train_generator
 from pointcmt_training.stages.teacher import teacher_accuracy, teacher_features, train_teacher
+from pointcmt_training.together import told
 
 TEACHING = ("data", "views", "teacher", "generator")  # the sections stages I and II follow from
 
@@ -50,14 +51,15 @@ def teach(config: Config, inputs: Inputs, folder: RunFolder, feature_dim: int) -
         InputError: the stages of the other run are unfinished or were trained otherwise.
     """
     if config.stages_from:
-        folder = _other_run(config, inputs)
+        folder = told(lambda: _other_run(config, inputs))
     teacher = train_teacher(config, inputs, folder, feature_dim)
     features = teacher_features(config, teacher, inputs.pool, folder)
     generator = train_generator(config, inputs, folder, features)
     measured = measures(folder)
-    if not measured.is_file():
-        write_json(measured, teacher_accuracy(teacher, inputs.test).summary())
-    result = read_json(measured)
+    result = told(lambda: read_json(measured) if measured.is_file() else None)
+    if result is None:
+        result = teacher_accuracy(teacher, inputs.test).summary()
+        write_json(measured, result)
     return Teaching(teacher, generator, Images(teacher.classifier, generator, features), result)
 
 
@@ -77,9 +79,9 @@ def earlier_student(run: str, inputs: Inputs) -> Images:
         InputError: there is no finished student, or it knows other classes.
     """
     folder = RunFolder(Path(run)).student
-    if not run or not folder.is_dir():
+    if not run or not told(folder.is_dir):
         raise InputError(f"distillation.run={run!r}: holds no finished student to learn from")
-    student, model = load_student(folder)
+    student, model = told(lambda: load_student(folder))
     if model.classes != inputs.classes:
         raise InputError(f"distillation.run={run}: its student was trained for other classes")
     points = inputs.pool.points
