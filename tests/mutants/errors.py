@@ -38,8 +38,8 @@ MUTANTS = (
     _training(
         "the best epoch's weights are not restored",
         STUDENT,
-        'self.student.load_state_dict(load_state(self.path)["student"])',
-        "load_state(self.path)",
+        'self.student.load_state_dict(told(lambda: load_state(self.path)["student"]))',
+        "told(lambda: load_state(self.path))",
         "selection",
     ),
     _training(
@@ -222,8 +222,8 @@ MUTANTS = (
     _training(
         "the generator decodes another object's feature",
         GENERATOR,
-        "generator(features[drawn])",
-        "generator(features[drawn.flip(0)])",
+        "ranks.shared(distance, features[drawn], clouds)",
+        "ranks.shared(distance, features[drawn.flip(0)], clouds)",
         "plain_loops",
     ),
     _training(
@@ -237,8 +237,8 @@ MUTANTS = (
     _training(
         "the feature cache is off",
         TEACHER,
-        "if path.is_file() and (kept",
-        "if path.is_dir() and (kept",
+        "_read_features(path) if path.is_file()",
+        "_read_features(path) if path.is_dir()",
         "teacher_features",
     ),
     _training(
@@ -385,7 +385,7 @@ MUTANTS = (
     _training(
         "drawn views repeat",
         INPUTS,
-        "torch.randperm(len(shown))[:drawn]",
+        "torch.randperm(len(pictures[0]))[:drawn]",
         "torch.zeros(drawn, dtype=torch.long)",
         "pictures",
     ),
@@ -460,6 +460,42 @@ MUTANTS = (
         "(1 + slope * (distance - 1) - slope * depth)",
         "(FAR_SHADE - slope * (distance - 1) + slope * depth)",
         ("tests/training/test_inputs.py",),
+    ),
+    # several processes
+    Mutant(
+        "a chunked batch norm takes the moments of its rank alone",
+        "pointcmt/models/grouped/cpu.py",
+        "network.summed(sums)",
+        "sums",
+        ("tests/training/test_ranks.py",),
+    ),
+    Mutant(
+        "a chunked batch norm's gradient is that of its rank alone",
+        "pointcmt/models/grouped/backward.py",
+        "self.network.summed(torch.stack((gamma, beta)))",
+        "torch.stack((gamma, beta)) * 1",
+        ("tests/training/test_ranks.py",),
+    ),
+    Mutant(
+        "a batch norm's gradient is that of its rank alone",
+        "pointcmt/ranks.py",
+        "return summed(gradient)",
+        "return gradient",
+        ("tests/training/test_ranks.py",),
+    ),
+    Mutant(
+        "each rank drops the same rows of its share",
+        "pointcmt/models/global_batch.py",
+        "mask[own.start * times : own.stop * times]",
+        "mask[: len(x)]",
+        ("tests/training/test_ranks.py",),
+    ),
+    _training(
+        "a loss takes the share of one rank's gradient",
+        "distillation/balance.py",
+        "ranks.summed(gradient) / ranks.world()",
+        "gradient",
+        "ranks",
     ),
     # evaluation
     _training("evaluation in training mode", "evaluate.py", "    module.eval()\n", "", "evaluate"),
