@@ -89,16 +89,23 @@ def _main(
         click.echo(config.to_yaml(), nl=False)
         return
     if dry_run:
-        from pointcmt_training.dry_run import plan
-
-        lines = plan(config)
-        table = [f"{name:16} {value}" for name, value in lines.items()]
-        click.echo(json.dumps(lines) if as_json else "\n".join(table))
+        _plan(config, as_json)
         return
     root = output or Path("runs") / f"{Path(recipe).stem}-{config.method}-{config.seed}"
     result = _trained(config, root)
-    if ranks.rank():
-        return
+    if not ranks.rank():
+        _report(result, root, as_json)
+
+
+def _plan(config: "Config", as_json: bool) -> None:
+    from pointcmt_training.dry_run import plan
+
+    lines = plan(config)
+    table = [f"{name:16} {value}" for name, value in lines.items()]
+    click.echo(json.dumps(lines) if as_json else "\n".join(table))
+
+
+def _report(result: dict[str, Any], root: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(result))
         return
