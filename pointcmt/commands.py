@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +19,7 @@ R = TypeVar("R")
 
 def start(module: str, extra: str) -> None:
     """Run the `main` of a module; a package that is not installed is named, with its extra."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when OpenMP is loaded, with torch
     try:
         importlib.import_module(module).main()
     except ModuleNotFoundError as error:

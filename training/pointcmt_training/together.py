@@ -142,17 +142,17 @@ def _lost(error: Exception) -> bool:
 
 def _end(sentence: str) -> None:
     """Say a sentence, unless another rank has, and end this process at once."""
-    if _first_to_say():
+    if _first_to_say(alone=sentence == LOST):
         print(f"Error: {sentence}", file=sys.stderr, flush=True)  # noqa: T201
     os._exit(STATUS)  # the collectives of a broken group cannot be taken apart in order
 
 
-def _first_to_say() -> bool:
+def _first_to_say(alone: bool) -> bool:
     store = dist.distributed_c10d._get_default_store()
     try:
         return bool(store.add("said", 1) == 1)
-    except RuntimeError:  # the store went with the first machine
-        return True
+    except RuntimeError:  # the first rank kept the store, and has said what ended it, or was killed
+        return alone
 
 
 class _Step(nn.Module):
