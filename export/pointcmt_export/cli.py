@@ -19,6 +19,7 @@ from pointcmt_export.options import (
     Sampling,
     allow_option,
 )
+from pointcmt_export.triton_command import triton
 
 if TYPE_CHECKING:
     from pointcmt_export.report import Report
@@ -40,13 +41,14 @@ class DefaultGroup(click.Group):
 @click.group(cls=DefaultGroup, context_settings=HELP)
 @version_option
 def main() -> None:
-    """Export a student for deployment, or compare engines.
+    """Export a student for deployment, compare engines, or write a repository for Triton.
 
     pointcmt-export MODEL --format onnx -o DIR is short for pointcmt-export export MODEL ...
     """
 
 
 main.add_command(bench)
+main.add_command(triton)
 
 
 def _numbers(count: int | None) -> Any:

@@ -9,6 +9,8 @@ import click
 from pointcmt.errors import InputError
 
 Sampling = Literal["graph", "host"]
+Payload = Literal["onnx", "plan", "python"]  # what runs the network in Triton
+Clouds = Literal["raw", "prepared"]  # what clients of Triton send
 Precision = Literal["fp32", "fp16"]
 
 SAMPLINGS: tuple[Sampling, ...] = ("graph", "host")

@@ -7,10 +7,12 @@ from typing import Any
 
 import onnx
 import pytest
+from click.testing import CliRunner
 from google.protobuf import text_format
 from onnx import TensorProto, helper
 
 from pointcmt.errors import InputError
+from pointcmt_export.cli import main
 from pointcmt_export.formats.triton import Serving, write_repository
 from tests.reference.tiny_student import CLASSES, METADATA, POINTS, tiny_model
 
@@ -177,3 +179,53 @@ def test_writing_again_replaces_the_model(artefact: Path, tmp_path: Path) -> Non
     (folder / "leftover").touch()
     write_repository(artefact, tmp_path)
     assert not (folder / "leftover").exists()
+
+
+def test_raw_clouds_go_through_an_ensemble(
+    schema: ModuleType, artefact: Path, tmp_path: Path
+) -> None:
+    words = ["triton", str(artefact), "-o", str(tmp_path / "models"), "--name", "shapes"]
+    done = CliRunner().invoke(main, [*words, "--max-batch", "16", "--instances", "2"])
+    assert (done.exit_code, done.output.strip()) == (0, str(tmp_path / "models" / "shapes"))
+    names = ("shapes", "shapes-prepare", "shapes-network")
+    whole, first, second = (read_config(schema, tmp_path / "models" / name) for name in names)
+    assert (whole.platform, first.backend, second.platform) == (
+        "ensemble",
+        "python",
+        "onnxruntime_onnx",
+    )
+    steps = whole.ensemble_scheduling.step
+    assert [step.model_name for step in steps] == ["shapes-prepare", "shapes-network"]
+    assert dict(steps[0].input_map) == {"points": whole.input[0].name}
+    assert steps[0].output_map[first.output[0].name] == steps[1].input_map[second.input[0].name]
+    assert dict(steps[1].output_map) == {second.output[0].name: whole.output[0].name}
+    assert list(first.output[0].dims) == [POINTS, 3]
+    assert {config.max_batch_size for config in (whole, first, second)} == {16}
+    assert [config.instance_group[0].count for config in (first, second)] == [2, 2]
+    assert first.instance_group[0].kind == schema.ModelInstanceGroup.KIND_CPU
+    assert all((tmp_path / "models" / name / "1").is_dir() for name in names)
+
+
+def test_a_plan_may_stand_behind_raw_clouds(
+    schema: ModuleType, artefact: Path, tmp_path: Path
+) -> None:
+    (artefact / "model.engine").write_bytes(b"engine")
+    write_repository(artefact, tmp_path / "models", payload="plan", clouds="raw", name="a")
+    assert read_config(schema, tmp_path / "models" / "a-network").platform == "tensorrt_plan"
+    assert (tmp_path / "models" / "a-network" / "1" / "model.plan").read_bytes() == b"engine"
+
+
+def test_the_python_backend_takes_what_the_host_samples(artefact: Path, tmp_path: Path) -> None:
+    model = tiny_model(METADATA)
+    indices = helper.make_tensor_value_info("ball_query_0", TensorProto.INT64, ["B", 8, 4])
+    model.graph.input.append(indices)
+    onnx.save(model, artefact / "model.onnx")
+    place = write_repository(artefact, tmp_path / "models", payload="python")
+    assert {p.name for p in (place / "1").iterdir()} == {"model.onnx", "model.py"}
+
+
+def test_an_unknown_engine_is_refused(artefact: Path, tmp_path: Path) -> None:
+    words = [str(artefact), "-o", str(tmp_path / "models"), "--payload", "python"]
+    done = CliRunner().invoke(main, ["triton", *words, "--engine", "magic"])
+    assert (done.exit_code, "unknown engine 'magic'" in done.stderr) == (1, True)
+    assert not (tmp_path / "models").exists()
