@@ -74,6 +74,7 @@ def test_the_example_is_trained_and_exported(tmp_path: Path) -> None:
         "views.size=16",
         "teacher.batch_size=12",
         "teacher.epochs=1",
+        "teacher.width=0.25",
         "generator.points=16",
         "generator.batch_size=12",
         "generator.epochs=1",
