@@ -11,22 +11,24 @@ import click
 from pointcmt.commands import command_errors, version_option
 from pointcmt.errors import InputError
 from pointcmt_training.tables.cli import main as table
+from pointcmt_training.tables.compare_cli import main as compare
 
 if TYPE_CHECKING:
     from pointcmt_training.config import Config
 
+COMMANDS = {"table": table, "compare": compare}
 INTERRUPTED = 130  # the shell's exit status after Ctrl-C
 
 
 class Train(click.Command):
-    """`table` is a command of its own; any other first word is a recipe."""
+    """`table` and `compare` are commands of their own; any other first word is a recipe."""
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
         """Run the command that the first word names."""
         words = list(sys.argv[1:] if args is None else args)
-        if words[:1] == ["table"]:
-            options["prog_name"] = "pointcmt-train table"
-            return table.main(words[1:], obj=words, **options)
+        if command := COMMANDS.get("".join(words[:1])):
+            options["prog_name"] = f"pointcmt-train {words[0]}"
+            return command.main(words[1:], obj=words, **options)
         return super().main(args, *rest, **options)
 
 
@@ -56,7 +58,7 @@ def main(
     RECIPE is a built-in name (see --list) or a YAML file; KEY=VALUE changes one of its values,
     e.g. `training.epochs=100` or `method=none` for the control without images. `resume FOLDER` in
     place of a recipe goes on with an interrupted run; so does the same command again. `table N`
-    trains one of the paper's tables.
+    trains one of the paper's tables, `compare RUN...` shows finished runs side by side.
     """
     from pointcmt_training.together import ending_together, meet
 

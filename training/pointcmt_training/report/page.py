@@ -25,7 +25,8 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem
        color: #222; background: #fff }
 h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2rem }
 table { border-collapse: collapse } td, th { padding: .25rem .9rem .25rem 0; text-align: left }
-td.number { font-variant-numeric: tabular-nums } svg, img { max-width: 100%; height: auto }
+td.number { font-variant-numeric: tabular-nums; white-space: nowrap }
+svg, img { max-width: 100%; height: auto }
 pre { background: #f5f5f5; padding: 1rem; overflow-x: auto } p.note { color: #555 }
 """
 
@@ -42,20 +43,20 @@ def write_report(
     histories = {section: read_history(folder.history(section)) for section in SECTIONS}
     confusion = torch.tensor(result["confusion"])
     sections = [
-        _section("Result", _table(config, inputs, result)),
-        _section("Curves", _image(figures.curves(histories))),
-        _section("Classes", class_table(confusion, inputs.classes)),
-        _section("Confusion", _image(figures.confusion(confusion, inputs.classes))),
-        _section("What the student got wrong", _wrong(student, inputs)),
+        section("Result", _table(config, inputs, result)),
+        section("Curves", image(figures.curves(histories))),
+        section("Classes", class_table(confusion, inputs.classes)),
+        section("Confusion", image(figures.confusion(confusion, inputs.classes))),
+        section("What the student got wrong", _wrong(student, inputs)),
     ]
     if teaching:
         shown = torch.linspace(0, len(inputs.train) - 1, SHOWN).long()
         sections += [
-            _section("What the teacher sees", _image(figures.views(inputs.train, shown))),
-            _section("What the generator decodes", _decoded(inputs, shown, student, teaching)),
+            section("What the teacher sees", image(figures.views(inputs.train, shown))),
+            section("What the generator decodes", _decoded(inputs, shown, student, teaching)),
         ]
-    sections.append(_section("Next", _next(folder)))
-    sections.append(_section("Configuration", f"<pre>{html.escape(config.to_yaml())}</pre>"))
+    sections.append(section("Next", _next(folder)))
+    sections.append(section("Configuration", f"<pre>{html.escape(config.to_yaml())}</pre>"))
     title = html.escape(f"{config.student}, {config.method}, seed {config.seed}")
     write_text(
         folder.report,
@@ -80,7 +81,7 @@ def _decoded(inputs: Inputs, shown: torch.Tensor, student: Student, teaching: Te
         "The generator learned to decode image features; feature enhancement asks that the "
         "student's point feature decodes to the same cloud."
     )
-    return f"<p class=note>{note}</p>{_image(figures.clouds(columns, names))}"
+    return f"<p class=note>{note}</p>{image(figures.clouds(columns, names))}"
 
 
 def _wrong(student: Student, inputs: Inputs) -> str:
@@ -89,7 +90,7 @@ def _wrong(student: Student, inputs: Inputs) -> str:
         return "<p class=note>Nothing among the test clouds that were looked at.</p>"
     chosen = torch.tensor([one.index for one in found]).to(inputs.test.points.device)
     names = [f"{one.right}, taken for {one.said}" for one in found]
-    return _image(figures.clouds({"": inputs.test.points[chosen][..., :3].cpu()}, names))
+    return image(figures.clouds({"": inputs.test.points[chosen][..., :3].cpu()}, names))
 
 
 def _next(folder: RunFolder) -> str:
@@ -142,11 +143,12 @@ def _voted(result: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield name, f"{_accuracies(best)}; do not compare with honest figures"
 
 
-def _section(title: str, body: str) -> str:
+def section(title: str, body: str) -> str:
+    """Return a section of a page: a heading, escaped, and HTML below it."""
     return f"<section><h2>{html.escape(title)}</h2>{body}</section>"
 
 
-def _image(figure: Figure) -> str:
+def image(figure: Figure) -> str:
     """Embed a figure as PNG; identical runs give identical bytes."""
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "pointcmt"}):

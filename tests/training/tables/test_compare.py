@@ -1,0 +1,92 @@
+"""Finished runs side by side."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from pointcmt.errors import InputError
+from pointcmt_training.cli import main
+from pointcmt_training.recipe import load_config
+from pointcmt_training.tables.compare import compare
+
+ROUND = {"cone": 2, "cube": 4}
+
+
+def finished(root: Path, right: int, *words: str, tested: Any = ROUND) -> Path:
+    """A run that got `right` of two cones and three of four cubes."""
+    root.mkdir()
+    config = load_config("shapes", ["data.points=32", "generator.points=16", *words])
+    (root / "config.yaml").write_text(config.to_yaml())
+    overall, mean_class = (right + 3) / 6, (right / 2 + 3 / 4) / 2
+    result = {
+        "student": {"overall": overall, "mean_class": mean_class},
+        "teacher": None if config.method == "none" else {"overall": 0.875, "mean_class": 0.9},
+        "seconds": {"training": {"wall_seconds": 12.0}},
+        "confusion": [[right, 2 - right], [1, 3]],
+    }
+    (root / "result.json").write_text(json.dumps(result))
+    identity = {"name": "shapes/test", "classes": tested, "sha256": "0"}
+    (root / "data.json").write_text(json.dumps({"test": identity}))
+    (root / "history").mkdir()
+    records = [{"epoch": epoch, "cross_entropy": 1 / epoch} for epoch in (1, 2)]
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    (root / "history" / "training.jsonl").write_text(lines)
+    return root
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[Path]:
+    """Two controls and two students with images, of the same seeds."""
+    controls = [finished(tmp_path / f"c{s}", s, "method=none", f"seed={s}") for s in (0, 1)]
+    return controls + [finished(tmp_path / f"p{s}", 2, f"seed={s}") for s in (0, 1)]
+
+
+def rows(page: Path) -> list[list[str]]:
+    text = page.read_text()
+    found = re.findall(r"<tr>(.*?)(?=<tr>|</table>)", text)
+    return [re.split(r"<t[dh][^>]*>", row)[1:] for row in found]
+
+
+def test_runs_that_differ_by_their_seed_are_one_arm_beside_the_first(
+    runs: list[Path], tmp_path: Path
+) -> None:
+    done = CliRunner().invoke(main, ["compare", *map(str, runs), "-o", str(tmp_path / "c.html")])
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines()[:2] == [
+        "method=none: OA 50.0%, 66.7%",
+        "method=pointcmt: OA 83.3%, 83.3%",
+    ]
+    _, control, images, _, *classes = rows(tmp_path / "c.html")
+    assert control[:6] == [
+        *("method=none", "50.0, 66.7", "58.3 ± 11.8", "50.0 ± 17.7", "", "none"),
+    ]
+    # t(0.975, 1) = 12.706; the differences 33.3 and 16.7 deviate by 11.785
+    assert images[4] == "+33.3, +16.7; mean +25.0 ± 105.9"
+    assert images[5] == "87.5"
+    assert classes == [["cone", "25.0%", "100.0%"], ["cube", "75.0%", "75.0%"]]
+
+
+def test_a_difference_is_that_of_the_same_seed(tmp_path: Path) -> None:
+    control = finished(tmp_path / "c", 0, "method=none", "seed=3")
+    other = finished(tmp_path / "p", 1, "seed=4")
+    compare([control, other], tmp_path / "page.html")
+    assert rows(tmp_path / "page.html")[2][4] == ""
+
+
+def test_what_cannot_be_compared_is_named(tmp_path: Path) -> None:
+    one = finished(tmp_path / "one", 1)
+    (tmp_path / "unfinished").mkdir()
+    page = tmp_path / "page.html"
+    with pytest.raises(InputError, match="unfinished: holds no finished run"):
+        compare([one, tmp_path / "unfinished"], page)
+    other = finished(tmp_path / "other", 1, tested={"cone": 2, "cube": 5})
+    with pytest.raises(InputError, match=r"other: was tested on other clouds .* 'cube'"):
+        compare([one, other], page)
+    (other / "result.json").write_text("{")
+    with pytest.raises(InputError, match="damaged"):
+        compare([other, one], page)
+    assert not page.exists()

@@ -1,0 +1,201 @@
+"""`compare.html`: finished runs side by side, those that differ by their seeds alone as one arm."""
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from scipy.stats import t
+from torch import Tensor
+
+from pointcmt.data.tools.identity import changes
+from pointcmt.errors import InputError
+from pointcmt_training.config import Config
+from pointcmt_training.folder import Record, RunFolder, read_history, read_json, write_text
+from pointcmt_training.recipe import load_config, shaping
+from pointcmt_training.report.page import STYLE, image, section
+from pointcmt_training.tables.results import spread
+
+PER_RUN = ("seed", "data.subset_seed", "stages_from", "distillation.run")  # differ within an arm
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        folder: its name.
+        config: its configuration.
+        result: the content of `result.json`.
+        tested: what tells its test clouds from others, see `identify`.
+        history: of stage III.
+    """
+
+    folder: str
+    config: Config
+    result: Mapping[str, Any]
+    tested: dict[str, Any]
+    history: Sequence[Record]
+
+    @property
+    def draw(self) -> tuple[int, int]:
+        """Seeds of training and of the labelled share; runs of one draw are compared."""
+        return self.config.seed, self.config.data.subset_seed
+
+    @property
+    def recalls(self) -> Tensor:
+        """Share of each class's test clouds that it got right, (C,)."""
+        counts = torch.tensor(self.result["confusion"], dtype=torch.float64)
+        return counts.diagonal() / counts.sum(dim=1).clamp_min(1)
+
+
+Arms = Mapping[str, Sequence[Run]]
+
+
+def compare(folders: Sequence[Path], out: Path) -> Arms:
+    """Write the page of these runs; the first one's arm is what the others stand beside.
+
+    Args:
+        folders: run folders.
+        out: the page.
+
+    Returns:
+        The runs of each arm, by what it is called.
+
+    Raises:
+        InputError: a folder holds no finished run or a damaged one, or the runs were tested on
+            different clouds.
+    """
+    arms = _arms([_read(folder) for folder in folders])
+    sections = [
+        section("Result", _results(arms)),
+        section("Curves", image(_curves(arms))),
+        section("Classes", _classes(arms)),
+    ]
+    write_text(
+        out,
+        "<!doctype html><html lang=en><meta charset=utf-8><title>Runs compared</title>"
+        f"<style>{STYLE}</style><h1>Runs compared</h1>{''.join(sections)}</html>\n",
+    )
+    return arms
+
+
+def _read(root: Path) -> Run:
+    folder = RunFolder(root)
+    if not (folder.config.is_file() and folder.result.is_file()):
+        raise InputError(f"{root}: holds no finished run (no result.json)")
+    return Run(
+        root.resolve().name,
+        load_config(str(folder.config)),
+        read_json(folder.result),
+        read_json(folder.data)["test"],
+        read_history(folder.history("training")),
+    )
+
+
+def _arms(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    for run in runs:
+        if words := changes({"test": run.tested}, {"test": runs[0].tested}):
+            raise InputError(
+                f"{run.folder}: was tested on other clouds than {runs[0].folder} ({words})"
+            )
+    settings = [
+        {key: value for key, value in shaping(run.config).items() if key not in PER_RUN}
+        for run in runs
+    ]
+    keys = list(dict.fromkeys(key for one in settings for key in one))
+    values = {key: {str(one[key]) for one in settings if key in one} for key in keys}
+    varied = [key for key in keys if len(values[key]) > 1]
+    arms: dict[str, list[Run]] = {}
+    for run, one in zip(runs, settings, strict=True):
+        name = ", ".join(f"{key}={one[key] or '-'}" for key in varied if key in one)
+        arms.setdefault(name or "one recipe", []).append(run)
+    return arms
+
+
+def _results(arms: Arms) -> str:
+    first = next(iter(arms.values()))
+    rows = []
+    for name, runs in arms.items():
+        cells = (
+            ", ".join(f"{100 * run.result['student']['overall']:.1f}" for run in runs),
+            spread([100 * run.result["student"]["overall"] for run in runs], 1),
+            spread([100 * run.result["student"]["mean_class"] for run in runs], 1),
+            _difference(runs, first),
+            ", ".join(sorted({_teacher(run) for run in runs})),
+            f"{mean(run.result['seconds']['training']['wall_seconds'] for run in runs):.0f} s",
+        )
+        numbers = "".join(f"<td class=number>{html.escape(cell)}" for cell in cells)
+        rows.append(f"<tr><th>{html.escape(name)}{numbers}")
+    head = (
+        "<tr><th>what differs<th>OA % of each run<th>OA %<th>mAcc %<th>minus the first"
+        "<th>teacher OA %<th>stage III"
+    )
+    return f"<table>{head}{''.join(rows)}</table>"
+
+
+def _difference(runs: Sequence[Run], first: Sequence[Run]) -> str:
+    """Write the differences of runs of one draw, their mean and its 95 % interval (Student's t)."""
+    beside = {run.draw: run.result["student"]["overall"] for run in first}
+    found = [
+        100 * (run.result["student"]["overall"] - beside[run.draw])
+        for run in runs
+        if run.draw in beside
+    ]
+    if runs is first or not found:
+        return ""
+    each = ", ".join(f"{value:+.1f}" for value in found)
+    if len(found) < 2:
+        return each
+    half = float(t.ppf(0.975, len(found) - 1)) * stdev(found) / len(found) ** 0.5
+    return f"{each}; mean {mean(found):+.1f} ± {half:.1f}"
+
+
+def _teacher(run: Run) -> str:
+    teacher = run.result["teacher"]
+    return f"{100 * teacher['overall']:.1f}" if teacher else "none"
+
+
+def _curves(arms: Arms) -> Figure:
+    """Draw each measure over the epochs, an arm a colour."""
+    histories = [run.history for runs in arms.values() for run in runs]
+    names = [
+        name
+        for name in ("cross_entropy", "accuracy", "validation_accuracy", "test_accuracy")
+        if any(sum(name in record for record in history) > 1 for history in histories)
+    ]
+    figure = Figure(figsize=(4.2 * len(names), 3.4), layout="constrained")
+    for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        for number, (arm, runs) in enumerate(arms.items()):
+            for index, run in enumerate(runs):
+                known = [record for record in run.history if name in record]
+                axis.plot(
+                    [record["epoch"] for record in known],
+                    [record[name] for record in known],
+                    color=f"C{number}",
+                    marker="." if len(known) < 12 else "",
+                    label="" if index else arm,
+                )
+        axis.set(title=name.replace("_", " "), xlabel="epoch of stage III")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center")
+    return figure
+
+
+def _classes(arms: Arms) -> str:
+    """Return the recall of each class in each arm, those that differ most first."""
+    names = list(next(iter(arms.values()))[0].tested["classes"])
+    recalls = torch.stack(
+        [torch.stack([run.recalls for run in runs]).mean(dim=0) for runs in arms.values()], dim=1
+    )  # (C, arms)
+    order = (recalls.amax(dim=1) - recalls.amin(dim=1)).argsort(descending=True, stable=True)
+    rows = "".join(
+        f"<tr><td>{html.escape(names[index])}"
+        + "".join(f"<td class=number>{value:.1%}" for value in recalls[index].tolist())
+        for index in order.tolist()
+    )
+    head = "".join(f"<th>{html.escape(name)}" for name in arms)
+    return f"<table><tr><th>class, right{head}{rows}</table>"
