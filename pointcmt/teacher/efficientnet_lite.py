@@ -6,7 +6,9 @@ timm. Names and shapes are those of that file, without the last layer `_fc`.
 """
 
 from itertools import pairwise
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,6 +28,28 @@ STAGES = (
 )
 
 
+class _ReLU6(torch.autograd.Function):
+    """min(max(x, 0), 6) in place, which keeps its result alone; PyTorch's keeps a copy of x."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.mark_dirty(x)
+        y = x.clamp_(0, 6)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (y,), (gradient,) = ctx.saved_tensors, gradients
+        return gradient * ((y > 0) & (y < 6))
+
+
+def relu6_(x: Tensor) -> Tensor:
+    """Return min(max(x, 0), 6), in the memory of `x`."""
+    y: Tensor = _ReLU6.apply(x)  # type: ignore[no-untyped-call]
+    return y
+
+
 class SameConv2d(nn.Conv2d):
     """Convolution without bias, padded as TensorFlow's "same": the odd pixel goes behind."""
 
@@ -36,11 +60,16 @@ class SameConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, inputs, H, W) to (B, outputs, ceil(H / stride), ceil(W / stride))."""
         (size, _), (stride, _) = self.kernel_size, self.stride
-        sides: list[int] = []
-        for length in (x.shape[3], x.shape[2]):
-            total = max((-(-length // stride) - 1) * stride + size - length, 0)
-            sides += [total // 2, total - total // 2]
-        return super().forward(F.pad(x, sides))
+        spare = [
+            max((-(-length // stride) - 1) * stride + size - length, 0) for length in x.shape[2:]
+        ]
+        if any(total % 2 for total in spare):
+            sides = [side for total in reversed(spare) for side in (total // 2, total - total // 2)]
+            return super().forward(F.pad(x, sides))
+        # even on both sides: the convolution pads without a copy of x that training would keep
+        return F.conv2d(
+            x, self.weight, None, self.stride, [t // 2 for t in spare], groups=self.groups
+        )
 
 
 class InvertedResidual(nn.Module):
@@ -61,8 +90,8 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
-        y: Tensor = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
-        y = F.relu6(self._bn1(self._depthwise_conv(y)))
+        y = relu6_(self._bn0(self._expand_conv(x))) if self.expands else x
+        y = relu6_(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
         return x + y if self.shortcut else y
 
@@ -98,10 +127,10 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode images (B, in_channels, H, W) of any size as features (B, 1280)."""
-        x: Tensor = F.relu6(self._bn0(self._conv_stem(images)))
+        x = relu6_(self._bn0(self._conv_stem(images)))
         for block in self._blocks:
             x = block(x)
-        x = F.relu6(self._bn1(self._conv_head(x)))  # (B, 1280, H / 32, W / 32)
+        x = relu6_(self._bn1(self._conv_head(x)))  # (B, 1280, H / 32, W / 32)
         return x.mean(dim=(2, 3))
 
 

@@ -5,7 +5,7 @@ import importlib.util
 import pytest
 import torch
 
-from pointcmt.teacher.efficientnet_lite import EfficientNetLite0, SameConv2d
+from pointcmt.teacher.efficientnet_lite import EfficientNetLite0, SameConv2d, relu6_
 from pointcmt.teacher.imagenet import imagenet_file
 from pointcmt.teacher.multiview import MultiViewTeacher
 from pointcmt.teacher.pretrained import start_from
@@ -77,3 +77,25 @@ def test_every_tensor_of_the_package_is_read() -> None:
     own = teacher.encoder.state_dict()
     assert set(state) - set(own) == {"_fc.weight", "_fc.bias"}
     assert all(torch.equal(own[key], state[key]) for key in own)
+
+
+def test_the_activation_and_its_gradient_are_those_of_relu6_and_only_its_result_is_kept() -> None:
+    kept: list[int] = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append(tensor.untyped_storage().data_ptr())
+        return tensor
+
+    values = torch.tensor([-1.0, 0.0, 0.5, 3.0, 6.0, 7.0])
+    ours, theirs = (values.clone().requires_grad_() for _ in range(2))
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        result = relu6_(ours * 2)
+    expected = torch.nn.functional.relu6(theirs * 2)
+    assert torch.equal(result, expected)
+    assert kept.count(result.untyped_storage().data_ptr()) == 1
+    assert len(kept) == 1
+    weights = torch.arange(1.0, 7.0)
+    (result * weights).sum().backward()
+    (expected * weights).sum().backward()
+    assert ours.grad is not None
+    assert torch.equal(ours.grad, theirs.grad)

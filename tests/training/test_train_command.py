@@ -54,7 +54,7 @@ def test_a_seed_out_of_range_is_one_sentence(seed: str, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_a_dry_run_prints_shapes_parameters_and_steps_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_dry_run_prints_shapes_parameters_and_needs_and_leaves_nothing(tmp_path: Path) -> None:
     result = call("shapes", *TINY, "--dry-run", "--json", "-o", tmp_path / "run")
     assert result.exit_code == 0, result.output
     lines = json.loads(result.output)
@@ -68,6 +68,9 @@ def test_a_dry_run_prints_shapes_parameters_and_steps_and_leaves_nothing(tmp_pat
     assert lines["student"] == f"pointnet2-ssg, {count:,} parameters, D = 64"
     for section in ("teacher", "generator", "training"):
         assert lines[f"{section} steps"] == "4: 2 epochs of 2 batches of 12"
+        assert lines[f"{section} time"].startswith("about ")
+        assert lines[f"{section} memory"].endswith(" GB held by a step")
+    assert "data in memory" in lines
     assert not (tmp_path / "run").exists()
     control = call("shapes", *TINY, "method=none", "--dry-run")
     assert "student" in control.output

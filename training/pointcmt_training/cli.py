@@ -39,7 +39,9 @@ class Train(click.Command):
 @click.option("--list", "list_recipes", is_flag=True, help="List the built-in recipes and stop.")
 @click.option("--show", is_flag=True, help="Print the resolved configuration and stop.")
 @click.option(
-    "--dry-run", is_flag=True, help="Print shapes, parameters and steps, train nothing and stop."
+    "--dry-run",
+    is_flag=True,
+    help="Print shapes, parameters, time and memory, leave nothing and stop.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @version_option

@@ -1,4 +1,6 @@
-"""What a run would do, without doing it: shapes, parameters and steps."""
+"""What a run would do, without doing it: shapes, parameters, steps, time and memory."""
+
+import sys
 
 import torch
 from torch import nn
@@ -7,12 +9,13 @@ from pointcmt.models.student import Student
 from pointcmt_training.config import Config, Schedule
 from pointcmt_training.inputs import Inputs, Split
 from pointcmt_training.prepare import prepare, trained_sections
+from pointcmt_training.rehearsal import rehearse
 from pointcmt_training.stages.generator import build_generator
 from pointcmt_training.stages.teacher import build_teacher
 
 
 def plan(config: Config) -> dict[str, str]:
-    """Return what would be trained on what, and how long, name to words.
+    """Return what would be trained on what, how long and in what memory, name to words.
 
     Raises:
         InputError: the run could not start; see `prepare`.
@@ -32,9 +35,31 @@ def plan(config: Config) -> dict[str, str]:
         lines["teacher"] = f"{config.teacher.backbone}, {_parameters(teacher)}"
         lines["generator"] = f"{config.generator.points} points, {_parameters(generator)}"
     lines["student"] = f"{config.student}, {_parameters(student)}, D = {student.feature_dim}"
+    needs = rehearse(config, inputs, student)
     for section in trained_sections(config):
         lines[f"{section} steps"] = _steps(getattr(config, section), inputs)
+        lines[f"{section} time"] = f"about {_duration(needs[section].seconds)} on this machine"
+        lines[f"{section} memory"] = f"about {needs[section].bytes / 1e9:.2f} GB held by a step"
+    lines["data in memory"] = f"{_resident() / 1e9:.2f} GB, this process with its libraries"
     return lines
+
+
+def _duration(seconds: float) -> str:
+    """Write seconds in the largest fitting unit."""
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def _resident() -> int:
+    """Return the largest resident size of this process so far, in bytes; 0 where unknown."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _clouds(split: Split) -> str:
