@@ -41,7 +41,8 @@ class _ReLU6(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (y,), (gradient,) = ctx.saved_tensors, gradients
-        return gradient * ((y > 0) & (y < 6))
+        passed: Tensor = (y > 0) & (y < 6)
+        return gradient * passed
 
 
 def relu6_(x: Tensor) -> Tensor:
@@ -92,8 +93,8 @@ class InvertedResidual(nn.Module):
         """Map (B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
         y = relu6_(self._bn0(self._expand_conv(x))) if self.expands else x
         y = relu6_(self._bn1(self._depthwise_conv(y)))
-        y = self._bn2(self._project_conv(y))
-        return x + y if self.shortcut else y
+        projected: Tensor = self._bn2(self._project_conv(y))
+        return x + projected if self.shortcut else projected
 
 
 class EfficientNetLite0(nn.Module):

@@ -9,13 +9,15 @@ from pointcmt import ranks
 from pointcmt.metrics import Accuracy, accuracy
 from pointcmt.models.student import Student
 
+BATCH = 64  # samples at once
+
 
 @torch.no_grad()
 def map_batches(
     module: Student | nn.Module,
     function: Callable[[Tensor], Tensor],
     samples: int,
-    batch_size: int = 64,
+    batch_size: int = BATCH,
 ) -> Tensor:
     """Apply `function` to index batches (b,) in evaluation mode; join the results, (n, ...)."""
     training = getattr(module, "training", False)
@@ -36,7 +38,8 @@ def evaluate(
     logits: Callable[[Tensor], Tensor],
     labels: Tensor,
     num_classes: int,
+    batch_size: int = BATCH,
 ) -> Accuracy:
     """Measure a classifier whose `logits` maps index batches (b,) to (b, C)."""
-    predicted = map_batches(module, logits, len(labels)).argmax(dim=1)
+    predicted = map_batches(module, logits, len(labels), batch_size).argmax(dim=1)
     return accuracy(predicted, labels, num_classes)

@@ -19,7 +19,7 @@ from pointcmt.metrics import Accuracy
 from pointcmt.teacher.multiview import MultiViewTeacher
 from pointcmt.teacher.pretrained import start_from
 from pointcmt_training.config import Config
-from pointcmt_training.evaluate import evaluate, map_batches
+from pointcmt_training.evaluate import BATCH, evaluate, map_batches
 from pointcmt_training.folder import RunFolder
 from pointcmt_training.inputs import Inputs, Split
 from pointcmt_training.loop import Loop
@@ -33,6 +33,8 @@ from pointcmt_training.stages.common import (
     train_or_load,
 )
 from pointcmt_training.together import told
+
+PICTURES = 96  # at once on a processor, those of 16 objects with six views
 
 
 def train_teacher(
@@ -64,7 +66,21 @@ def train_teacher(
 def teacher_accuracy(teacher: MultiViewTeacher, split: Split) -> Accuracy:
     """Measure the teacher on the images of a split."""
     labels = split.labels.cpu()
-    return evaluate(teacher, lambda i: teacher(split.views(i)), labels, teacher.num_classes)
+    return evaluate(
+        teacher, lambda i: teacher(split.views(i)), labels, teacher.num_classes, at_once(split)
+    )
+
+
+def at_once(split: Split) -> int:
+    """Return how many objects are looked at together without gradients.
+
+    A processor gains nothing from more pictures than a step of training has, and memory does not
+    grow with the test split then.
+    """
+    if split.points.is_cuda:
+        return BATCH
+    views = split.views(torch.arange(1)).shape[1]
+    return max(1, PICTURES // views)
 
 
 def teacher_features(
@@ -78,7 +94,9 @@ def teacher_features(
     kept = told(lambda: _read_features(path) if path.is_file() else None)
     if kept is not None:
         return kept.to(split.points.device)
-    features = map_batches(teacher, lambda i: teacher.encode(split.views(i)), len(split))
+    features = map_batches(
+        teacher, lambda i: teacher.encode(split.views(i)), len(split), at_once(split)
+    )
     if not ranks.rank():
         with write_beside(path) as fresh, fresh.open("wb") as file:
             np.savez(file, features=features.numpy())

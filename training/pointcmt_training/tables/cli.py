@@ -1,5 +1,6 @@
 """`pointcmt-train table N [key=value ...]`."""
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -65,6 +66,8 @@ def main(
         width = max(map(len, numbers()))
         click.echo("\n".join(f"{n:{width}}  {load_table(n).title}" for n in numbers()))
         return
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise click.UsageError("a table trains its runs side by side with --jobs, not by torchrun")
     asked = Asked(overrides, _roots(roots), recipe, seeds, output)
     grid = plan(load_table(number), asked, only)
     if dry_run:

@@ -24,7 +24,7 @@ from pointcmt_training.config import (
 from pointcmt_training.distillation import METHODS
 from pointcmt_training.distillation.pointcmt import PointCMT
 from pointcmt_training.pictures import MESHES
-from pointcmt_training.recipe import HARMLESS, load_config, recipes
+from pointcmt_training.recipe import load_config, recipes, shaping
 from pointcmt_training.tables.table import Column, Table
 
 RGB = ("r", "g", "b")
@@ -249,7 +249,7 @@ def _jobs(config: Config, jobs: dict[str, Job]) -> str:
         needs = f"{STAGES}/{config.data.name}-{_digest(_made_of(stages))}-{config.seed}"
         jobs.setdefault(needs, Job(needs, stages))
     network = config.student.replace(":", ".")
-    made_of = f"{network}-{config.data.name}-{config.method}-{_digest(config)}"
+    made_of = f"{network}-{config.data.name}-{config.method}-{_digest(shaping(config))}"
     name = f"{RUNS}/{made_of}-{config.seed}"
     jobs.setdefault(name, Job(name, config, needs))
     return name
@@ -279,9 +279,9 @@ def _stages(config: Config) -> Config:
 
 def _made_of(stages: Config) -> dict[str, Any]:
     """Return what the weights of stages I and II follow from; of the student only D."""
-    tree = dataclasses.asdict(stages)
-    options = json.dumps(tree.pop("options"), sort_keys=True)
-    return tree | {"student": _feature_dim(tree["student"], options)}
+    options = json.dumps(stages.options, sort_keys=True)
+    values = {k: v for k, v in shaping(stages).items() if not k.startswith("options.")}
+    return values | {"student": _feature_dim(stages.student, options)}
 
 
 @lru_cache
@@ -289,9 +289,7 @@ def _feature_dim(student: str, options: str) -> int:
     return create_student(student, 2, **json.loads(options)).feature_dim
 
 
-def _digest(config: Config | Mapping[str, Any]) -> str:
+def _digest(values: Mapping[str, Any]) -> str:
     """Hash what shapes a result, all but the seed, which a name states apart."""
-    tree = dict(dataclasses.asdict(config) if isinstance(config, Config) else config)
-    tree["data"] = {k: v for k, v in tree["data"].items() if f"data.{k}" not in HARMLESS}
-    kept = {key: value for key, value in tree.items() if key not in (*HARMLESS, "seed")}
+    kept = {key: value for key, value in values.items() if key != "seed"}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:10]
