@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.modelnet40_2pct import machine
 from pointcmt.data import ModelNet40, Shapes
 from pointcmt.geometry import AXES, XYZ, normalize, read_cloud, sample_mesh, turn
+from pointcmt_export.machine import describe_machine, versions
 from pointcmt_serve import Classifier
 from pointcmt_serve.orientation import AS_IS, AUTO, Vertical
 from pointcmt_serve.voting import SCALE, ballot, mean_logits
@@ -144,7 +144,7 @@ def document(report: dict) -> str:
         "`python -m benchmarks.orientation`. The student: a reduced PointNet++ SSG (recipe "
         f"`modelnet40_2pct`, {' '.join(TRAINING)}, seed 0), trained on ModelNet40's clouds, y up, "
         f"to {100 * report['accuracy']:.1f} % on the whole test split; exported, run by "
-        f"onnxruntime {facts['ort']} on {facts['cpu']}.",
+        f"onnxruntime {facts['versions']['onnxruntime']} on {facts['processor']}.",
         "",
         f"## {report['clouds']} real clouds of the test split (seed 0), turned",
         "",
@@ -203,7 +203,7 @@ def main() -> None:
     labels = test.labels[chosen]
     result = json.loads((args.run / "result.json").read_text())
     report = {
-        "machine": machine(),
+        "machine": {**describe_machine(), "versions": versions()},
         "accuracy": result["student"]["overall"],
         "clouds": len(clouds),
         "real": guesses(classifier, clouds, labels),

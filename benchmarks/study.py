@@ -34,8 +34,9 @@ files of our own, not the official HDF5 files. All arms of a subset share one te
 generator, trained on the labelled clouds alone; arms of one seed share everything else.
 Differences are paired by subset and seed; the interval is Student's t at 95 %, seeds and subsets
 taken as independent. "Unlabelled" arms see 32 clouds of the rest of the training split in every
-step, without labels. The balanced shares were set beforehand and not searched, on this test split
-or any other. Machine: AMD EPYC, one thread a run.
+step, without labels; "minus own logits" says what images add to them. The balanced shares were set
+beforehand, not searched on this test split or any other; `python -m benchmarks.shares` compares
+some on a validation split. Machine: AMD EPYC, one thread a run.
 """
 
 

@@ -46,6 +46,7 @@ def test_a_run_without_its_control_is_in_no_difference() -> None:
 def test_the_table_says_how_many_runs_there_are_and_what_the_paper_has() -> None:
     text = table(results(2), {Run(0.02, 0, 0, TEACHING): 0.684}, 0.02)
     assert text.count("4 of 10") == 2
+    assert text.count(" minus own logits |") == 1
     assert "73.3 to 75.2" in text
     assert "68.4%" in text
 
@@ -81,7 +82,9 @@ def test_a_finished_run_is_not_repeated_and_the_tables_are_written(
         study.train(run, tmp_path, Path("nowhere"), 197)
     with pytest.raises(AssertionError, match="trained again"):
         study.train(Run(0.02, 0, 2, OWN), tmp_path, Path("nowhere"), 197)
-    study.write(tmp_path, tmp_path, list(plan([0.02], list(ARMS))))
+    found = {run: study.overall(tmp_path, run) for run in results(2)}
+    study.write(tmp_path, found, 90)
+    assert study.earlier(tmp_path) == found
     assert len(json.loads((tmp_path / "study.json").read_text())) == 8
     assert "Finished: 8 of 90" in (tmp_path / "study.md").read_text()
 
@@ -96,6 +99,9 @@ def test_the_command_trains_the_seeds_and_subsets_asked_for_each_after_what_it_n
         trained.append(run)
         if failing and run.arm == OTHER:
             raise ValueError("broken")
+        (tmp_path / run.folder).mkdir(exist_ok=True)
+        kind = "teacher" if run.arm == TEACHING else "student"
+        (tmp_path / run.folder / "result.json").write_text(json.dumps({kind: {"overall": 0.5}}))
 
     monkeypatch.setattr(study, "train", train)
     monkeypatch.setattr(study, "ModelNet40", lambda *_: None)
@@ -110,3 +116,7 @@ def test_the_command_trains_the_seeds_and_subsets_asked_for_each_after_what_it_n
     assert set(trained) == {teaching, *(Run(0.02, 3, 7, arm) for arm in ("control", OTHER, OWN))}
     assert trained.index(teaching) < trained.index(Run(0.02, 3, 7, OTHER))
     assert trained.index(Run(0.02, 3, 7, "control")) < trained.index(Run(0.02, 3, 7, OWN))
+    before = len(trained)
+    with pytest.raises(SystemExit):
+        study.main()
+    assert trained[before:] == [teaching, Run(0.02, 3, 7, OTHER)] * failing
