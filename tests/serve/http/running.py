@@ -1,6 +1,5 @@
 """A server in a thread of the test process, and the ways tests ask it."""
 
-import asyncio
 import json
 import socket
 import threading
@@ -94,7 +93,7 @@ def running(settings: Settings, drain: float = 0.0, grace: int = 5) -> Iterator[
         timeout_graceful_shutdown=grace,
     )
     server = Server(config, service.lifecycle, drain)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([bound])))
+    thread = threading.Thread(target=server.run, args=([bound],))
     thread.start()
     try:
         while not server.started:
