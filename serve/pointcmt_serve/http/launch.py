@@ -20,6 +20,7 @@ from pointcmt_serve.http.security import read_keys
 from pointcmt_serve.http.service import Service
 from pointcmt_serve.http.settings import (
     MIB,
+    SEVERAL,
     Batching,
     Limits,
     ModelSource,
@@ -103,8 +104,7 @@ def read_settings(models: Sequence[str], options: dict[str, Any]) -> Settings:
         models=tuple(read_source(word, options["name"], shared) for word in models),
         repository=options["repository"],
         poll=options["poll"],
-        # One worker would know nothing of what another was told; all of them follow the folders.
-        control=not options["no_control"] and options["workers"] == 1,
+        fixed=_fixed(options),
         limits=limits,
         batching=batching,
         security=Security(
@@ -139,6 +139,14 @@ def read_source(word: str, name: str | None, shared: dict[str, Any]) -> ModelSou
     if not equals or Path(place).exists():
         return ModelSource(checked_name(name) if name else None, located(Path(place)), chosen)
     return ModelSource(checked_name(before), located(Path(after)), chosen)
+
+
+def _fixed(options: dict[str, Any]) -> str:
+    if options["no_control"]:
+        return "models are not loaded and unloaded by clients here"
+    if options["workers"] > 1:
+        return SEVERAL.format(f"{options['workers']} workers")
+    return ""
 
 
 def _tls(options: dict[str, Any]) -> tuple[Path, Path] | None:

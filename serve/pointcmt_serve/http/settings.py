@@ -9,6 +9,10 @@ from typing import Any
 from pointcmt.errors import InputError
 
 MIB = 2**20
+SEVERAL = (
+    "{} serve here, and one would not know what another was told; change the folders of the "
+    "models, which all of them follow"
+)
 _NAME = re.compile(r"[^\x00-\x1f\x7f/\\]+")
 
 
@@ -107,7 +111,7 @@ class Settings:
         models: served from the start.
         repository: a folder whose subfolders are models; None for none.
         poll: seconds between two looks at the folders of all models; 0 never looks again.
-        control: whether clients may load and unload models.
+        fixed: why clients may not load and unload models; "" where they may.
         grpc: "host:port" to speak gRPC on as well; None for REST alone.
         grace: seconds that requests under way have when the server stops.
     """
@@ -115,7 +119,7 @@ class Settings:
     models: tuple[ModelSource, ...] = ()
     repository: Path | None = None
     poll: float = 2.0
-    control: bool = True
+    fixed: str = ""
     grpc: str | None = None
     grace: float = 30.0
     limits: Limits = field(default_factory=Limits)

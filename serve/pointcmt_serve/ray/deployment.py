@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from pointcmt.errors import InputError
 from pointcmt_serve.http import Batching, ModelSource, Settings, create_app
 from pointcmt_serve.http.service import Service
-from pointcmt_serve.http.settings import checked_name
+from pointcmt_serve.http.settings import SEVERAL, checked_name
 from pointcmt_serve.ray.batches import RayBatches
 
 
@@ -53,8 +53,7 @@ def deployment(
         max_queued_requests=settings.batching.queue,
         graceful_shutdown_timeout_s=settings.grace,
     )
-    # One replica would know nothing of what another was told.
-    return server.bind(replace(settings, control=False))
+    return server.bind(replace(settings, fixed=SEVERAL.format("several replicas")))
 
 
 def app(words: dict[str, str]) -> Application:

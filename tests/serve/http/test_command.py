@@ -232,5 +232,6 @@ def test_several_workers_share_a_socket_and_one_that_dies_is_replaced(
             assert time.monotonic() < end
             time.sleep(0.05)
         assert b'"labels"' in ask(INFER, BODY)
+        assert b"2 workers serve here" in ask("/v2/repository/models/tiny/load", b"{}")
         assert command.stop() == 0
         assert not place.exists()

@@ -141,8 +141,9 @@ def test_a_model_is_unloaded_and_loaded_again(server: Running) -> None:
 
 
 def test_no_client_loads_where_that_is_forbidden(tiny: Settings) -> None:
-    with running(replace(tiny, control=False)) as server:
-        assert server.json("POST", "/v2/repository/models/tiny/unload", {})[0] == 403
+    with running(replace(tiny, fixed="several serve here")) as server:
+        answer = server.json("POST", "/v2/repository/models/tiny/unload", {})
+        assert answer == (403, {"error": "several serve here"})
         assert server.ask("GET", "/v2/models/tiny/ready")[0] == 200
 
 

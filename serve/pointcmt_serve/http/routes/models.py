@@ -125,12 +125,8 @@ def require_control(service: Service) -> None:
     Raises:
         RefusedError: 403.
     """
-    if not service.settings.control:
-        raise RefusedError(
-            HTTPStatus.FORBIDDEN,
-            "models are not loaded and unloaded by clients here",
-            reason="forbidden",
-        )
+    if service.settings.fixed:
+        raise RefusedError(HTTPStatus.FORBIDDEN, service.settings.fixed, reason="forbidden")
 
 
 async def _json(request: Request, service: Service) -> dict[str, Any]:
