@@ -57,7 +57,7 @@ class _Routes(Router):
         await super().__call__(scope, receive, send)
 
     async def not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
-        raise not_found(f"there is no {scope['path']}")
+        raise not_found(f"there is no {scope['path'][:200]}")
 
 
 def _lifespan(service: Service) -> Callable[[Any], AbstractAsyncContextManager[None]]:

@@ -24,6 +24,7 @@ from pointcmt_serve.http.service import Service
 
 _log = logging.getLogger(__name__)
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
+_ADDRESS = re.compile(r"^https?://[^/]*", re.IGNORECASE)
 _DRAIN_BYTES = 1 << 16
 _DRAIN_SECONDS = 1.0
 _UNREAD = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
@@ -46,6 +47,8 @@ class Front:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        # A request through a proxy may name the whole address (RFC 9112, section 3.2.2).
+        scope["path"] = _ADDRESS.sub("", scope["path"], count=1) or "/"
         headers = Headers(scope=scope)
         exchange = _Exchange(scope, headers, receive, send, self._service.lifecycle)
         self._service.in_flight += 1

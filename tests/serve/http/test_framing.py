@@ -73,6 +73,11 @@ def test_a_body_that_nobody_wants_leaves_the_connection_usable(
     assert b'{"live":true}' in answer
 
 
+def test_a_request_may_name_the_whole_address(server: Running) -> None:
+    answer = server.raw(b"GET http://a:80/v2/health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert b'{"live":true}' in answer
+
+
 def test_pipelined_requests_are_answered_in_order(server: Running) -> None:
     one = b"GET /v2/%b HTTP/1.1\r\nHost: a\r\n\r\n"
     answer = server.raw(b"".join(one % path for path in (b"health/live", b"x", b"health/ready")))
