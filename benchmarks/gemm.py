@@ -1,6 +1,7 @@
 """The physical limit of a graph on a processor: its matrix products and nothing else."""
 
 import time
+from collections.abc import Callable
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -36,14 +37,16 @@ class Products:
         return np.zeros((len(clouds), 0), dtype=np.float32)
 
 
-def fastest(pairs: list[Pair], threads: int) -> list[Call]:
+def fastest(
+    pairs: list[Pair], threads: int, libraries: tuple[Callable[..., Call], ...] = LIBRARIES
+) -> list[Call]:
     """Return calls that compute products of these shapes, by the library that is fastest at all."""
     flat = [_flat(left, right) for left, right in pairs]
     largest = [max(prod(s) for s in shapes) for shapes in zip(*map(_operands, flat), strict=True)]
     # Views of three buffers, so that memory stays that of the largest product.
     buffers = [np.ones(size, np.float32) for size in largest]
     best: tuple[float, list[Call]] = (np.inf, [])
-    for library in LIBRARIES:
+    for library in libraries:
         try:
             distinct = {
                 pair: library(*_views(buffers, _operands(pair)), threads)

@@ -60,6 +60,29 @@ def by_openvino(left: Floats, right: Floats, out: Floats, threads: int) -> Call:
     return lambda: (request.infer(), values, left, right, out)  # the arrays stay alive
 
 
+def by_onnxruntime_int8(left: Floats, right: Floats, out: Floats, threads: int) -> Call:
+    """Prepare left @ right of uint8 and int8 numbers, summed in int32, by onnxruntime."""
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    weight = numpy_helper.from_array(right.astype(np.int8), "right")
+    given = helper.make_tensor_value_info("left", TensorProto.UINT8, left.shape)
+    made = helper.make_tensor_value_info("out", TensorProto.INT32, out.shape)
+    node = helper.make_node("MatMulInteger", ["left", "right"], ["out"])
+    graph = helper.make_graph([node], "product", [given], [made], [weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    wrap = onnxruntime.OrtValue.ortvalue_from_numpy
+    values = {"left": wrap(left.astype(np.uint8)), "out": wrap(out.view(np.int32))}
+    binding = session.io_binding()
+    binding.bind_ortvalue_input("left", values["left"])
+    binding.bind_ortvalue_output("out", values["out"])
+    return lambda: (session.run_with_iobinding(binding), values)
+
+
 LIBRARIES: tuple[Callable[..., Call], ...] = (by_torch, by_numpy, by_onnxruntime, by_openvino)
 
 

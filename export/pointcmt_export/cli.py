@@ -89,6 +89,10 @@ def _numbers(count: int | None) -> Any:
     help="Of weights and arithmetic; points are sampled and grouped in float32 always.",
 )
 @click.option(
+    "--calibration",
+    help="Data set whose training clouds show the ranges of int8  [that of --data].",
+)
+@click.option(
     "--data",
     help="Data set for accuracy and speed: NAME:FOLDER, shapes or shapes:PER_CLASS.",
 )
@@ -113,7 +117,7 @@ def _numbers(count: int | None) -> Any:
     "--max-accuracy-difference",
     "accuracy_points",
     type=float,
-    help="Of OA and mAcc, in percentage points  [0.1 in fp32, 0.3 in fp16].",
+    help="Of OA and mAcc, in percentage points  [0.1 in fp32, 0.3 in fp16 and below].",
 )
 @click.option(
     "--min-speedup",
@@ -135,6 +139,7 @@ def export(
     form: str,
     sampling: Sampling,
     precision: Precision,
+    calibration: str | None,
     data: str | None,
     limit: int | None,
     batches: tuple[int, ...],
@@ -158,6 +163,7 @@ def export(
         format=form,
         sampling=sampling,
         precision=precision,
+        calibration=calibration,
         data=data,
         limit=limit,
         grid=Grid(batches, points),
@@ -171,6 +177,8 @@ def export(
     except GateError as error:
         click.echo(_shown(error.report, as_json))
         raise
+    for text in report.warnings:
+        click.echo(f"Warning: {text}", err=True)
     click.echo(_shown(report, as_json))
     if not as_json:
         click.echo(str(out))

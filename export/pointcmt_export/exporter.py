@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,14 +18,19 @@ from pointcmt_export.convert.to_onnx import Converted, set_metadata, to_onnx
 from pointcmt_export.convert.trace import trace
 from pointcmt_export.formats import ALL, Format, Job, Write, chosen_formats
 from pointcmt_export.model_card import model_card
-from pointcmt_export.options import Options
+from pointcmt_export.options import Options, Precision
+from pointcmt_export.reduced import reducer
 from pointcmt_export.report import REPORT_FILE, Report, hashes
 from pointcmt_export.source import Source, open_source
 from pointcmt_export.verify import Check, Clouds, Thresholds, failed, open_data
-from pointcmt_export.verify.check import EXACT, FEATURE_NEIGHBOURS, HALF
+from pointcmt_export.verify.check import EXACT, FEATURE_NEIGHBOURS, HALF, limited
 from pointcmt_export.verify.gate import Expectation, opening_check, structure_checks
 
 MODEL_FILE = "model.onnx"
+UNMEASURED = (
+    "nobody has measured the accuracy of this student, whatever was published of it; "
+    "name its data set with --data"
+)
 
 
 class GateError(InputError):
@@ -56,6 +61,8 @@ def export(model: Path | str, out: Path | str, options: Options | None = None) -
     _require_replaceable(Path(out))
     source = open_source(model, options.allow)
     writers = [_writer(each, source, options) for each in chosen_formats(options.format)]
+    reduce = reducer(source, options, partial(_graph, source, options))
+    writers += [reduce] if reduce else []
     clouds = open_data(options.data, source.config, options.limit)
     try:
         with write_beside(out) as fresh:
@@ -70,8 +77,8 @@ def export(model: Path | str, out: Path | str, options: Options | None = None) -
 def _export(
     source: Source, clouds: Clouds, options: Options, writers: Sequence[Write], folder: Path
 ) -> Report:
-    graph, expected = convert(source, options)
-    set_metadata(graph.model, metadata(source, graph, options))
+    graph, expected = convert(source, options.of_onnx_file())
+    set_metadata(graph.model, metadata(source, graph, options.of_onnx_file()))
     onnx.save(graph.model, folder / MODEL_FILE)
     checks = structure_checks(folder / MODEL_FILE, expected)
     job = Job(graph.model, partial(_full, source, options), folder, expected, clouds, options)
@@ -80,8 +87,10 @@ def _export(
     if not failed(checks):
         checks.append(opening_check(folder, clouds))
     told = {key: getattr(options, key) for key in ("format", "sampling", "precision")}
+    told |= {"calibration": options.calibration} if options.calibration else {}
     name = source.config.student
-    report = Report(name, source.to_json(), told, expected.thresholds, tuple(checks), {})
+    warnings = () if source.measured or options.data else (UNMEASURED,)
+    report = Report(name, source.to_json(), told, expected.thresholds, tuple(checks), {}, warnings)
     if failed(checks):
         raise GateError(report)
     (folder / "README.md").write_text(model_card(source, report))
@@ -140,10 +149,10 @@ def _prepared(source: Source, options: Options) -> nn.Module:
         return module
     if not has_own_network(source.student):
         raise InputError(
-            f"--precision fp16: {source.config.student} has no deployable network of its own, so "
-            "nothing keeps its index selection in float32; export it in fp32"
+            f"--precision {options.precision}: {source.config.student} has no deployable network "
+            "of its own, so nothing keeps its index selection in float32; export it in fp32"
         )
-    return module.half()
+    return module.half() if options.precision == "fp16" else module.bfloat16()
 
 
 def _writer(form: Format, source: Source, options: Options) -> Write:
@@ -157,6 +166,16 @@ def _writer(form: Format, source: Source, options: Options) -> Write:
         return lambda _: [Check(form.name, "not run", reason, engine=form.engine)]
 
 
+def _graph(
+    source: Source, options: Options, precision: Precision
+) -> tuple[onnx.ModelProto, Expectation]:
+    """Convert the student in a precision."""
+    chosen = replace(options, precision=precision, calibration=None)
+    graph, expected = convert(source, chosen)
+    set_metadata(graph.model, metadata(source, graph, chosen))
+    return graph.model, expected
+
+
 def _full(source: Source, options: Options) -> onnx.ModelProto:
     """Convert the student in float32, to compare the sizes of engines."""
     return convert(source, replace(options, precision="fp32"))[0].model
@@ -166,8 +185,7 @@ def _thresholds(options: Options, searches_features: bool) -> Thresholds:
     chosen = FEATURE_NEIGHBOURS if searches_features else EXACT
     if options.precision == "fp16":
         chosen = HALF
-    asked = {key: value for key, value in asdict(options.limits).items() if value is not None}
-    return replace(chosen, **asked)
+    return limited(chosen, options.limits)
 
 
 def _require_replaceable(out: Path) -> None:

@@ -9,6 +9,7 @@ from pointcmt_export.formats import chosen_formats
 from pointcmt_export.machine import describe_machine, versions
 from pointcmt_export.report import Report
 from pointcmt_export.source import Source
+from pointcmt_serve.artefact import BESIDE, MODEL_FILE, file_name
 
 
 def model_card(source: Source, report: Report) -> str:
@@ -93,14 +94,19 @@ def _use(source: Source) -> str:
 
 def _engines(report: Report) -> str:
     """What each written format was shown to give, by the engine that serves it."""
+    formats, precision = chosen_formats(str(report.options["format"])), report.options["precision"]
+    served = [(form, form.files, form.engine or "") for form in formats]
+    if precision in BESIDE:
+        file = file_name(MODEL_FILE, precision)
+        served += [(form, (file,), f"{form.engine}, {precision}") for form in formats]
     rows = []
-    for form in chosen_formats(str(report.options["format"])):
-        shown = report.engines.get(form.engine or "", {})
+    for form, files, engine in served:
+        shown = report.engines.get(engine, {})
         rates = shown.get("samples_per_s", {})
         cells = (
-            ", ".join(f"`{file}`" for file in form.files),
+            ", ".join(f"`{file}`" for file in files),
             form.runs_with,
-            form.engine or "",
+            engine,
             _cell(str(shown.get("reason") or shown.get("status", ""))),
             f"{shown['oa']:.2f} %" if "oa" in shown else "",
             f"{rates['artefact']:.1f}" if rates else "",
@@ -116,7 +122,8 @@ def _measured(report: Report) -> str:
     place, packages = describe_machine(), versions()
     where = ", ".join([place["processor"], *([place["gpu"]["name"]] if place["gpu"] else [])])
     told = ", ".join(f"{key} {value}" for key, value in report.options.items())
-    return (
+    warnings = "".join(f"**Mind:** {text}.\n\n" for text in report.warnings)
+    return warnings + (
         f"The exported files beside the checkpoint they were made of ({told}); a check that the "
         f"machine could not run says so.\n\n| check | status | figures |\n|---|---|---|\n{rows}\n"
         f"On {where}; {', '.join(f'{name} {version}' for name, version in packages.items())}. "

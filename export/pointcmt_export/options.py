@@ -1,17 +1,18 @@
 """What an export is asked for."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import click
 
 from pointcmt.errors import InputError
+from pointcmt_serve.artefact import BESIDE
 
 Sampling = Literal["graph", "host"]
 Payload = Literal["onnx", "plan", "python"]  # what runs the network in Triton
 Clouds = Literal["raw", "prepared"]  # what clients of Triton send
-Precision = Literal["fp32", "fp16"]
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
 
 SAMPLINGS: tuple[Sampling, ...] = ("graph", "host")
 BATCH = (1, 8, 64)
@@ -122,7 +123,9 @@ class Options:
         format: a name in `formats.FORMATS`, or "all"; each has the ONNX file beside it.
         sampling: "graph" for a graph that takes points alone, "host" for one that also takes the
             indices that the native library computes.
-        precision: of the weights and the arithmetic between them; indices are float32 always.
+        precision: of the weights and the arithmetic between them; indices are float32 always. bf16
+            and int8 are written beside the float32 file.
+        calibration: the data set whose training clouds show the ranges of int8; None takes `data`.
         data: the data set for accuracy, see `verification.open_data`.
         limit: most clouds of it to use.
         grid: the shapes on which logits are compared.
@@ -135,6 +138,7 @@ class Options:
     format: str = "onnx"
     sampling: Sampling = "graph"
     precision: Precision = "fp32"
+    calibration: str | None = None
     data: str | None = None
     limit: int | None = None
     grid: Grid = field(default_factory=Grid)
@@ -146,3 +150,10 @@ class Options:
     def __post_init__(self) -> None:
         if self.limits.speedup is not None and self.data is None:
             raise InputError("--min-speedup is measured on a data set; name one with --data")
+        if self.calibration is not None and self.precision != "int8":
+            raise InputError("--calibration is for --precision int8")
+
+    def of_onnx_file(self) -> "Options":
+        """Return the options of `model.onnx`, which is in float32 beside a file of bf16 or int8."""
+        beside = self.precision in BESIDE
+        return replace(self, precision="fp32", calibration=None) if beside else self

@@ -26,6 +26,7 @@ class Report:
         thresholds: the limits in force.
         checks: every check.
         files: sha256 of each file, by its name.
+        warnings: what to know of the student, a sentence each.
     """
 
     student: str
@@ -34,6 +35,7 @@ class Report:
     thresholds: Thresholds
     checks: tuple[Check, ...]
     files: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
 
     @property
     def status(self) -> str:
@@ -60,6 +62,7 @@ class Report:
             "source": dict(self.source),
             "options": dict(self.options),
             "thresholds": asdict(self.thresholds),
+            "warnings": list(self.warnings),
             "engines": self.engines,
             "checks": [check.to_json() for check in self.checks],
             "files": dict(self.files),
@@ -93,6 +96,7 @@ def _shown(checks: Sequence[Check]) -> dict[str, Any]:
     shown: dict[str, Any] = {"status": "verified"}
     if by_name["accuracy"].status == "passed":
         shown["oa"] = by_name["accuracy"].figures["artefact"]["oa"]
+    if by_name["speed"].status == "passed":
         shown["samples_per_s"] = by_name["speed"].figures["samples_per_s"]
     return shown
 

@@ -57,6 +57,11 @@ class Source:
         """Channels of a point."""
         return len(self.config.channels)
 
+    @property
+    def measured(self) -> bool:
+        """Whether the training that made the weights recorded their accuracy."""
+        return "overall accuracy" in self.config.provenance
+
     def fingerprint(self) -> str:
         """Return the sha256 (hex) of the student's weights with their names and shapes."""
         return fingerprint(self.student.state_dict())

@@ -15,6 +15,8 @@ from pointcmt_serve.pretrained import located, names
 MODEL_FILE = "model.onnx"
 KEYS = ("classes", "points", "normalization", "student", "version", "provenance")
 OLDER = {"channels": '["x", "y", "z"]', "up": "null", "inputs": "[]"}  # of a file without them
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
+BESIDE = ("bf16", "int8")  # have files of their own beside the float32 one
 FEW_DIGITS = re.compile(r"[0-9]{1,9}")
 LARGEST_FILE = 2**31  # bytes: the limit of one protobuf message, and so of an ONNX file
 
@@ -35,6 +37,7 @@ class Artefact:
         up: the vertical axis of the training clouds, see `pointcmt.channels`; None: not known.
         steps: how the host computes the graph's further inputs; empty for a graph that takes
             points alone.
+        precision: of the heavy arithmetic, in `PRECISIONS`; coordinates are float32 always.
     """
 
     file: Path
@@ -47,6 +50,19 @@ class Artefact:
     channels: tuple[str, ...] = XYZ
     up: str | None = None
     steps: tuple[Step, ...] = ()
+    precision: str = "fp32"
+
+
+def file_name(name: str, precision: str | None) -> str:
+    """Return what pointcmt-export calls the file `name` in a precision, as `model.int8.onnx`.
+
+    Raises:
+        InputError: there is no such precision.
+    """
+    if precision not in (None, *PRECISIONS):
+        raise InputError(f"unknown precision {precision!r}; use {' or '.join(PRECISIONS)}")
+    path = Path(name)
+    return f"{path.stem}.{precision}{path.suffix}" if precision in BESIDE else name
 
 
 def find_model(path: Path | str) -> Path:
@@ -137,7 +153,17 @@ def describe(file: Path, metadata: Mapping[str, str]) -> Artefact:
         channels=tuple(stated["channels"]),
         up=stated["up"],
         steps=steps,
+        precision=_precision(file, held),
     )
+
+
+def _precision(file: Path, held: Mapping[str, str]) -> str:
+    stated = held.get("precision", PRECISIONS[0])
+    if stated not in PRECISIONS:
+        raise InputError(
+            f"{file}: metadata pointcmt.precision is {stated[:60]!r}, which is unknown"
+        )
+    return stated
 
 
 def _parsed(file: Path, held: Mapping[str, str], key: str) -> Any:

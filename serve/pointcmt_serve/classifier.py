@@ -37,6 +37,7 @@ class Classifier:
         device: str = "auto",
         batch_size: int = 32,
         threads: int = 0,
+        precision: str | None = None,
         up: str = AS_IS,
         votes: int = 1,
     ):
@@ -48,6 +49,9 @@ class Classifier:
             device: "cpu", "cuda", "cuda:N", or "auto" for CUDA where the engine offers it.
             batch_size: how many clouds go through the network at once.
             threads: threads of one call on the CPU; 0 leaves the choice to the engine.
+            precision: "fp32", "fp16", "bf16" or "int8": the arithmetic that the exported file must
+                have; None takes that of `model.onnx`, or of the file that `path` names. Nothing
+                else ever changes it.
             up: the vertical axis of the clouds to come: "x", "y", "z", "-x", "-y" or "-z", which
                 is turned to the model's; "auto" guesses it (13 more runs of the network a cloud);
                 "as-is" takes clouds as they stand, as those of the training stood.
@@ -67,10 +71,11 @@ class Classifier:
             device=device,
             batch_size=batch_size,
             threads=threads,
+            precision=precision,
             up=up,
             votes=votes,
         )
-        self._session = open_session(path, engine, device, threads)
+        self._session = open_session(path, engine, device, threads, precision)
         self._batch_size = batch_size
         self._votes = votes
         self.artefact = self._session.artefact

@@ -53,6 +53,7 @@ class FakeCuda:
         self._next = FIRST_ADDRESS
         self._thread = threading.local()
         self.allocated: dict[int, tuple[int, Any]] = {}  # address: device, bytes
+        self.pinned: dict[int, Any] = {}  # address: bytes
         self.streams: dict[int, Stream] = {}
         self.calls: list[str] = []
 
@@ -99,6 +100,15 @@ class FakeCuda:
         known = self.allocated.pop(address, None)
         return (Status.cudaSuccess if known else Status.cudaErrorInvalidValue,)
 
+    def cudaMallocHost(self, size: int) -> tuple[Any, ...]:  # noqa: N802
+        content = (ctypes.c_ubyte * size)()
+        self.pinned[ctypes.addressof(content)] = content
+        return Status.cudaSuccess, ctypes.addressof(content)
+
+    def cudaFreeHost(self, address: int) -> tuple[Any, ...]:  # noqa: N802
+        known = self.pinned.pop(address, None)
+        return (Status.cudaSuccess if known else Status.cudaErrorInvalidValue,)
+
     def cudaMemcpyAsync(  # noqa: N802
         self, target: int, source: int, size: int, kind: Direction, stream: Stream
     ) -> tuple[Any, ...]:
@@ -106,11 +116,10 @@ class FakeCuda:
         into = kind is Direction.cudaMemcpyHostToDevice
         there, here = (target, source) if into else (source, target)
         device, content = self.allocated.get(there, (None, ()))
-        if len(content) < size or here >= FIRST_ADDRESS or device != stream.device:
-            return (Status.cudaErrorInvalidValue,)
-        kept = ctypes.string_at(source, size) if into else None
-        stream.queue.append(
-            (lambda: ctypes.memmove(content, kept, size) and None)
+        if len(content) < size or here not in self.pinned or device != stream.device:
+            return (Status.cudaErrorInvalidValue,)  # other memory of the host would be copied twice
+        stream.queue.append(  # pinned memory is read and written when its turn comes
+            (lambda: ctypes.memmove(content, source, size) and None)
             if into
             else (lambda: ctypes.memmove(target, content, size) and None)
         )

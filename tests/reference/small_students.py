@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from pointcmt.checkpoint import ModelConfig, save_student
+from pointcmt.data import SHAPES_CLASSES
 from pointcmt.models import STUDENTS, Student, create_student
 from pointcmt_export.options import Grid
 
@@ -47,3 +48,14 @@ def small_config(name: str, **options: Any) -> ModelConfig:
 
 def small_model(folder: Path, name: str, seed: int = 0, **options: Any) -> Path:
     return save_student(folder, small_student(name, seed, **options), small_config(name, **options))
+
+
+def small_shapes_model(folder: Path) -> Path:
+    """Save a small PointNet for the embedded shapes, which have training clouds."""
+    torch.manual_seed(0)
+    options = small_options("pointnet", width=0.5)
+    student = create_student("pointnet", len(SHAPES_CLASSES), **options)
+    assert isinstance(student, nn.Module)
+    unsettle(student)
+    config = ModelConfig("pointnet", options, SHAPES_CLASSES, POINTS)
+    return save_student(folder, student.eval(), config)

@@ -51,6 +51,11 @@ class Runner:
     stage: Callable[[Clouds], Any] = _same
     fetch: Callable[[Any], NDArray[np.float32]] = _same
 
+    @property
+    def stages(self) -> bool:
+        """Whether computing can be timed apart from copies."""
+        return self.stage is not _same
+
 
 class Engine(NamedTuple):
     """How an engine is opened, the file a target must hold for it, and if one target is enough."""

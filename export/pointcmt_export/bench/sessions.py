@@ -5,6 +5,8 @@ from functools import partial
 from pointcmt.errors import InputError
 from pointcmt_export.bench.runner import CannotRunError, Engine, Runner, Setup
 from pointcmt_serve.engines import ENGINES, open_session
+from pointcmt_serve.engines.tensorrt import TensorRtSession
+from pointcmt_serve.engines.tensorrt_lane import Staged
 
 
 def session_engines() -> dict[str, Engine]:
@@ -14,8 +16,11 @@ def session_engines() -> dict[str, Engine]:
 
 def _open(engine: str, setup: Setup) -> Runner:
     try:
-        return Runner(open_session(setup.target, engine, setup.device, setup.threads))
+        session = open_session(setup.target, engine, setup.device, setup.threads)
     except InputError as error:
         raise CannotRunError(
             str(error).removeprefix(f"{setup.target / ENGINES[engine].file}: ")
         ) from error
+    if isinstance(session, TensorRtSession):
+        return Runner(Staged.run, session.stage, Staged.fetch)
+    return Runner(session)

@@ -73,7 +73,7 @@ def _measured(runner: Runner, clouds: Clouds, job: Job) -> dict[str, Any]:
     first = time.perf_counter() - start
     record = {"status": "measured", "batch": len(clouds), "first_call_s": first}
     record |= _times(call, len(clouds), job.seconds)
-    if job.device == "cuda":
+    if job.device == "cuda" and runner.stages:
         staged = runner.stage(clouds)
         record["resident"] = _times(lambda: runner.infer(staged), len(clouds), job.seconds)
     return record | {"peak_mib": peak_memory(), "logits": logits[:8].tolist()}

@@ -48,7 +48,9 @@ def accuracy_checks(
         for name, found in guesses.items()
     }
     told = {"data": data.name, "clouds": len(data), "points": clouds.config.points}
-    figures = {**told, **scores, "data_sha256": data.fingerprint()}
+    ours, theirs = (np.concatenate(guesses[name]) for name in ("artefact", "checkpoint"))
+    same = {"agreement": float((ours == theirs).mean()), "data_sha256": data.fingerprint()}
+    figures = {**told, **scores, **same}
     rates = {name: len(data) / taken for name, taken in seconds.items()}
     return [
         _accuracy_check(scores, figures, thresholds),
@@ -64,7 +66,8 @@ def _accuracy_check(
     detail = (
         f"OA {ours['oa']:.2f} % beside {theirs['oa']:.2f} %, "
         f"mAcc {ours['macc']:.2f} % beside {theirs['macc']:.2f} % "
-        f"on {figures['clouds']} clouds of {figures['data']}"
+        f"on {figures['clouds']} clouds of {figures['data']}, "
+        f"the same class for {figures['agreement']:.2%}"
     )
     return decide("accuracy", worst <= thresholds.accuracy_points, detail, figures)
 

@@ -1,8 +1,10 @@
 """A check and its outcome."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
+
+from pointcmt_export.options import Limits
 
 Status = Literal["passed", "failed", "not run"]
 
@@ -67,6 +69,19 @@ HALF = Thresholds(
     argmax_agreement=0.98,
     accuracy_points=0.3,
 )
+REDUCED = Thresholds(  # of bfloat16 and int8
+    logits_max=None,
+    logits_mean=0.2,
+    logits_median=0.2,
+    argmax_agreement=0.95,
+    accuracy_points=0.3,
+)
+
+
+def limited(thresholds: Thresholds, limits: Limits) -> Thresholds:
+    """Return thresholds with the limits that were asked for in place of theirs."""
+    asked = {key: value for key, value in asdict(limits).items() if value is not None}
+    return replace(thresholds, **asked)
 
 
 def decide(name: str, good: bool, detail: str, figures: Mapping[str, Any] | None = None) -> Check:

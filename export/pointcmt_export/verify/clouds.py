@@ -99,8 +99,25 @@ def open_data(name: str | None, config: ModelConfig, limit: int | None = None) -
     if name is None:
         shapes = Shapes(split="test", per_class=SHAPES_PER_CLASS, points=SHAPES_POINTS)
         return Clouds(shapes, None, config)
+    data, root, _ = parse_reference(name)
+    found = _open(f"--data {name}", name, _test_split(data, root), config)
+    if limit is not None and limit < len(found):
+        found = found.subset(_spread(len(found), limit))
+    return Clouds(found, found, config)
+
+
+def open_calibration(name: str, config: ModelConfig) -> Clouds:
+    """Open the training split of a data set, whose clouds show what a student's layers give.
+
+    Raises:
+        InputError: see `open_data`.
+    """
+    data, _, _ = parse_reference(name)
+    return Clouds(_open(f"--calibration {name}", name, data.train, config), None, config)
+
+
+def _open(told: str, name: str, split: str, config: ModelConfig) -> CloudDataset:
     data, root, per_class = parse_reference(name)
-    split = _test_split(data, root)
     found = open_dataset(
         data.name,
         root,
@@ -110,10 +127,8 @@ def open_data(name: str | None, config: ModelConfig, limit: int | None = None) -
         channels=config.channels,
         up=config.up if config.up in AXES else None,
     )
-    _require_fit(name, found, config)
-    if limit is not None and limit < len(found):
-        found = found.subset(_spread(len(found), limit))
-    return Clouds(found, found, config)
+    _require_fit(told, found, config)
+    return found
 
 
 def _test_split(data: DataSet, root: Path) -> str:
@@ -122,16 +137,16 @@ def _test_split(data: DataSet, root: Path) -> str:
     return ALL if whole else "test"
 
 
-def _require_fit(name: str, data: CloudDataset, config: ModelConfig) -> None:
+def _require_fit(told: str, data: CloudDataset, config: ModelConfig) -> None:
     if data.classes != config.classes:
         raise InputError(
-            f"--data {name}: has the classes of {data.name}, but the student was trained for "
+            f"{told}: has the classes of {data.name}, but the student was trained for "
             f"{', '.join(config.classes[:4])}, ...; name the data set it was trained on"
         )
     lacking = [channel for channel in config.channels if channel not in data.channels]
     if lacking:
         raise InputError(
-            f"--data {name}: has {', '.join(data.channels)} of a point, but the student also reads "
+            f"{told}: has {', '.join(data.channels)} of a point, but the student also reads "
             f"{', '.join(lacking)}; leave --data out to compare logits alone"
         )
 

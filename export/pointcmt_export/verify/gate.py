@@ -26,6 +26,7 @@ from pointcmt_export.verify.runners import (
 )
 from pointcmt_export.verify.structure import interface_check, weights_check
 from pointcmt_serve import Classifier
+from pointcmt_serve.artefact import file_name
 from pointcmt_serve.engines import ENGINES, open_session
 
 MODEL_FILE = "model.onnx"
@@ -70,6 +71,7 @@ def served_checks(
     expected: Expectation,
     clouds: Clouds,
     write: Callable[[Path], object] = lambda folder: None,
+    precision: str | None = None,
 ) -> list[Check]:
     """Compare an exported folder, in the session that serves it, with the checkpoint.
 
@@ -80,17 +82,19 @@ def served_checks(
         clouds: for comparing.
         write: writes the engine's own files beside another `model.onnx` in a folder. It is used for
             a twin that tells the indices, where the shipped graph keeps them to itself.
+        precision: of the file to compare, where it lies beside the float32 one.
     """
+    name = file_name(MODEL_FILE, precision)
     device = "cpu" if "cpu" in ENGINES[engine].devices else "cuda"
     threads = torch.get_num_threads()
     try:
         with tempfile.TemporaryDirectory() as room:
-            shipped = telling = open_session(folder, engine, device, threads)
-            model = onnx.load(folder / MODEL_FILE)
+            shipped = telling = open_session(folder, engine, device, threads, precision)
+            model = onnx.load(folder / name)
             if index_names(model):
-                onnx.save(with_index_outputs(model), Path(room) / MODEL_FILE)
+                onnx.save(with_index_outputs(model), Path(room) / name)
                 write(Path(room))
-                telling = open_session(room, engine, device, threads)
+                telling = open_session(room, engine, device, threads, precision)
             checks = verify_runner(session_runner(shipped, telling), expected, clouds, device)
     except Exception as error:  # the engines raise a dozen unrelated types
         reason = " ".join(str(error).split())[:200]

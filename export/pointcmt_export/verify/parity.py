@@ -152,6 +152,8 @@ def _summary(difference: NDArray[np.float32]) -> dict[str, float]:
         "max": float(difference.max()),
         "mean": float(difference.mean()),
         "median": float(np.median(difference)),
+        "p90": float(np.percentile(difference, 90)),
+        "p99": float(np.percentile(difference, 99)),
     }
 
 

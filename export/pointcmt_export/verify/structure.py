@@ -5,8 +5,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnx
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -30,9 +32,10 @@ def weights_check(model: onnx.ModelProto, expected: Mapping[str, Tensor]) -> Che
         model: the artefact.
         expected: the deployable network's weights, made afresh from the checkpoint.
     """
-    wanted = {k: _sha(t.detach().numpy()) for k, t in expected.items() if UNUSED not in k}
+    arrays = {k: _array(t) for k, t in expected.items() if UNUSED not in k}
+    wanted = {k: _sha(array) for k, array in arrays.items()}
     held = dict(_tensors(model.graph))
-    _name_transposed(held, {k: t.detach().numpy() for k, t in expected.items() if k in wanted})
+    _name_transposed(held, arrays)
     changed = [k for k in wanted if k in held and _sha(held[k]) != wanted[k]]
     absent = [k for k in wanted if k not in held]
     extra = [k for k, array in held.items() if k not in wanted and not _is_plain(array)]
@@ -49,6 +52,13 @@ def weights_check(model: onnx.ModelProto, expected: Mapping[str, Tensor]) -> Che
     count = f"{figures['numbers']:,} numbers in {len(wanted)} tensors"
     detail = f"weights: {', '.join(told)}" if told else f"{count}, all the student's, nothing else"
     return decide("structure", not told, detail, figures)
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    """Return a weight as numpy holds it, which knows bfloat16 by another library's name alone."""
+    if tensor.dtype == torch.bfloat16:
+        return tensor.detach().view(torch.uint16).numpy().view(ml_dtypes.bfloat16)
+    return tensor.detach().numpy()
 
 
 def _name_transposed(held: dict[str, NDArray[Any]], wanted: dict[str, NDArray[Any]]) -> None:

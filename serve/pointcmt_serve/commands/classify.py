@@ -15,7 +15,7 @@ import click
 
 from pointcmt.commands import command_errors, version_option
 from pointcmt.errors import InputError
-from pointcmt_serve.commands.options import device_option, engine_option
+from pointcmt_serve.commands.options import device_option, engine_option, precision_option
 
 if TYPE_CHECKING:
     from pointcmt_serve import Classifier, Prediction
@@ -59,6 +59,7 @@ MANY = 256  # files; as many or fewer are read without further processes
 )
 @engine_option
 @device_option
+@precision_option
 @version_option
 @command_errors
 def main(
@@ -72,6 +73,7 @@ def main(
     votes: int,
     engine: str,
     device: str,
+    precision: str | None,
 ) -> None:
     """Classify point clouds and meshes with an exported student.
 
@@ -91,7 +93,13 @@ def main(
         raise InputError("--json prints and --out writes a file; give one of them")
     found = find_files(files)
     classifier = Classifier(
-        model, engine=engine, device=device, batch_size=BATCH, votes=votes, up=up
+        model,
+        engine=engine,
+        device=device,
+        batch_size=BATCH,
+        precision=precision,
+        votes=votes,
+        up=up,
     )
 
     def run(wanted: Sequence[str], say: "Say") -> bool:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from pointcmt.errors import InputError
-from pointcmt_serve.artefact import find_file
+from pointcmt_serve.artefact import BESIDE, file_name, find_file
 from pointcmt_serve.engines.device import Device, parse_device
 from pointcmt_serve.engines.onnxruntime import OnnxSession
 from pointcmt_serve.engines.openvino import OpenVinoSession
@@ -64,7 +64,11 @@ ENGINES: dict[str, Engine] = {
 
 
 def open_session(
-    path: Path | str, engine: str = "onnxruntime", device: str = "auto", threads: int = 0
+    path: Path | str,
+    engine: str = "onnxruntime",
+    device: str = "auto",
+    threads: int = 0,
+    precision: str | None = None,
 ) -> Session:
     """Open an exported student.
 
@@ -73,10 +77,12 @@ def open_session(
         engine: a name in `ENGINES`.
         device: "cpu", "cuda", "cuda:N", or "auto" for what the engine prefers where it is there.
         threads: threads of one call on the CPU; 0 leaves the choice to the engine.
+        precision: "fp32", "fp16", "bf16" or "int8", which the file must have; None takes that of
+            the file, `model.onnx` in a folder.
 
     Raises:
-        InputError: `path` holds no exported student, the engine is unknown or not installed, or
-            it cannot run the student on this device.
+        InputError: `path` holds no exported student, the engine is unknown or not installed, it
+            cannot run the student on this device, or not in this precision.
     """
     if engine not in ENGINES:
         raise InputError(f"unknown engine {engine!r}; use {' or '.join(ENGINES)}")
@@ -87,11 +93,19 @@ def open_session(
             f"engine {engine} runs on {' or '.join(chosen.devices)}, not on {device}; "
             f"use engine {' or '.join(others)} for that"
         )
-    file = find_file(path, chosen.file, chosen.form)
+    how = f"{chosen.form} --precision {precision}" if precision in BESIDE else chosen.form
+    file = find_file(path, file_name(chosen.file, precision), how)
     try:
-        return chosen.open(file, place, threads)
+        session = chosen.open(file, place, threads)
     except ImportError as error:
         raise InputError(
             f"engine {engine} needs {error.name or error}, which is not installed; "
             f"install it with: pip install 'pointcmt[{chosen.extra}]'"
         ) from error
+    held = session.artefact.precision
+    if precision not in (None, held):
+        raise InputError(
+            f"{file}: computes in {held}, not in {precision}; "
+            f"export it with --precision {precision}"
+        )
+    return session

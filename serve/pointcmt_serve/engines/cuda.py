@@ -5,9 +5,11 @@ whose version 12 works with any driver since, and whose handles TensorRT takes a
 `cuda-core` builds on it and CuPy is a library of arrays; neither would save a line here.
 """
 
+import ctypes
 import importlib
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
@@ -60,14 +62,23 @@ class Cuda:
         """Free what `allocate` gave."""
         self._call(self._api.cudaFree, address)
 
+    def pin(self, size: int) -> NDArray[np.uint8]:
+        """Return `size` new bytes of the host that the GPU copies from and to by itself."""
+        address = int(self._call(self._api.cudaMallocHost, size))
+        return np.ctypeslib.as_array((ctypes.c_ubyte * size).from_address(address))
+
+    def unpin(self, values: NDArray[np.uint8]) -> None:
+        """Free what `pin` gave."""
+        self._call(self._api.cudaFreeHost, values.ctypes.data)
+
     def copy_in(self, address: int, values: NDArray[Any], stream: Any) -> None:
-        """Copy a contiguous array to the GPU."""
+        """Copy a contiguous pinned array to the GPU; it is read until the stream was waited for."""
         kind = self._api.cudaMemcpyKind.cudaMemcpyHostToDevice
         source = values.ctypes.data
         self._call(self._api.cudaMemcpyAsync, address, source, values.nbytes, kind, stream)
 
     def copy_out(self, address: int, values: NDArray[Any], stream: Any) -> None:
-        """Fill a contiguous array from the GPU; it is filled when the stream was waited for."""
+        """Fill a contiguous pinned array from the GPU, until the stream was waited for."""
         kind = self._api.cudaMemcpyKind.cudaMemcpyDeviceToHost
         target = values.ctypes.data
         self._call(self._api.cudaMemcpyAsync, target, address, values.nbytes, kind, stream)

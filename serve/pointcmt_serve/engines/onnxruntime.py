@@ -13,6 +13,7 @@ from pointcmt_serve.engines.session import LOGITS, POINTS, Session, first_line
 
 _QUIET = 3  # onnxruntime's level for errors only
 _CUDA = "CUDAExecutionProvider"
+BFLOAT16 = ".bf16.onnx"
 
 
 class OnnxSession(Session):
@@ -74,6 +75,8 @@ def _check_signature(artefact: Artefact, runtime: Any) -> None:
 def _load(file: Path, device: Device, threads: int, optimise: bool = True) -> Any:
     import onnxruntime
 
+    if file.name.endswith(BFLOAT16):
+        raise InputError(f"{file}: onnxruntime has no bfloat16 products; use engine openvino")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _QUIET
     options.intra_op_num_threads = threads
@@ -94,7 +97,8 @@ def _load(file: Path, device: Device, threads: int, optimise: bool = True) -> An
 def _providers(available: list[str], device: Device) -> list[Any]:
     if device.kind == "cuda" and _CUDA not in available:
         raise InputError(
-            f"device {device} needs onnxruntime-gpu in place of onnxruntime; or use cpu"
+            f"device {device} needs onnxruntime-gpu in place of onnxruntime "
+            "(pip uninstall onnxruntime; pip install 'pointcmt[onnxruntime-gpu]'); or use cpu"
         )
     wanted: list[Any] = ["CPUExecutionProvider"]
     if device.kind != "cpu" and _CUDA in available:

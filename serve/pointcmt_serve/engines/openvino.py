@@ -1,6 +1,7 @@
 """Running an exported student with OpenVINO."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,20 @@ from numpy.typing import NDArray
 
 from pointcmt import native
 from pointcmt.errors import InputError
+from pointcmt_serve.artefact import Artefact
 from pointcmt_serve.engines.device import Device
-from pointcmt_serve.engines.onnxruntime import read_artefact
+from pointcmt_serve.engines.onnxruntime import BFLOAT16, read_artefact
 from pointcmt_serve.engines.session import LOGITS, POINTS, Session
+from pointcmt_serve.engines.side_car import require_bfloat16
 
 _SHAPES = 4  # that are compiled for
+PRODUCTS = ("FullyConnected", "MatMul")
 # Without the first, a processor with bfloat16 computes in that, and logits differ by 0.1.
 _PROPERTIES = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
 
 
 class OpenVinoSession(Session):
-    """An exported student in OpenVINO, on the CPU in float32.
+    """An exported student in OpenVINO, on the CPU in the precision of the file.
 
     It is compiled for each shape of clouds, which is faster than for any; where more than a few
     shapes come, the later ones share one that takes any. Neighbours among features and maxima over
@@ -31,8 +35,11 @@ class OpenVinoSession(Session):
         del device  # the CPU is the one there is
         import openvino
 
-        super().__init__(read_artefact(file), threads)
+        super().__init__(_described(file), threads)
         self._core = openvino.Core()
+        reason = no_bfloat16() if self.artefact.precision == "bf16" else None
+        if reason:
+            raise InputError(f"{file}: {reason}")
         self._model = _read(self._core, file)
         self._any = {port.any_name: port.partial_shape for port in self._model.inputs}
         self._outputs = [port.any_name for port in self._model.outputs]
@@ -57,8 +64,45 @@ class OpenVinoSession(Session):
         if shape not in self._compiled:
             self._model.reshape(shapes)
             properties = {"INFERENCE_NUM_THREADS": self._threads or 0, **_PROPERTIES}
-            self._compiled[shape] = self._core.compile_model(self._model, "CPU", properties)
+            made = self._core.compile_model(self._model, "CPU", properties)
+            if self.artefact.precision == "bf16":
+                _require_products(made)
+            self._compiled[shape] = made
         return self._compiled[shape]
+
+
+def no_bfloat16() -> str | None:
+    """Return why this processor does not compute in bfloat16, None where it does.
+
+    Raises:
+        ImportError: OpenVINO is not installed.
+    """
+    import openvino
+
+    core = openvino.Core()
+    if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return None
+    name = core.get_property("CPU", "FULL_DEVICE_NAME").strip()
+    return f"the processor, {name}, has no bfloat16 products; take the float32 or the int8 file"
+
+
+def _described(file: Path) -> Artefact:
+    """Return what a file says of itself; onnxruntime, which reads that, loads no bfloat16 file."""
+    if not file.name.endswith(BFLOAT16):
+        return read_artefact(file)
+    return replace(read_artefact(require_bfloat16(file)), file=file, precision="bf16")
+
+
+def _require_products(compiled: Any) -> None:
+    """Check that the heavy products are of bfloat16 in what was compiled.
+
+    Raises:
+        InputError: OpenVINO made float32 products of them all.
+    """
+    nodes = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]
+    kinds = [str(info["runtimePrecision"]) for info in nodes if str(info["layerType"]) in PRODUCTS]
+    if "bf16" not in kinds:
+        raise InputError("OpenVINO would compute in float32 what the file has in bfloat16")
 
 
 def _read(core: Any, file: Path) -> Any:

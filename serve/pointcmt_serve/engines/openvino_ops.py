@@ -130,7 +130,7 @@ def _replace_maximum(node: Any, threads: int) -> None:
     if view.get_type_name() != "Reshape" or node.get_attributes()["keep_dims"]:
         return
     gather = view.input_value(0).get_node()
-    if gather.get_type_name() != "Gather":
+    if gather.get_type_name() != "Gather" or gather.get_element_type() != Type.f32:
         return
     values, index, gather_axis = gather.input_values()
     shapes = [v.get_partial_shape() for v in (node.input_value(0), values, index)]

@@ -9,6 +9,7 @@ from pointcmt.errors import InputError
 from pointcmt_serve.engines.tensorrt_library import NAMES, Kind
 
 FORMAT = "pointcmt-engine-1"
+BFLOAT16 = "pointcmt-bfloat16-1"
 ONNX_FILE = "model.onnx"
 
 
@@ -30,11 +31,7 @@ def require_fitting(engine: Path, library: Kind, version: str, gpu: str | None) 
         InputError: the side-car is missing or damaged, or the engine is another file's, another
             library's, another version's, another GPU's or another ONNX file's; or there is no GPU.
     """
-    stated = _read(path_of(engine))
-    if stated.get("engine_sha256") != _sha256(engine):
-        raise InputError(f"{engine}: is not the engine its side-car was written for; export again")
-    if stated.get("onnx_sha256") != _sha256(engine.with_name(ONNX_FILE)):
-        raise InputError(f"{engine}: was not built from the {ONNX_FILE} beside it; export again")
+    stated = _require_pair(engine, FORMAT)
     if (stated.get("library"), stated.get("library_version")) != (library, version):
         built = f"{NAMES.get(stated.get('library', library), '?')} {stated.get('library_version')}"
         raise InputError(
@@ -53,6 +50,26 @@ def require_fitting(engine: Path, library: Kind, version: str, gpu: str | None) 
         )
 
 
+def require_bfloat16(file: Path) -> Path:
+    """Check that a bfloat16 file was written beside its float32 one, and return that.
+
+    Raises:
+        InputError: the side-car is missing or damaged, or either file is another.
+    """
+    _require_pair(file, BFLOAT16)
+    return file.with_name(ONNX_FILE)
+
+
+def _require_pair(file: Path, form: str) -> dict[str, Any]:
+    """Return the side-car of a file, after checking that both it and `ONNX_FILE` are meant."""
+    stated = _read(path_of(file), form)
+    if stated.get("engine_sha256") != _sha256(file):
+        raise InputError(f"{file}: is not the engine its side-car was written for; export again")
+    if stated.get("onnx_sha256") != _sha256(file.with_name(ONNX_FILE)):
+        raise InputError(f"{file}: was not built from the {ONNX_FILE} beside it; export again")
+    return stated
+
+
 def _sha256(file: Path) -> str:
     try:
         with file.open("rb") as handle:
@@ -61,11 +78,11 @@ def _sha256(file: Path) -> str:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from error
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path, form: str) -> dict[str, Any]:
     try:
         stated = json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise InputError(f"{file}: no readable side-car of an engine ({error})") from error
-    if not isinstance(stated, dict) or stated.get("format") != FORMAT:
+    if not isinstance(stated, dict) or stated.get("format") != form:
         raise InputError(f"{file}: not the side-car of an engine that pointcmt-export wrote")
     return stated

@@ -23,8 +23,8 @@ from pointcmt_export.verify.gate import MODEL_FILE, served_checks
 from pointcmt_export.verify.runners import index_names
 from pointcmt_serve.engines import ENGINES
 from pointcmt_serve.engines.cuda import Cuda
-from pointcmt_serve.engines.tensorrt import Plan
 from pointcmt_serve.engines.tensorrt_library import Kind, Vendor, load_vendor
+from pointcmt_serve.engines.tensorrt_plan import Plan
 
 KINDS: dict[str, Kind] = {"trt": "trt", "trt-rtx": "trt-rtx"}  # of the formats' names
 NO_GPU = "no GPU at hand to run the engine on"

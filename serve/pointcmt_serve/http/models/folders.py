@@ -8,7 +8,14 @@ from pointcmt.errors import InputError
 from pointcmt_serve.http.settings import ModelSource, checked_name
 
 OPTIONS_FILE = "serving.json"
-OPTIONS = {"engine": str, "device": str, "threads": int, "up": str, "votes": int}
+OPTIONS = {
+    "engine": str,
+    "device": str,
+    "threads": int,
+    "precision": str,
+    "up": str,
+    "votes": int,
+}
 MODEL = "model.*"  # model.onnx, model.engine, ...
 ONLY = "1"  # the version of a folder without numbered ones
 

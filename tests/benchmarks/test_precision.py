@@ -1,0 +1,35 @@
+"""The benchmark of students below float32: its products, and its verdict."""
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.libraries import by_onnxruntime_int8
+from benchmarks.precision import LIMIT, judge, summary
+
+
+def test_the_int8_product_is_exact() -> None:
+    random = np.random.default_rng(0)
+    left = random.integers(0, 255, (40, 24)).astype(np.float32)
+    right = random.integers(-64, 64, (24, 17)).astype(np.float32)
+    out = np.empty((40, 17), np.float32)
+    by_onnxruntime_int8(left, right, out, 1)()
+    np.testing.assert_array_equal(out.view(np.int32), left @ right)
+
+
+def record(engine: str, batch: int, rate: float) -> dict[str, Any]:
+    return {"engine": engine, "batch": batch, "samples_per_s": rate, "status": "measured"}
+
+
+def test_the_fastest_of_both_kinds_are_compared() -> None:
+    rates = {"openvino": 10.0, "onnxruntime": 8.0, "openvino, int8": 9.0, "onnxruntime, int8": 22.0}
+    results = [record(engine, 32, rate) for engine, rate in {**rates, LIMIT: 40.0}.items()]
+    results.append({"engine": "openvino", "batch": 1, "status": "failed", "reason": "none"})
+    (row,) = judge("dgcnn", {"results": results})
+    assert (row["float32"], row["int8"]) == ("openvino", "onnxruntime, int8")
+    assert (row["speedup"], row["share_of_limit"]) == (2.2, 0.55)
+
+
+def test_what_was_not_measured_leaves_an_empty_table() -> None:
+    text = summary({"students": {}, "gate": [{"name": "a", "status": "passed", "detail": "b"}]})
+    assert "| a | passed | b |" in text

@@ -1,0 +1,134 @@
+"""Students in bfloat16: proved in emulation everywhere, run by OpenVINO where there is hardware."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from click.testing import CliRunner
+from torch import nn
+
+from pointcmt.data import Shapes
+from pointcmt.errors import InputError
+from pointcmt_export import reduced
+from pointcmt_export.cli import main
+from pointcmt_export.convert.networks import deployable
+from pointcmt_export.exporter import export
+from pointcmt_export.options import Grid, Limits, Options
+from pointcmt_export.reduced.bf16 import emulated
+from pointcmt_export.report import Report
+from pointcmt_export.source import open_source
+from pointcmt_serve import Classifier
+from pointcmt_serve.engines import open_session, openvino
+from tests.reference.small_students import small_shapes_model
+
+NO = "the processor, an old one, has no bfloat16 products; take the float32 or the int8 file"
+Made = tuple[Path, Path, Report]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A model, its export, and the report, on a processor without bfloat16."""
+    pytest.importorskip("openvino")
+    room = tmp_path_factory.mktemp("bf16")
+    model = small_shapes_model(room / "model")
+    limits = Limits(argmax_agreement=0.0, accuracy_points=100.0)  # of weights untrained
+    options = Options(
+        precision="bf16", format="openvino", data="shapes:2", grid=Grid((2,), (48,)), limits=limits
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reduced, "no_bfloat16", lambda: NO)
+        report = export(model, room / "out", options)
+    return model, room / "out", report
+
+
+def test_it_is_proved_in_emulation_where_the_processor_has_none(made: Made) -> None:
+    _, out, report = made
+    found = {check.name: check for check in report.checks}
+    proved = ("indices", "logits", "argmax", "accuracy")
+    assert {found[f"bf16 emulated {name}"].status for name in proved} == {"passed"}
+    assert found["bf16 structure"].status == found["bf16 interface"].status == "passed"
+    assert found["bf16 emulated speed"].status == "not run"
+    assert (found["bf16 openvino logits"].status, found["bf16 openvino logits"].detail) == (
+        "not run",
+        NO,
+    )
+    card = (out / "README.md").read_text()
+    assert "| `model.bf16.onnx` | OpenVINO" in card
+    assert report.engines["openvino"]["status"] == "verified"
+
+
+def test_weights_are_bfloat16_and_the_emulation_is_what_torch_computes(made: Made) -> None:
+    model, out, _ = made
+    graph = onnx.load(out / "model.bf16.onnx")
+    kinds = {t.data_type for t in graph.graph.initializer if t.name.endswith("weight")}
+    assert kinds == {onnx.TensorProto.BFLOAT16}
+    clouds = Shapes("test", per_class=1, points=48).points
+    onnx.save(emulated(graph), out.parent / "model.onnx")
+    given = open_session(out.parent)(clouds)
+    student = cast(nn.Module, open_source(model).student)
+    with torch.no_grad():
+        full = student(torch.from_numpy(clouds)).numpy()
+        half = deployable(student).bfloat16()(torch.from_numpy(clouds)).numpy()  # type: ignore[arg-type]
+    apart = np.abs(half - full).max()
+    assert np.abs(given - half).max() < apart / 5
+    assert np.abs(given - full).max() > apart / 2
+
+
+def test_a_processor_without_it_says_so(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openvino, "no_bfloat16", lambda: NO)
+    with pytest.raises(InputError, match=r"model\.bf16\.onnx: the processor, an old one, has no"):
+        Classifier(made[1], engine="openvino", precision="bf16")
+
+
+def test_an_engine_that_would_compute_in_float32_is_refused(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenVINO does so, without a word, where the processor has no bfloat16."""
+    if openvino.no_bfloat16() is None:
+        pytest.skip("this processor has bfloat16 products")
+    monkeypatch.setattr(openvino, "no_bfloat16", lambda: None)
+    session = open_session(made[1], "openvino", precision="bf16")
+    assert session.artefact.precision == "bf16"
+    with pytest.raises(InputError, match="would compute in float32 what the file has in bfloat16"):
+        session(Shapes("test", per_class=1, points=48).points)
+
+
+@pytest.mark.parametrize(("kinds", "good"), [(("f32", "bf16"), True), (("f32", "f32"), False)])
+def test_the_compiled_products_tell(kinds: tuple[str, ...], good: bool) -> None:
+    infos = [{"layerType": "FullyConnected", "runtimePrecision": kind} for kind in kinds]
+    infos.append({"layerType": "Reshape", "runtimePrecision": "bf16"})
+    nodes = [SimpleNamespace(get_rt_info=lambda info=info: info) for info in infos]
+    model: Any = SimpleNamespace(get_ops=lambda: nodes)
+    compiled = SimpleNamespace(get_runtime_model=lambda: model)
+    if good:
+        openvino._require_products(compiled)
+        return
+    with pytest.raises(InputError, match="in float32"):
+        openvino._require_products(compiled)
+
+
+def test_onnxruntime_refuses_it(made: Made) -> None:
+    with pytest.raises(InputError, match="no bfloat16 products; use engine openvino"):
+        Classifier(made[1], precision="bf16")
+
+
+def test_it_belongs_to_the_file_beside_it(made: Made, tmp_path: Path) -> None:
+    for file in made[1].iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "model.onnx").write_bytes(b"else")
+    with pytest.raises(InputError, match=r"was not built from the model\.onnx beside it"):
+        open_session(tmp_path, "openvino", precision="bf16")
+    (tmp_path / "model.bf16.onnx.json").unlink()
+    with pytest.raises(InputError, match="no readable side-car"):
+        open_session(tmp_path, "openvino", precision="bf16")
+
+
+def test_another_format_is_refused(made: Made, tmp_path: Path) -> None:
+    arguments = [str(made[0]), "-o", str(tmp_path / "o"), "--precision", "bf16", "--data", "shapes"]
+    result = CliRunner().invoke(main, arguments)
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert "--precision bf16 is for --format openvino, not onnx" in result.output
