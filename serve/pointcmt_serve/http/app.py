@@ -74,7 +74,7 @@ def _lifespan(service: Service) -> Callable[[Any], AbstractAsyncContextManager[N
             yield
         finally:
             if grpc is not None:
-                await grpc.stop(service.settings.grace)
+                await grpc.stop(service.lifecycle.left(service.settings.grace))
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)

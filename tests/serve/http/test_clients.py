@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import queue
 import shutil
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tritonclient.grpc as over_grpc
+import tritonclient.grpc.aio as grpc_aio
 import tritonclient.http as over_http
 from numpy.typing import NDArray
 from tritonclient.http import aio
@@ -121,6 +123,24 @@ def test_http_infers_asynchronously(http: Any, server: Running, clouds: Floats) 
 def test_grpc_infers(grpc: Any, clouds: Floats, packing: str | None) -> None:
     answer = grpc.infer("tiny", points(over_grpc, clouds), compression_algorithm=packing)
     check(answer, clouds)
+
+
+def test_grpc_infers_asynchronously(grpc: Any, grpc_port: int, clouds: Floats) -> None:
+    answers: queue.Queue[tuple[Any, Any]] = queue.Queue()
+    grpc.async_infer(
+        "tiny", points(over_grpc, clouds), lambda result, error: answers.put((result, error))
+    )
+    answer, error = answers.get(timeout=20)
+    assert error is None
+    check(answer, clouds)
+
+    async def ask() -> list[Any]:
+        async with grpc_aio.InferenceServerClient(f"127.0.0.1:{grpc_port}") as client:
+            calls = [client.infer("tiny", points(grpc_aio, clouds)) for _ in range(8)]
+            return list(await asyncio.gather(*calls))
+
+    for answer in asyncio.run(ask()):
+        check(answer, clouds)
 
 
 def test_grpc_infers_in_a_stream_that_an_error_does_not_end(grpc: Any, clouds: Floats) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from pointcmt_serve.http import Security, Settings
+from pointcmt_serve.http.operations import Lifecycle
 from pointcmt_serve.http.operations.access import JsonLines
 from tests.serve.http.running import CLOUD, GOOD, INFER, Running, points_input, running
 
@@ -192,6 +193,13 @@ def test_the_clouds_of_a_client_that_is_gone_are_forgotten(
         time.sleep(0.01)
     assert not gate.is_set()
     gate.set()
+
+
+def test_grpc_has_what_is_left_of_the_grace() -> None:
+    now = time.monotonic()
+    assert Lifecycle().left(30) == 30
+    assert Lifecycle(end=now + 9).left(30) == pytest.approx(9, abs=2)
+    assert Lifecycle(end=now - 9).left(30) == 0
 
 
 def test_a_failure_inside_is_no_blank_page(

@@ -1,5 +1,6 @@
 """Whether the server is starting, serving or stopping."""
 
+import time
 from dataclasses import dataclass
 
 
@@ -11,10 +12,16 @@ class Lifecycle:
         started: all models named at the start are loaded and warm.
         stopping: the server was asked to stop: it answers what comes, closes each connection
             behind the answer, and is neither live nor ready.
+        end: when, on the monotonic clock, no request may be under way any more; None: not known.
     """
 
     started: bool = False
     stopping: bool = False
+    end: float | None = None
+
+    def left(self, seconds: float) -> float:
+        """Return what is left of the seconds that requests under way may take, at most all."""
+        return seconds if self.end is None else min(seconds, max(0.0, self.end - time.monotonic()))
 
     @property
     def live(self) -> bool:

@@ -36,6 +36,7 @@ class Server(uvicorn.Server):
             self.force_exit = sig == signal.SIGINT
         self._lifecycle.stopping = True
         self._stop_at = time.monotonic() + self._drain
+        self._lifecycle.end = self._stop_at + (self.config.timeout_graceful_shutdown or 0)
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether it is time to stop."""
