@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pointcmt.data.dataset import XYZ, CloudDataset
 from pointcmt.fetch.mirrors import Archive
+from pointcmt.parts import Parts
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ class DataSet:
         train: the split that training reads.
         counts: official clouds of each split; empty where there is no official number.
         archive: where it can be had, or None.
+        parts: names of each class's parts, where points are labelled with them; they are numbered
+            as `pointcmt.parts` says.
     """
 
     name: str
@@ -113,6 +116,7 @@ class DataSet:
     train: str = "train"
     counts: Mapping[str, int] = field(default_factory=dict)
     archive: Archive | None = None
+    parts: Parts = field(default_factory=dict)
 
     @property
     def embedded(self) -> bool:

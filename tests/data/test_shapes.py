@@ -28,19 +28,19 @@ def volume(mesh):
     ],
 )
 def test_closed_parts_enclose_their_volume_with_normals_outward(part, expected):
-    assert volume(join([part])) == pytest.approx(expected, rel=1e-9)
+    assert volume(join({"": [part]}).mesh) == pytest.approx(expected, rel=1e-9)
 
 
 def test_a_tube_follows_its_path():
     angle = np.linspace(0, np.pi / 2, 20)
     path = np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1)
-    points, _ = sample_mesh(join([tube(path, 0.1)]), 500)
+    points, _ = sample_mesh(join({"": [tube(path, 0.1)]}).mesh, 500)
     ring = np.hypot(np.hypot(points[:, 0], points[:, 1]) - 1, points[:, 2])
     assert np.allclose(ring, 0.1, atol=0.015)
 
 
 def test_joined_parts_keep_their_places():
-    mesh = join([box((0, 0, 0), (1, 1, 1)), box((5, 0, 0), (1, 1, 1))])
+    mesh = join({"": [box((0, 0, 0), (1, 1, 1)), box((5, 0, 0), (1, 1, 1))]}).mesh
     assert volume(mesh) == pytest.approx(2)
     assert len(mesh.faces) == 24
     assert mesh.vertices[:, 0].max() == 5.5

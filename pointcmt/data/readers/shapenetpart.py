@@ -46,6 +46,10 @@ SHAPENETPART_PARTS: dict[str, tuple[int, ...]] = {
     name: tuple(range(end - count, end))
     for name, count, end in zip(SHAPENETPART_CLASSES, PART_COUNTS, _ENDS, strict=True)
 }
+# The release gives its parts numbers, no names.
+PART_NAMES = {
+    name: tuple(f"part {label}" for label in labels) for name, labels in SHAPENETPART_PARTS.items()
+}
 SPLITS = ("train", "val", "trainval", "test")
 COLUMNS = 7  # x y z nx ny nz part
 
@@ -207,4 +211,5 @@ RECORD = DataSet(
         mirrors=(Mirror(f"{STANFORD}{FOLDER}.zip"),),
         gigabytes=0.8,
     ),
+    parts=PART_NAMES,
 )

@@ -12,6 +12,7 @@ from pointcmt.data.readers.shapenetpart import (
     COUNTS,
     LICENCE,
     PAGE,
+    PART_NAMES,
     SHAPENETPART_CLASSES,
     SPLITS,
     require_parts,
@@ -120,4 +121,5 @@ RECORD = DataSet(
         mirrors=(Mirror(f"{STANFORD}shapenet_part_seg_hdf5_data.zip"),),
         gigabytes=0.4,
     ),
+    parts=PART_NAMES,
 )

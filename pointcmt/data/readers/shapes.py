@@ -10,11 +10,13 @@ from pointcmt.data.dataset import XYZ, CloudDataset
 from pointcmt.data.record import DataSet, Reading, stored_arrays
 from pointcmt.data.shapes import furniture, vessels
 from pointcmt.data.shapes.scan import scan
+from pointcmt.data.shapes.solids import Model
 from pointcmt.data.validate import SPLITS, require_split
 from pointcmt.errors import InputError
 from pointcmt.geometry import Mesh
+from pointcmt.parts import part_labels
 
-MAKERS: dict[str, Callable[[np.random.Generator], Mesh]] = {
+MAKERS: dict[str, Callable[[np.random.Generator], Model]] = {
     "bench": furniture.bench,
     "bottle": vessels.bottle,
     "bowl": vessels.bowl,
@@ -29,6 +31,21 @@ MAKERS: dict[str, Callable[[np.random.Generator], Mesh]] = {
     "vase": vessels.vase,
 }
 SHAPES_CLASSES = tuple(MAKERS)
+FLOOR = "floor"  # of which a scan may show a piece
+SHAPES_PARTS: dict[str, tuple[str, ...]] = {
+    "bench": ("seat", "leg", "back", "arm", FLOOR),
+    "bottle": ("body", "neck", "cap", FLOOR),
+    "bowl": ("wall", "foot", "rim", FLOOR),
+    "chair": ("seat", "leg", "back", "arm", FLOOR),
+    "cup": ("wall", "handle", "saucer", FLOOR),
+    "desk": ("top", "leg", "drawers", "panel", "hutch", FLOOR),
+    "lamp": ("base", "stem", "shade", FLOOR),
+    "shelf": ("board", "side", "rear", "divider", FLOOR),
+    "sofa": ("seat", "back", "arm", "foot", FLOOR),
+    "stool": ("seat", "leg", "ring", FLOOR),
+    "table": ("top", "leg", "shelf", FLOOR),
+    "vase": ("body", "lip", FLOOR),
+}
 PER_CLASS = {"train": 100, "test": 50}
 
 
@@ -36,7 +53,8 @@ class Shapes(CloudDataset):
     """Scanned-looking clouds of chairs, stools, tables and nine other kinds of objects.
 
     Object `i` of a split depends on `(seed, split, i)` alone and has label `i % 12`: a larger set
-    begins with the smaller one. Clouds have y up and lie in the unit sphere.
+    begins with the smaller one. Clouds have y up and lie in the unit sphere. `parts` says of which
+    part of the mesh each point is, numbered through `SHAPES_PARTS`.
 
     Args:
         split: `train` or `test`; they share no object.
@@ -65,20 +83,34 @@ class Shapes(CloudDataset):
         self.split, self.seed = split, seed
         n = size * len(MAKERS)
         clouds = np.empty((n, points, 3), dtype=np.float32)
+        parts = np.empty((n, points), dtype=np.int64)
         for i in range(n):
-            clouds[i] = scan(self.mesh(i), points, self._rng(i, stream=1))
+            model = self._model(i)
+            clouds[i], faces = scan(model.mesh, points, self._rng(i, stream=1))
+            parts[i] = _numbered(SHAPES_CLASSES[i % len(MAKERS)], model)[faces]
         labels: NDArray[np.int64] = np.arange(n) % len(MAKERS)
         ids = [f"{SHAPES_CLASSES[k]}/{SHAPES_CLASSES[k]}_{i:05d}" for i, k in enumerate(labels)]
         name = f"{RECORD.name}-seed{seed}" if seed else RECORD.name
-        super().__init__(f"{name}/{split}", SHAPES_CLASSES, clouds, labels, ids, up=RECORD.up)
+        super().__init__(
+            f"{name}/{split}", SHAPES_CLASSES, clouds, labels, ids, up=RECORD.up, parts=parts
+        )
 
     def mesh(self, index: int) -> Mesh:
         """Return the mesh of object `index`, unscanned: upright (y), facing +z, not normalised."""
+        return self._model(index).mesh
+
+    def _model(self, index: int) -> Model:
         maker = MAKERS[SHAPES_CLASSES[index % len(MAKERS)]]
         return maker(self._rng(index, stream=0))
 
     def _rng(self, index: int, stream: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, SPLITS.index(self.split), index, stream))
+
+
+def _numbered(name: str, model: Model) -> NDArray[np.int64]:
+    """Return the part label of each face of a class's object, and behind them the floor's."""
+    labels = part_labels(SHAPES_PARTS)[name]
+    return np.array([labels[part] for part in (*model.parts.tolist(), FLOOR)])
 
 
 def _read(_root: Path, split: str, reading: Reading) -> CloudDataset:
@@ -94,6 +126,7 @@ RECORD = DataSet(
     recognise=lambda _root: False,
     channels=XYZ,
     up="y",
+    parts=SHAPES_PARTS,
     citation="this project",
     licence="MIT",
 )

@@ -3,13 +3,17 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt.geometry import Mesh, normalize, sample_mesh
+from pointcmt.geometry import Mesh, normalize
+from pointcmt.geometry.surface import draw, face_normals
 
 OVERSAMPLE = 2  # points drawn per point kept, so that occlusion has something to remove
+FLOOR = -1  # in place of a face
 HIDDEN = -1e6  # log-weight of a point that is taken only when too few others are left
 
 
-def scan(mesh: Mesh, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def scan(
+    mesh: Mesh, count: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Sample a mesh as a scanner would see it, and normalise the result into the unit sphere.
 
     The object is stretched by up to a third along each axis. Surfaces turned away from the scanner
@@ -23,18 +27,22 @@ def scan(mesh: Mesh, count: int, rng: np.random.Generator) -> NDArray[np.float32
         rng: decides everything.
 
     Returns:
-        (count, 3) float32, in random order.
+        Points (count, 3) float32, in random order, and the face (count,) of each, or `FLOOR`.
     """
     stretched = Mesh(mesh.vertices * rng.uniform(0.75, 1.3, 3), mesh.faces)
-    raw, normals = sample_mesh(stretched, OVERSAMPLE * count, rng)
+    faces, weights = draw(stretched, OVERSAMPLE * count, rng)
+    corners = stretched.vertices[stretched.faces[faces]]  # (2 * count, 3, 3)
+    raw, normals = np.einsum("nk,nkc->nc", weights, corners), face_normals(corners)[0]
     points = normalize(raw, "unit-sphere").astype(np.float64)
-    weights = _visibility(points, normals, rng)
-    keys = weights + rng.gumbel(size=len(points))  # a weighted draw without repetition
+    seen = _visibility(points, normals, rng)
+    keys = seen + rng.gumbel(size=len(points))  # a weighted draw without repetition
     chosen = np.argpartition(keys, len(keys) - count)[-count:]
-    points = points[rng.permutation(chosen)] @ _pose(rng)
-    _add_floor(points, rng)
+    chosen = rng.permutation(chosen)
+    points, faces = points[chosen] @ _pose(rng), faces[chosen]
+    faces[: _add_floor(points, rng)] = FLOOR
     points += rng.uniform(0.005, 0.03) * rng.standard_normal(points.shape)
-    return normalize(rng.permutation(points), "unit-sphere")
+    order = rng.permutation(count)
+    return normalize(points[order], "unit-sphere"), faces[order]
 
 
 def _visibility(
@@ -58,12 +66,13 @@ def _direction(rng: np.random.Generator, rise: float) -> NDArray[np.float64]:
     return np.array([level * np.cos(angle), rise, level * np.sin(angle)])
 
 
-def _add_floor(points: NDArray[np.float64], rng: np.random.Generator) -> None:
-    """Replace up to a tenth of the points, in place, by points of the floor around the object."""
+def _add_floor(points: NDArray[np.float64], rng: np.random.Generator) -> int:
+    """Replace the first points, up to a tenth, in place by points of the floor; return how many."""
     share = int(len(points) * max(0.0, rng.uniform(-0.1, 0.1)))
     spread = rng.uniform(0.5, 1.1) * rng.uniform(-1, 1, (share, 2))
     points[:share, 1] = points[:, 1].min()
     points[:share, [0, 2]] = spread
+    return share
 
 
 def _pose(rng: np.random.Generator) -> NDArray[np.float64]:

@@ -1,17 +1,32 @@
-"""The parts of which the objects are made: boxes, beams, turned bodies and tubes.
+"""The solids of which the objects are made: boxes, beams, turned bodies and tubes.
 
-All have y up. A part is a pair of vertices (V, 3) and faces (F, 3); `join` makes a mesh of them.
+All have y up. A solid is a pair of vertices (V, 3) and faces (F, 3); `join` makes a model of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pointcmt.geometry import Mesh
 
-Part = tuple[NDArray[np.float64], NDArray[np.int64]]
+Solid = tuple[NDArray[np.float64], NDArray[np.int64]]
+
+
+class Model(NamedTuple):
+    """An object.
+
+    Attributes:
+        mesh: all its solids.
+        parts: (F,) the name of the part that each face belongs to.
+    """
+
+    mesh: Mesh
+    parts: NDArray[np.str_]
+
+
 
 SEGMENTS = 24  # corners of a turned body's outline
 CORNERS = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
@@ -27,12 +42,12 @@ SIDES = np.array(
 ).reshape(12, 3)
 
 
-def box(center: ArrayLike, size: ArrayLike) -> Part:
+def box(center: ArrayLike, size: ArrayLike) -> Solid:
     """Return an axis-aligned box."""
     return CORNERS * np.asarray(size) + np.asarray(center), SIDES
 
 
-def beam(start: ArrayLike, end: ArrayLike, width: float, depth: float | None = None) -> Part:
+def beam(start: ArrayLike, end: ArrayLike, width: float, depth: float | None = None) -> Solid:
     """Return a straight beam of rectangular section between two points, caps included.
 
     Args:
@@ -59,7 +74,7 @@ def _perpendicular(along: NDArray[np.float64]) -> NDArray[np.float64]:
     return across / length
 
 
-def lathe(profile: ArrayLike, center: ArrayLike = (0.0, 0.0, 0.0), sides: int = SEGMENTS) -> Part:
+def lathe(profile: ArrayLike, center: ArrayLike = (0.0, 0.0, 0.0), sides: int = SEGMENTS) -> Solid:
     """Turn a profile around the vertical through `center`.
 
     Args:
@@ -75,12 +90,12 @@ def lathe(profile: ArrayLike, center: ArrayLike = (0.0, 0.0, 0.0), sides: int = 
     return vertices.reshape(-1, 3) + np.asarray(center), _rings(len(outline), sides)
 
 
-def disc(radius: float, low: float, high: float, center: ArrayLike = (0.0, 0.0, 0.0)) -> Part:
+def disc(radius: float, low: float, high: float, center: ArrayLike = (0.0, 0.0, 0.0)) -> Solid:
     """Return a closed upright cylinder from height `low` to `high`."""
     return lathe([(0, low), (radius, low), (radius, high), (0, high)], center)
 
 
-def tube(path: ArrayLike, radius: float, sides: int = 8) -> Part:
+def tube(path: ArrayLike, radius: float, sides: int = 8) -> Solid:
     """Return an open tube along a path that lies in a plane of constant z.
 
     Args:
@@ -98,20 +113,30 @@ def tube(path: ArrayLike, radius: float, sides: int = 8) -> Part:
     return vertices.reshape(-1, 3), _rings(len(line), sides)
 
 
-def turned(part: Part, angle: float) -> Part:
-    """Return the part turned about the vertical by `angle` radians."""
-    vertices, faces = part
+def turned(solid: Solid, angle: float) -> Solid:
+    """Return the solid turned about the vertical by `angle` radians."""
+    vertices, faces = solid
     cos, sin = np.cos(angle), np.sin(angle)
     turn = np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])
     return vertices @ turn, faces
 
 
-def join(parts: Sequence[Part]) -> Mesh:
-    """Return all parts as one mesh."""
-    sizes = [len(vertices) for vertices, _ in parts]
+def join(parts: Mapping[str, Sequence[Solid]]) -> Model:
+    """Return the solids of all parts as one object, in their order."""
+    solids = [solid for group in parts.values() for solid in group]
+    sizes = [len(vertices) for vertices, _ in solids]
     starts = np.cumsum([0, *sizes[:-1]])
-    faces = [faces + start for (_, faces), start in zip(parts, starts, strict=True)]
-    return Mesh(np.concatenate([vertices for vertices, _ in parts]), np.concatenate(faces))
+    faces = [faces + start for (_, faces), start in zip(solids, starts, strict=True)]
+    mesh = Mesh(np.concatenate([vertices for vertices, _ in solids]), np.concatenate(faces))
+    counts = [sum(len(faces) for _, faces in group) for group in parts.values()]
+    return Model(mesh, np.repeat(np.array(list(parts), dtype=np.str_), counts))
+
+
+def renamed_above(model: Model, part: str, height: float, name: str) -> Model:
+    """Return the object with the faces of a part above a height as a part of another name."""
+    middle = model.mesh.vertices[model.mesh.faces].mean(axis=1)  # (F, 3)
+    above = (model.parts == part) & (middle[:, 1] > height)
+    return Model(model.mesh, np.where(above, name, model.parts))
 
 
 @cache

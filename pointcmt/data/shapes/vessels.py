@@ -3,43 +3,51 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt.data.shapes.solids import Part, beam, disc, join, lathe, tube
-from pointcmt.geometry import Mesh
+from pointcmt.data.shapes.solids import (
+    Model,
+    Solid,
+    beam,
+    disc,
+    join,
+    lathe,
+    renamed_above,
+    tube,
+)
 
 Rng = np.random.Generator
 WALL = 0.06
 
 
-def cup(rng: Rng) -> Mesh:
+def cup(rng: Rng) -> Model:
     """A tapered wall, mostly with a handle."""
     height, foot = rng.uniform(0.95, 2.2), rng.uniform(0.55, 1.0)
     rise = np.linspace(0, 1, 5)
     radius = foot + (1 - foot) * rise ** rng.uniform(0.5, 1.5)
-    parts = [_hollow(np.stack([radius, rise * height], axis=1))]
+    parts = {"wall": [_hollow(np.stack([radius, rise * height], axis=1))]}
     if rng.random() < 0.75:
-        parts.append(_handle(rng, height))
+        parts["handle"] = [_handle(rng, height)]
     if rng.random() < 0.2:
-        parts.append(disc(rng.uniform(1.3, 1.7), -0.08, 0.0))
+        parts["saucer"] = [disc(rng.uniform(1.3, 1.7), -0.08, 0.0)]
     return join(parts)
 
 
-def bowl(rng: Rng) -> Mesh:
+def bowl(rng: Rng) -> Model:
     """A wide open wall that widens to the rim, often on a foot."""
     height, power = rng.uniform(0.4, 1.1), rng.uniform(0.3, 0.9)
     foot = rng.uniform(0.15, 0.55)
     rise = np.linspace(0, 1, 7)
     radius = foot + (1 - foot) * rise**power
-    parts = [_hollow(np.stack([radius, rise * height], axis=1))]
+    parts = {"wall": [_hollow(np.stack([radius, rise * height], axis=1))]}
     if rng.random() < 0.5:
         drop = rng.uniform(0.05, 0.3)
-        parts.append(lathe([(foot * 0.8, -drop), (foot * 0.95, -drop), (foot * 0.8, 0.02)]))
+        parts["foot"] = [lathe([(foot * 0.8, -drop), (foot * 0.95, -drop), (foot * 0.8, 0.02)])]
     if rng.random() < 0.2:
-        rim = rng.uniform(1.08, 1.25)
-        parts.append(lathe([(0.98, height), (rim, height), (rim, height + 0.04), (0.98, height)]))
+        rim, top = rng.uniform(1.08, 1.25), height + 0.04
+        parts["rim"] = [lathe([(0.98, height), (rim, height), (rim, top), (0.98, height)])]
     return join(parts)
 
 
-def bottle(rng: Rng) -> Mesh:
+def bottle(rng: Rng) -> Model:
     """A straight body, a shoulder and a narrow neck."""
     body, shoulder = rng.uniform(1.2, 3.6), rng.uniform(0.2, 1.0)
     neck, length = rng.uniform(0.25, 0.6), rng.uniform(0.3, 1.4)
@@ -48,37 +56,39 @@ def bottle(rng: Rng) -> Mesh:
     bend = np.stack([1 + (neck - 1) * (1 - np.cos(np.pi * t)) / 2, body + shoulder * t], axis=1)
     top = body + shoulder + length
     foot = [(0, 0), (0.92, 0), (1, 0.1), (waist, body / 2)]
-    parts = [lathe([*foot, *bend, (neck, top), (neck - WALL, top), (neck - WALL, top - 0.3)])]
+    inside = [(neck - WALL, top), (neck - WALL, top - 0.3)]
+    parts = {"body": [lathe([*foot, *bend, (neck, top), *inside])]}
     if rng.random() < 0.4:
-        parts.append(disc(neck * 1.2, top - 0.15, top + rng.uniform(0.05, 0.3)))
-    return join(parts)
+        parts["cap"] = [disc(neck * 1.2, top - 0.15, top + rng.uniform(0.05, 0.3))]
+    return renamed_above(join(parts), "body", body + shoulder, "neck")
 
 
-def vase(rng: Rng) -> Mesh:
+def vase(rng: Rng) -> Model:
     """A curved wall from foot over belly and neck to an open lip."""
     height = rng.uniform(1.6, 4.0)
     foot, neck, lip = rng.uniform(0.35, 0.9), rng.uniform(0.3, 0.95), rng.uniform(0.4, 1.2)
     belly, waist = rng.uniform(0.2, 0.6), rng.uniform(0.7, 0.92)
     knots = [0, belly, waist, 1]
     radius = _smooth(np.linspace(0, 1, 16), knots, [foot, 1.0, neck, lip])
-    return join([_hollow(np.stack([radius, np.linspace(0, height, 16)], axis=1))])
+    body = _hollow(np.stack([radius, np.linspace(0, height, 16)], axis=1))
+    return renamed_above(join({"body": [body]}), "body", waist * height, "lip")
 
 
-def lamp(rng: Rng) -> Mesh:
+def lamp(rng: Rng) -> Model:
     """A shade on a stem: standing straight, or bent over on an arm."""
     base, stem = rng.uniform(0.4, 0.9), rng.uniform(1.2, 5.0)
-    parts = [_lamp_base(rng, base)]
+    parts = {"base": [_lamp_base(rng, base)]}
     top = np.array([0.0, stem, 0.0])
     if rng.random() < 0.3:
         elbow, top = top * (1, 0.7, 1), np.array([rng.uniform(0.8, 1.8), stem, 0])
-        parts += [beam((0, 0, 0), elbow, 0.12), beam(elbow, top, 0.1)]
+        parts["stem"] = [beam((0, 0, 0), elbow, 0.12), beam(elbow, top, 0.1)]
     else:
-        parts.append(disc(rng.uniform(0.05, 0.14), 0, stem + 0.2))
-    parts.append(_shade(rng, top))
+        parts["stem"] = [disc(rng.uniform(0.05, 0.14), 0, stem + 0.2)]
+    parts["shade"] = [_shade(rng, top)]
     return join(parts)
 
 
-def _hollow(outside: NDArray[np.float64]) -> Part:
+def _hollow(outside: NDArray[np.float64]) -> Solid:
     """Turn a wall's outside (k, 2) into a body with a bottom and an inside."""
     inside = outside[::-1] - (WALL, 0)
     inside[-1, 1] += 2 * WALL  # the bottom has a thickness
@@ -86,7 +96,7 @@ def _hollow(outside: NDArray[np.float64]) -> Part:
     return lathe([(0, bottom), *outside, *inside, (0, bottom + 2 * WALL)])
 
 
-def _handle(rng: Rng, height: float) -> Part:
+def _handle(rng: Rng, height: float) -> Solid:
     reach, middle = rng.uniform(0.35, 0.7), height * rng.uniform(0.45, 0.6)
     half = height * rng.uniform(0.22, 0.35)
     angle = np.linspace(-np.pi / 2, np.pi / 2, 9)
@@ -94,7 +104,7 @@ def _handle(rng: Rng, height: float) -> Part:
     return tube(np.stack([x, y, 0 * x], axis=1), rng.uniform(0.07, 0.13))
 
 
-def _lamp_base(rng: Rng, base: float) -> Part:
+def _lamp_base(rng: Rng, base: float) -> Solid:
     if rng.random() < 0.5:
         return lathe([(0, 0), (base, 0), (base, 0.08), (0.15, 0.2), (0, 0.2)])
     height = rng.uniform(0.6, 1.6)
@@ -103,7 +113,7 @@ def _lamp_base(rng: Rng, base: float) -> Part:
     return lathe([(0, 0), *np.stack([radius, t * height], axis=1), (0, height)])
 
 
-def _shade(rng: Rng, top: NDArray[np.float64]) -> Part:
+def _shade(rng: Rng, top: NDArray[np.float64]) -> Solid:
     low, narrow = rng.uniform(0.6, 1.2), rng.uniform(0.2, 0.9)
     tall = rng.uniform(0.6, 1.3)
     start = top - (0, 0.6 * tall, 0)
