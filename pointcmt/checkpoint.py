@@ -22,8 +22,9 @@ from pointcmt.description import check_description, parse_json
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
 from pointcmt.geometry import XYZ
-from pointcmt.models import create_student
-from pointcmt.models.student import Student
+from pointcmt.models import create_segmenter, create_student
+from pointcmt.models.student import Network, Student
+from pointcmt.parts import Parts, part_counts
 
 FORMAT = "pointcmt-student-1"
 HEADER = "pointcmt"
@@ -39,14 +40,15 @@ class ModelConfig:
     """All that is needed to rebuild a student and to prepare its input.
 
     Attributes:
-        student: name for `create_student`.
-        options: keyword options for `create_student`.
-        classes: class names, in the order of the logits.
+        student: name for `create_student`, or of a part segmenter for `create_segmenter`.
+        options: its keyword options; those of a segmenter without `parts`.
+        classes: class names; a classifier's logits are in their order.
         points: number of points a cloud is brought to before inference.
         normalization: rule of `pointcmt.geometry.normalize` applied to each cloud.
         provenance: where the weights come from: data, method, seed, measured accuracy.
         channels: names of the C values of a point, x, y and z first.
         up: the vertical axis of the training clouds, see `pointcmt.channels`; None: not known.
+        parts: of a part segmenter: the names of each class's parts, in the order of its logits.
 
     Raises:
         InputError: an entry makes no sense (see `pointcmt.description`), or the channels are not as
@@ -61,6 +63,12 @@ class ModelConfig:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     channels: tuple[str, ...] = XYZ
     up: str | None = None
+    parts: Parts = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> int:
+        """How many logits there are: a class each, or for a segmenter a part each."""
+        return sum(part_counts(self.parts)) or len(self.classes)
 
     def __post_init__(self) -> None:
         check_description({each.name: getattr(self, each.name) for each in fields(self)}, WHERE)
@@ -91,7 +99,8 @@ class ModelConfig:
         count = options.get("channels", len(XYZ))
         if type(count) is not int or not len(XYZ) <= count <= MOST_CHANNELS:
             raise InputError(f"{where}: options.channels is not a number from 3 to {MOST_CHANNELS}")
-        raw = {"channels": unnamed_channels(count), "up": None, **raw}  # an older file has neither
+        # What an older file does not have comes first.
+        raw = {"channels": unnamed_channels(count), "up": None, "parts": {}, **raw}
         check_description({key: raw[key] for key in raw if key in cls.__match_args__}, f"{where}: ")
         return cls(
             student=raw["student"],
@@ -102,10 +111,11 @@ class ModelConfig:
             provenance=raw["provenance"],
             channels=tuple(raw["channels"]),
             up=raw["up"],
+            parts={name: tuple(parts) for name, parts in raw["parts"].items()},
         )
 
 
-def save_student(folder: Path | str, student: Student | nn.Module, config: ModelConfig) -> Path:
+def save_student(folder: Path | str, student: Network | nn.Module, config: ModelConfig) -> Path:
     """Write a model folder, all or nothing, and return its path."""
     with write_beside(folder) as fresh:
         fresh.mkdir()
@@ -116,7 +126,19 @@ def save_student(folder: Path | str, student: Student | nn.Module, config: Model
 
 
 def load_student(folder: Path | str, allow: Collection[str] = ()) -> tuple[Student, ModelConfig]:
-    """Rebuild the student of a model folder, in evaluation mode on the CPU.
+    """Rebuild the classifier of a model folder; see `load_network`.
+
+    Raises:
+        InputError: see `load_network`; or the folder holds a part segmenter.
+    """
+    network, config = load_network(folder, allow)
+    if not isinstance(network, Student):
+        raise InputError(f"{folder}: holds a part segmenter, {config.student}, not a classifier")
+    return network, config
+
+
+def load_network(folder: Path | str, allow: Collection[str] = ()) -> tuple[Network, ModelConfig]:
+    """Rebuild the classifier or part segmenter of a model folder, in evaluation mode on the CPU.
 
     Args:
         folder: the model folder.
@@ -137,14 +159,14 @@ def load_student(folder: Path | str, allow: Collection[str] = ()) -> tuple[Stude
         raise InputError(f"{config_file}: cannot be read as text ({error})") from error
     config = ModelConfig.from_json(text, str(config_file))
     weights = folder / "model.safetensors"
-    return build_student(config, _read_tensors(weights), str(weights), allow), config
+    return build_network(config, _read_tensors(weights), str(weights), allow), config
 
 
 def save_training_checkpoint(
-    path: Path | str, config: ModelConfig, student: Student | nn.Module, **others: nn.Module
+    path: Path | str, config: ModelConfig, student: Network | nn.Module, **others: nn.Module
 ) -> Path:
     """Write student, teacher and generator into one safetensors file, all or nothing."""
-    parts: dict[str, Student | nn.Module] = {"student": student, **others}
+    parts: dict[str, Network | nn.Module] = {"student": student, **others}
     tensors = {
         f"{p}.{key}": t for p, module in parts.items() for key, t in _contiguous(module).items()
     }
@@ -172,10 +194,10 @@ def read_training_checkpoint(path: Path | str) -> tuple[ModelConfig, dict[str, T
     return ModelConfig.from_json(header, str(path)), parts
 
 
-def build_student(
+def build_network(
     config: ModelConfig, tensors: Tensors, where: str, allow: Collection[str] = ()
-) -> Student:
-    """Create the configured student with these weights, in evaluation mode.
+) -> Network:
+    """Create the configured network with these weights, in evaluation mode.
 
     Args:
         config: the configuration.
@@ -208,9 +230,9 @@ def build_student(
     return student
 
 
-def _create(config: ModelConfig, where: str) -> Student:
+def _create(config: ModelConfig, where: str) -> Network:
     try:
-        student = create_student(config.student, len(config.classes), **config.options)
+        student = _by_name(config)
         if type(student.min_points) is not int:
             raise TypeError(f"min_points is {student.min_points!r}")
         return student
@@ -221,7 +243,16 @@ def _create(config: ModelConfig, where: str) -> Student:
         raise InputError(f"{where}: a {config.student} cannot be built so ({reason})") from error
 
 
-def _require_weights(student: Student, config: ModelConfig, tensors: Tensors, where: str) -> None:
+def _by_name(config: ModelConfig) -> Network:
+    """Call the named class; how many parts a segmenter tells follows from their names."""
+    count = len(config.classes)
+    if not config.parts:
+        return create_student(config.student, count, **config.options)
+    parts = part_counts(config.parts)
+    return create_segmenter(config.student, count, **{**config.options, "parts": parts})
+
+
+def _require_weights(student: Network, config: ModelConfig, tensors: Tensors, where: str) -> None:
     own = student.state_dict()
     odd = sorted(set(own) ^ set(tensors))
     odd += sorted(key for key in set(own) & set(tensors) if own[key].shape != tensors[key].shape)
@@ -230,7 +261,7 @@ def _require_weights(student: Student, config: ModelConfig, tensors: Tensors, wh
         raise InputError(f"{where}: not the weights of a {config.student} as configured ({names})")
 
 
-def model_card(student: Student | nn.Module, config: ModelConfig) -> str:
+def model_card(student: Network | nn.Module, config: ModelConfig) -> str:
     """Return a Hugging Face style model card in Markdown."""
     count = sum(p.numel() for p in student.parameters())
     facts = "".join(f"- {key}: {value}\n" for key, value in config.provenance.items())
@@ -243,7 +274,7 @@ def model_card(student: Student | nn.Module, config: ModelConfig) -> str:
     )
 
 
-def _contiguous(module: Student | nn.Module) -> Tensors:
+def _contiguous(module: Network | nn.Module) -> Tensors:
     return {key: tensor.detach().cpu().contiguous() for key, tensor in module.state_dict().items()}
 
 

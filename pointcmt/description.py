@@ -7,6 +7,7 @@ from typing import Any
 from pointcmt.channels import require_channels, require_vertical
 from pointcmt.errors import InputError
 from pointcmt.geometry import NORMALIZATIONS
+from pointcmt.parts import class_channels, require_parts
 
 MOST_POINTS = 1_000_000  # of a cloud when it enters a network
 LONGEST = 60  # characters of a wrong value that an error shows
@@ -37,8 +38,8 @@ def check_description(stated: Mapping[str, Any], where: str) -> None:
     """Check what a model states of itself.
 
     Args:
-        stated: student, classes, points, normalization, provenance, channels and up, as JSON holds
-            them.
+        stated: student, classes, points, normalization, provenance, channels, up and parts, as JSON
+            holds them.
         where: what an error begins with, up to the entry's name.
 
     Raises:
@@ -51,6 +52,10 @@ def check_description(stated: Mapping[str, Any], where: str) -> None:
             raise InputError(f"{where}{key} is {_short(stated[key])}, not {wanted}")
     require_channels(stated["channels"], f"{where}channels")
     require_vertical(stated["up"], f"{where}up")
+    require_parts(stated["parts"], stated["classes"], f"{where}parts")
+    told = class_channels(stated["classes"])
+    if stated["parts"] and tuple(stated["channels"])[-len(told) :] != told:
+        raise InputError(f"{where}channels do not end in those of the class: {', '.join(told)}")
     for key, value in stated.items():
         require_text(value, f"{where}{key}")
 

@@ -29,6 +29,11 @@ def part_labels(parts: Parts) -> dict[str, dict[str, int]]:
     }
 
 
+def class_channels(classes: Sequence[str]) -> tuple[str, ...]:
+    """Return names for the channels that tell a segmenter the class: 1 for its own, else 0."""
+    return tuple(f"is {name}" for name in classes)
+
+
 def require_parts(value: Any, classes: Sequence[str], where: str) -> None:
     """Check what a model states of its parts: nothing, or different names for each class.
 

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from pointcmt.checkpoint import ModelConfig, build_student, load_student, read_training_checkpoint
+from pointcmt.checkpoint import ModelConfig, build_network, load_student, read_training_checkpoint
 from pointcmt.errors import InputError
 from pointcmt.models import Student
 
@@ -147,7 +147,7 @@ def _from_checkpoint(path: Path, allow: Collection[str]) -> Source:
             "folder, or bring a foreign checkpoint in with pointcmt-import"
         )
     config, parts = read_training_checkpoint(path)
-    student = build_student(config, parts["student"], str(path), allow)
+    student = build_network(config, parts["student"], str(path), allow)
     stripped = tuple(
         Stripped(part, len(tensors), sum(tensor.numel() for tensor in tensors.values()))
         for part, tensors in sorted(parts.items())

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from torch import nn
 
-from pointcmt.checkpoint import ModelConfig, build_student, save_student
+from pointcmt.checkpoint import ModelConfig, build_network, save_student
 from pointcmt.data import MODELNET10_CLASSES, MODELNET40_CLASSES, SCANOBJECTNN_CLASSES
 from pointcmt.errors import InputError
 from pointcmt.geometry import XYZ
@@ -106,7 +106,7 @@ def import_checkpoint(
     config = ModelConfig(found.network, chosen, names, points, normalization, provenance, channels)
     own = create_student(config.student, len(names), **config.options).state_dict()
     check_shapes(tensors, own, where)
-    student = build_student(config, tensors, where)
+    student = build_network(config, tensors, where)
     return save_student(folder, cast(nn.Module, student), config)
 
 

@@ -1,10 +1,10 @@
-"""The students, a file each, and the table of their names."""
+"""The students and part segmenters, a file each, and the tables of their names."""
 
 import difflib
 import importlib
 import inspect
-from collections.abc import Callable, Iterable
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, cast
 
 from torch import nn
 
@@ -13,11 +13,21 @@ from pointcmt.models.dgcnn import DGCNN
 from pointcmt.models.pointmlp import PointMLP, PointMLPElite
 from pointcmt.models.pointnet import PointNet
 from pointcmt.models.pointnet2 import PointNet2MSG, PointNet2SSG
+from pointcmt.models.pointnet2_parts import PointNet2MSGParts, PointNet2Parts, PointNet2SSGParts
 from pointcmt.models.pointnext import PointNeXtS
 from pointcmt.models.rscnn import RSCNN
-from pointcmt.models.student import PointStudent, Student
+from pointcmt.models.segmenter import Segmenter
+from pointcmt.models.student import Network, PointStudent, Student
 
-__all__ = ["STUDENTS", "Student", "create_student"]
+__all__ = [
+    "SEGMENTERS",
+    "STUDENTS",
+    "Network",
+    "Segmenter",
+    "Student",
+    "create_segmenter",
+    "create_student",
+]
 
 STUDENTS: dict[str, type[PointStudent]] = {
     "pointnet": PointNet,
@@ -28,6 +38,10 @@ STUDENTS: dict[str, type[PointStudent]] = {
     "pointmlp": PointMLP,
     "pointmlp-elite": PointMLPElite,
     "pointnext-s": PointNeXtS,
+}
+SEGMENTERS: dict[str, type[PointNet2Parts]] = {
+    "pointnet2-ssg-parts": PointNet2SSGParts,
+    "pointnet2-msg-parts": PointNet2MSGParts,
 }
 
 
@@ -54,6 +68,37 @@ def create_student(name: str, num_classes: int, **options: Any) -> Student:
             f"unknown student {name!r}: use {_nearest(name, STUDENTS)}one of "
             f"{', '.join(STUDENTS)}, or 'module:Class' for your own"
         )
+    student = _built(builder, name, num_classes, options)
+    if not isinstance(student, Student):
+        missing = [part for part in _PROTOCOL if not hasattr(student, part)]
+        raise InputError(f"student {name!r} lacks {', '.join(missing)} of the Student protocol")
+    return student
+
+
+def create_segmenter(name: str, num_classes: int, **options: Any) -> Segmenter:
+    """Build a part segmenter.
+
+    Args:
+        name: a key of `SEGMENTERS`.
+        num_classes: C, classes of objects.
+        **options: keyword arguments of the class; `parts` among them.
+
+    Returns:
+        A segmenter in training mode with fresh weights.
+
+    Raises:
+        InputError: unknown name or option, or a value the segmenter refuses.
+    """
+    if name not in SEGMENTERS:
+        nearest = _nearest(name, SEGMENTERS)
+        raise InputError(f"unknown segmenter {name!r}: use {nearest}one of {', '.join(SEGMENTERS)}")
+    return _built(SEGMENTERS[name], name, num_classes, options)
+
+
+N = TypeVar("N")
+
+
+def _built(builder: Callable[..., N], name: str, num_classes: int, options: Mapping[str, Any]) -> N:
     known = inspect.signature(builder).parameters
     if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
         for option in options:
@@ -63,13 +108,9 @@ def create_student(name: str, num_classes: int, **options: Any) -> Student:
                     f"{_nearest(option, known)}one of {', '.join(list(known)[1:])}"
                 )
     try:
-        student = builder(num_classes, **options)
+        return builder(num_classes, **options)
     except (TypeError, ValueError) as error:
         raise InputError(f"student {name!r} cannot be built: {error}") from error
-    if not isinstance(student, Student):
-        missing = [part for part in _PROTOCOL if not hasattr(student, part)]
-        raise InputError(f"student {name!r} lacks {', '.join(missing)} of the Student protocol")
-    return student
 
 
 _PROTOCOL = ("num_classes", "feature_dim", "min_points", "encode", "classify")

@@ -25,6 +25,39 @@ class Scale:
 Levels = tuple[tuple[Scale, ...], ...]
 
 
+class Encoder:
+    """The layers of an encoder, for classification and for segmentation; see `PointNet2`.
+
+    Attributes:
+        widths: channels of each level's features.
+        levels: the set abstractions.
+        top: the global PointNet.
+    """
+
+    def __init__(
+        self,
+        levels: Levels,
+        channels: int,
+        width: float,
+        bias: bool,
+        centres: Sequence[int],
+        neighbours: Sequence[Sequence[int]] | None,
+    ) -> None:
+        neighbours = neighbours or [[scale.k for scale in level] for level in levels]
+        self.widths: list[int] = []
+        self.levels, c_in = nn.ModuleList(), channels - 3
+        for level, m, ks in zip(levels, centres, neighbours, strict=True):
+            widths = [tuple(scaled(c, width) for c in scale.widths) for scale in level]
+            scales = [
+                LocalMLP(scale.radius, k, (c_in, *w), bias=bias)
+                for scale, k, w in zip(level, ks, widths, strict=True)
+            ]
+            self.levels.append(SetAbstraction(m, scales))
+            c_in = sum(w[-1] for w in widths)
+            self.widths.append(c_in)
+        self.top = GlobalMLP((c_in, *(scaled(c, width) for c in GLOBAL)), bias=bias)
+
+
 class PointNet2(PointStudent):
     """Two levels of set abstraction and a global PointNet; subclasses say which `LEVELS`.
 
@@ -66,18 +99,8 @@ class PointNet2(PointStudent):
             biases=(bias, bias),
             dropout=dropout,
         )
-        neighbours = neighbours or [[scale.k for scale in level] for level in self.LEVELS]
-        levels, c_in = [], channels - 3
-        for level, m, ks in zip(self.LEVELS, centres, neighbours, strict=True):
-            widths = [tuple(scaled(c, width) for c in scale.widths) for scale in level]
-            scales = [
-                LocalMLP(scale.radius, k, (c_in, *w), bias=bias)
-                for scale, k, w in zip(level, ks, widths, strict=True)
-            ]
-            levels.append(SetAbstraction(m, scales))
-            c_in = sum(w[-1] for w in widths)
-        self.levels = nn.ModuleList(levels)
-        self.top = GlobalMLP((c_in, *(scaled(c, width) for c in GLOBAL)), bias=bias)
+        encoder = Encoder(self.LEVELS, channels, width, bias, centres, neighbours)
+        self.levels, self.top = encoder.levels, encoder.top
 
     def embed(self, points: Tensor) -> Tensor:
         """Map (B, N, channels) to (B, 1024 * width)."""

@@ -14,32 +14,22 @@ HeadName = Literal["pointcmt", "original"]
 HEADS: tuple[HeadName, ...] = ("pointcmt", "original")
 
 
-@runtime_checkable
-class Student(Protocol):
-    """A point-cloud classifier that PointCMT can train: any `torch.nn.Module` with these members.
+class Network(Protocol):
+    """What reads clouds and gives logits: any `torch.nn.Module` with these members.
 
-    `encode` and `classify` must be differentiable, and `forward` must be the one after the other.
-    The remaining methods are those of `torch.nn.Module`; they stand here so that code which holds
-    a `Student` can be checked by type.
+    The methods are those of `torch.nn.Module`; they stand here so that code which holds a `Network`
+    can be checked by type.
 
     Attributes:
-        num_classes: C, the number of logits.
-        feature_dim: D, the length of the global feature; the teacher's must be equal.
-        min_points: the smallest N that `encode` accepts.
+        num_classes: C, how many classes of objects it knows.
+        min_points: the smallest N that it accepts.
     """
 
     num_classes: int
-    feature_dim: int
     min_points: int
 
-    def encode(self, points: Tensor) -> Tensor:
-        """Map clouds (B, N, 3 + extra channels) to global features (B, D)."""
-
-    def classify(self, features: Tensor) -> Tensor:
-        """Map global features (B, D), of points or of images, to logits (B, C)."""
-
     def __call__(self, points: Tensor) -> Tensor:
-        """Return `classify(encode(points))`: logits (B, C)."""
+        """Map clouds (B, N, 3 + extra channels) to logits, the last dimension."""
 
     def train(self, mode: bool = True) -> Self:
         """See `torch.nn.Module.train`."""
@@ -61,6 +51,25 @@ class Student(Protocol):
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
         """See `torch.nn.Module.load_state_dict`."""
+
+
+@runtime_checkable
+class Student(Network, Protocol):
+    """A point-cloud classifier that PointCMT can train; its logits are (B, C).
+
+    `encode` and `classify` must be differentiable, and `forward` must be the one after the other.
+
+    Attributes:
+        feature_dim: D, the length of the global feature; the teacher's must be equal.
+    """
+
+    feature_dim: int
+
+    def encode(self, points: Tensor) -> Tensor:
+        """Map clouds (B, N, 3 + extra channels) to global features (B, D)."""
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Map global features (B, D), of points or of images, to logits (B, C)."""
 
 
 @dataclass(frozen=True)

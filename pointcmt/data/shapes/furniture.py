@@ -132,7 +132,9 @@ def _top(rng: Rng, width: float, depth: float, height: float, thick: float, roun
     return vertices * (width, 1, depth), faces
 
 
-def _legs(rng: Rng, width: float, depth: float, height: float, pedestal: bool = True) -> list[Solid]:
+def _legs(
+    rng: Rng, width: float, depth: float, height: float, pedestal: bool = True
+) -> list[Solid]:
     """Four legs (upright or splayed), a pedestal, or panels at both ends."""
     kind = rng.choice(["four", "pedestal", "panels"], p=[0.6, 0.22, 0.18])
     if kind == "pedestal" and pedestal:

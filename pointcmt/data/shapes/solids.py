@@ -27,7 +27,6 @@ class Model(NamedTuple):
     parts: NDArray[np.str_]
 
 
-
 SEGMENTS = 24  # corners of a turned body's outline
 CORNERS = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
 SIDES = np.array(
