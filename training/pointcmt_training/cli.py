@@ -113,16 +113,27 @@ def _report(result: dict[str, Any], root: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(result))
         return
-    if result["teacher"]:
-        click.echo(f"teacher OA {result['teacher']['overall']:.1%}")
-    student = result["student"]
-    click.echo(f"student OA {student['overall']:.1%}, mAcc {student['mean_class']:.1%}")
-    if voted := result.get("voted"):
-        click.echo(f"student OA {voted['overall']:.1%}, mean of {voted['votes']} votes")
-    if best := result.get("published"):
-        click.echo(f"as published, the LARGEST of {best['repeats']} votings: {best['overall']:.1%}")
+    click.echo("\n".join(_told(result)))
     click.echo(root / "report.html")
     click.echo(root / "student")
+
+
+def _told(result: dict[str, Any]) -> list[str]:
+    student = result["student"]
+    if "instance_iou" in student:
+        return [
+            f"instance mIoU {student['instance_iou']:.1%}, class mIoU {student['class_iou']:.1%}"
+        ]
+    told = []
+    if teacher := result["teacher"]:
+        told.append(f"teacher OA {teacher['overall']:.1%}")
+    told.append(f"student OA {student['overall']:.1%}, mAcc {student['mean_class']:.1%}")
+    if voted := result.get("voted"):
+        told.append(f"student OA {voted['overall']:.1%}, mean of {voted['votes']} votes")
+    if best := result.get("published"):
+        times, overall = best["repeats"], best["overall"]
+        told.append(f"as published, the LARGEST of {times} votings: {overall:.1%}")
+    return told
 
 
 def _interrupted(words: Sequence[str], output: Path | None) -> tuple[str, Path, tuple[str, ...]]:

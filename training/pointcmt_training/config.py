@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from pointcmt.errors import InputError
+from pointcmt.models import SEGMENTERS
 from pointcmt_training.distillation import METHODS
 from pointcmt_training.distillation.method import Method
 from pointcmt_training.distillation.pointcmt import PointCMT
@@ -247,7 +248,8 @@ class Config(Section):
     """A whole run.
 
     Attributes:
-        student: name for `create_student`, or `package.module:Class` of one's own.
+        student: name for `create_student`, or `package.module:Class` of one's own; or of a part
+            segmenter, `pointnet2-ssg-parts` or `pointnet2-msg-parts`.
         options: keyword options of the student.
         method: "pointcmt"; "none", the control by the same recipe without images; or a compared
             method (paper, Tables 5 and 7).
@@ -257,6 +259,7 @@ class Config(Section):
         device: "auto" takes a GPU where there is one.
         log: a logger of the curves, "tensorboard" in the run's folder of that name.
         stages_from: run folder whose teacher and generator are taken instead of being trained.
+        start: run or model folder of a classifier whose encoder a part segmenter starts from.
         checkpoint_seconds: how often a stage saves the state it resumes from.
         distillation: the options of the method.
     """
@@ -271,6 +274,7 @@ class Config(Section):
     device: str = "auto"
     log: Literal["none", "tensorboard"] = "none"
     stages_from: str = ""
+    start: str = ""
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 10.0
     data: DataConfig = field(default_factory=DataConfig)
     views: ViewsConfig = field(default_factory=ViewsConfig)
@@ -286,7 +290,11 @@ class Config(Section):
 
     def __post_init__(self) -> None:
         """Check what concerns more than one section."""
-        if self.generator.points > self.data.points:
+        if self.segments:
+            self._require_segmentable()
+        elif self.start:
+            raise InputError(f"start={self.start}: is for part segmenters, {', '.join(SEGMENTERS)}")
+        elif self.generator.points > self.data.points:
             raise InputError(
                 f"generator.points={self.generator.points}: must be at most data.points, "
                 f"{self.data.points}"
@@ -309,6 +317,22 @@ class Config(Section):
         if self.protocol == "paper":
             return "test"
         return "validation" if self.training.selection == "validation" else ""
+
+    @property
+    def segments(self) -> bool:
+        """Whether the student tells the parts of objects, not their classes."""
+        return self.student in SEGMENTERS
+
+    def _require_segmentable(self) -> None:
+        if self.distillation.uses_images or self.method != "none":
+            raise InputError(
+                f"method={self.method}: parts are learned without a teacher; use method=none, and "
+                "start=RUN for the encoder of a classifier that had one"
+            )
+        if self.data.class_balance == "weights" or self.data.unlabelled:
+            raise InputError(
+                f"{self.student}: takes neither data.class_balance=weights nor data.unlabelled"
+            )
 
     def to_yaml(self) -> str:
         """Return the resolved configuration as YAML that `load_config` reads back."""

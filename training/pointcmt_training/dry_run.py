@@ -8,6 +8,8 @@ from torch import nn
 from pointcmt.models.student import Student
 from pointcmt_training.config import Config, Schedule
 from pointcmt_training.inputs import Inputs, Split
+from pointcmt_training.parts.prepare import prepare_parts
+from pointcmt_training.parts.start import take_encoder
 from pointcmt_training.prepare import prepare, trained_sections
 from pointcmt_training.rehearsal import rehearse
 from pointcmt_training.stages.generator import build_generator
@@ -20,6 +22,8 @@ def plan(config: Config) -> dict[str, str]:
     Raises:
         InputError: the run could not start; see `prepare`.
     """
+    if config.segments:
+        return _parts(config)
     inputs, student = prepare(config)
     lines = {"train": _clouds(inputs.train), "test": _clouds(inputs.test)}
     if inputs.validation:
@@ -60,6 +64,19 @@ def _resident() -> int:
         return 0
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _parts(config: Config) -> dict[str, str]:
+    inputs, segmenter = prepare_parts(config)
+    begun = take_encoder(segmenter, config, inputs) if config.start else {}
+    return {
+        "train": _clouds(inputs.whole.train),
+        "test": _clouds(inputs.whole.test),
+        "classes": f"{len(inputs.classes)} with {sum(segmenter.parts)} parts",
+        "student": f"{config.student}, {_parameters(segmenter)}",
+        "encoder": f"from {config.start}" if begun else "from scratch",
+        "training steps": _steps(config.training, inputs.whole),
+    }
 
 
 def _clouds(split: Split) -> str:

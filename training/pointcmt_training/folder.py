@@ -172,6 +172,13 @@ def read_history(path: Path) -> list[Record]:
         raise InputError(f"{path}: damaged; remove it to leave this stage's curves out") from error
 
 
+def stage_seconds(folder: RunFolder, section: str) -> dict[str, float]:
+    """Return the seconds of the clock and of the processors that a stage took."""
+    records = read_history(folder.history(section))
+    kinds = ("wall_seconds", "cpu_seconds")
+    return {kind: sum(record[kind] for record in records) for kind in kinds}
+
+
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
     """Save tensors and plain values, all or nothing; of several ranks the first does."""
     if ranks.rank():

@@ -33,14 +33,23 @@ def prepare(config: Config) -> tuple[Inputs, Student]:
             f"data.points={points}: must be at least {student.min_points}, what {config.student} "
             "needs with these options"
         )
+    require_axis(config, inputs)
+    for section in trained_sections(config):
+        require_batch(section, getattr(config, section), len(inputs.train))
+    return inputs, student
+
+
+def require_axis(config: Config, inputs: Inputs) -> None:
+    """Refuse to rotate about the vertical of clouds that state none.
+
+    Raises:
+        InputError: the axis is not known.
+    """
     if config.augmentation.rotate == "vertical" and inputs.train.dataset.up is None:
         raise InputError(
             f"augmentation.rotate=vertical: {inputs.train.dataset.name} states no vertical axis; "
             "name it with data.up"
         )
-    for section in trained_sections(config):
-        require_batch(section, getattr(config, section), len(inputs.train))
-    return inputs, student
 
 
 def trained_sections(config: Config) -> tuple[str, ...]:

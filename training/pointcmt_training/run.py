@@ -12,8 +12,9 @@ from pointcmt_training.allocator import tune_allocator
 from pointcmt_training.config import Config
 from pointcmt_training.distillation.self_training import SelfTraining
 from pointcmt_training.environment import environment
-from pointcmt_training.folder import SECTIONS, RunFolder, read_history, read_json, write_json
+from pointcmt_training.folder import SECTIONS, RunFolder, read_json, stage_seconds, write_json
 from pointcmt_training.inputs import Inputs, load_inputs
+from pointcmt_training.parts.run import run_parts
 from pointcmt_training.prepare import pick_device, prepare
 from pointcmt_training.recipe import shaping
 from pointcmt_training.report import write_report
@@ -33,6 +34,8 @@ def run(config: Config, root: Path) -> dict[str, Any]:
         InputError: the data is unusable or not the same as before, or the folder holds another
             run.
     """
+    if config.segments:
+        return run_parts(config, root)
     folder = RunFolder(root)
     told(lambda: folder.require_free(config))
     tune_allocator()
@@ -55,7 +58,7 @@ def run(config: Config, root: Path) -> dict[str, Any]:
         **_voted(config, inputs, student),
         "protocol": config.protocol,
         "selection": config.selected_on or "last",
-        "seconds": {section: _seconds(folder, section) for section in SECTIONS},
+        "seconds": {section: stage_seconds(folder, section) for section in SECTIONS},
         "parameters": sum(p.numel() for p in student.parameters()),
         "confusion": measured.confusion.tolist(),
         "environment": environment(inputs.train.points.device),
@@ -120,9 +123,3 @@ def _save(
     write_report(config, inputs, folder, result, student, teaching)
     write_json(folder.result, result)
     shutil.rmtree(folder.root / "state", ignore_errors=True)
-
-
-def _seconds(folder: RunFolder, section: str) -> dict[str, float]:
-    records = read_history(folder.history(section))
-    kinds = ("wall_seconds", "cpu_seconds")
-    return {kind: sum(record[kind] for record in records) for kind in kinds}

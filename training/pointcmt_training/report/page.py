@@ -3,7 +3,7 @@
 import base64
 import html
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -19,6 +19,11 @@ from pointcmt_training.report.classes import class_table, mistakes
 from pointcmt_training.stages.teaching import Teaching
 
 SHOWN = 4  # objects in the pictures
+PROTOCOL = {
+    "": "the last",
+    "validation": "the best on the validation split",
+    "test": "the best on the TEST split, as published; do not compare with honest figures",
+}
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem;
@@ -57,11 +62,16 @@ def write_report(
         ]
     sections.append(section("Next", _next(folder)))
     sections.append(section("Configuration", f"<pre>{html.escape(config.to_yaml())}</pre>"))
-    title = html.escape(f"{config.student}, {config.method}, seed {config.seed}")
-    write_text(
-        folder.report,
+    title = f"{config.student}, {config.method}, seed {config.seed}"
+    write_text(folder.report, document(title, sections))
+
+
+def document(title: str, sections: Sequence[str]) -> str:
+    """Return a whole page."""
+    title = html.escape(title)
+    return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>"
-        f"<style>{STYLE}</style><h1>{title}</h1>{''.join(sections)}</html>\n",
+        f"<style>{STYLE}</style><h1>{title}</h1>{''.join(sections)}</html>\n"
     )
 
 
@@ -111,12 +121,17 @@ def _table(config: Config, inputs: Inputs, result: dict[str, Any]) -> str:
     ]
     if result["teacher"]:
         rows.append(("Teacher OA / mAcc", _accuracies(result["teacher"])))
-    rows.append(("Epoch kept", _protocol(config)))
+    rows.append(("Epoch kept", PROTOCOL[config.selected_on]))
     rows.append(("Student parameters", f"{result['parameters']:,}"))
     for stage, seconds in result["seconds"].items():
         if seconds["wall_seconds"]:
             took = f"{seconds['wall_seconds']:.0f} s, {seconds['cpu_seconds']:.0f} s of CPU"
             rows.append((f"Time of {stage}", took))
+    return table(rows)
+
+
+def table(rows: Sequence[tuple[str, str]]) -> str:
+    """Return an HTML table of names and values."""
     cells = "".join(
         f"<tr><th>{html.escape(name)}<td class=number>{html.escape(value)}" for name, value in rows
     )
@@ -125,14 +140,6 @@ def _table(config: Config, inputs: Inputs, result: dict[str, Any]) -> str:
 
 def _accuracies(measured: dict[str, float]) -> str:
     return f"{measured['overall']:.1%} / {measured['mean_class']:.1%}"
-
-
-def _protocol(config: Config) -> str:
-    return {
-        "": "the last",
-        "validation": "the best on the validation split",
-        "test": "the best on the TEST split, as published; do not compare with honest figures",
-    }[config.selected_on]
 
 
 def _voted(result: dict[str, Any]) -> Iterator[tuple[str, str]]:

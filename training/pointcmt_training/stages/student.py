@@ -1,9 +1,9 @@
 """Stage III: the student, with feature and classifier enhancement (Section 3.4)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Generic, Protocol, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -73,7 +73,13 @@ def train_student(
     kept = cast(Student, average.module) if average else student
     if average:
         trained["average"] = average
-    selection = _Selection(config, inputs, kept, folder.state("best"))
+    selection = Selection(
+        config,
+        inputs,
+        cast(nn.Module, kept),
+        folder.state("best"),
+        lambda split: student_accuracy(kept, split).overall,
+    )
     loop = Loop(
         "training",
         trained,
@@ -106,35 +112,70 @@ def student_accuracy(student: Student, split: Split) -> Accuracy:
     return evaluate(student, lambda i: student(split.points[i]), labels, student.num_classes)
 
 
-class _Selection:
-    """Measures the held-out split now and then, and keeps the best epoch where one is selected."""
+S = TypeVar("S")
+S_co = TypeVar("S_co", covariant=True)
 
-    def __init__(self, config: Config, inputs: Inputs, student: Student, path: Path) -> None:
+
+class HeldOut(Protocol[S_co]):
+    """The splits that are not trained on."""
+
+    @property
+    def validation(self) -> S_co | None:
+        """None where none is held out."""
+
+    @property
+    def test(self) -> S_co:
+        """The test split."""
+
+
+class Selection(Generic[S]):
+    """Measures the held-out split now and then, and keeps the best epoch where one is selected.
+
+    Args:
+        config: how often, and whether an epoch is selected.
+        inputs: the splits.
+        student: what is kept.
+        path: where the best epoch stands.
+        measure: of a split; the greater the better.
+        kind: of measure, in the history.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        inputs: HeldOut[S],
+        student: nn.Module,
+        path: Path,
+        measure: Callable[[S], float],
+        kind: str = "accuracy",
+    ) -> None:
         self.schedule, self.student, self.path = config.training, student, path
+        self.measure = measure
         self.selects = config.selected_on != ""
         validates = config.selected_on == "validation" or config.training.early_stop > 0
-        self.name = "validation" if validates else "test"
         self.split = inputs.validation if validates else inputs.test
+        self.name = f"{'validation' if validates else 'test'}_{kind}"
         every = self.schedule.epochs // max(1, self.schedule.evaluations)
         self.every = 1 if config.protocol == "paper" else max(1, every)
         self.best = told(lambda: load_state(path)["accuracy"] if path.is_file() else -1.0)
 
     def __call__(self, done: int) -> Record:
+        """Return the measure of the epoch `done`, where one is due, by name."""
         due = done % self.every == 0 or done == self.schedule.epochs
         if self.split is None or not due:
             return {}
-        overall = student_accuracy(self.student, self.split).overall
+        overall = self.measure(self.split)
         if self.selects and overall > self.best:
             self.best = overall
             save_state(self.path, {"accuracy": overall, "student": self.student.state_dict()})
-        return {f"{self.name}_accuracy": overall}
+        return {self.name: overall}
 
     def enough(self, records: Sequence[Record]) -> bool:
         """Tell whether the recipe stops early here."""
-        measured = [r for r in records if f"{self.name}_accuracy" in r]
+        measured = [record for record in records if self.name in record]
         if not self.schedule.early_stop or not measured:
             return False
-        best = max(measured, key=lambda record: record[f"{self.name}_accuracy"])
+        best = max(measured, key=lambda record: record[self.name])
         return records[-1]["epoch"] - best["epoch"] >= self.schedule.early_stop
 
     def restore(self) -> None:

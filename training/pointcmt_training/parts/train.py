@@ -1,0 +1,75 @@
+"""Training a part segmenter, and measuring it."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pointcmt.models.segmenter import Segmenter, with_category
+from pointcmt.part_metrics import PartIoU, choose_parts, part_iou
+from pointcmt_training.config import Config
+from pointcmt_training.evaluate import map_batches
+from pointcmt_training.folder import Record, RunFolder
+from pointcmt_training.loop import Loop
+from pointcmt_training.parts.inputs import PartInputs, PartSplit
+from pointcmt_training.stages.common import augmented, epoch_order
+from pointcmt_training.stages.student import Selection
+
+
+def train_segmenter(
+    config: Config, inputs: PartInputs, folder: RunFolder, segmenter: nn.Module
+) -> list[Record]:
+    """Train with cross-entropy over all parts of all classes, as published.
+
+    The segmenter ends with the weights of the selected epoch. Returns the history.
+    """
+    train, schedule, classes = inputs.train, config.training, len(inputs.classes)
+    clouds = train.labelled
+    segmenter.to(clouds.points.device)
+
+    def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:
+        changed = augmented(clouds, indices, epoch, config)  # (B, N, C + 1)
+        points, parts = changed[..., :-1], changed[..., -1].long()
+        logits = segmenter(with_category(points, clouds.labels[indices], classes))  # (B, N, P)
+        flat = logits.flatten(0, 1)  # (B * N, P)
+        smoothing = schedule.label_smoothing
+        loss = F.cross_entropy(flat, parts.flatten(), label_smoothing=smoothing)
+        return {"loss": loss, "accuracy": (logits.argmax(dim=2) == parts).float().mean()}
+
+    name = "validation" if schedule.selection == "validation" else "test"
+    held = inputs.validation if name == "validation" else inputs.test
+
+    def measure() -> float:
+        assert held is not None  # noqa: S101 - the configuration asks for a validation split
+        return measured(segmenter, held, inputs.ranges).instance
+
+    selection = Selection(schedule, segmenter, folder.state("best"), f"{name}_iou", measure)
+    loop = Loop(
+        "training",
+        segmenter,
+        schedule,
+        len(train),
+        step,
+        folder,
+        config,
+        selection,
+        order=lambda: epoch_order(config, clouds.labels),
+    )
+    records = loop.run()
+    selection.restore()
+    segmenter.eval()
+    return records
+
+
+def found_parts(segmenter: Segmenter | nn.Module, split: PartSplit, ranges: list[range]) -> Tensor:
+    """Return the parts (n, N) that a segmenter finds in the clouds of a split, on the CPU."""
+    labels = split.clouds.labels
+
+    def found(indices: Tensor) -> Tensor:
+        return choose_parts(segmenter(split.told(indices)), labels[indices], ranges)
+
+    return map_batches(segmenter, found, len(split), batch_size=32)
+
+
+def measured(segmenter: Segmenter | nn.Module, split: PartSplit, ranges: list[range]) -> PartIoU:
+    """Measure a segmenter on the clouds of a split."""
+    found = found_parts(segmenter, split, ranges)
+    return part_iou(found, split.parts.cpu(), split.clouds.labels.cpu(), ranges)
