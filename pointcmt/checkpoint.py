@@ -265,10 +265,13 @@ def model_card(student: Network | nn.Module, config: ModelConfig) -> str:
     """Return a Hugging Face style model card in Markdown."""
     count = sum(p.numel() for p in student.parameters())
     facts = "".join(f"- {key}: {value}\n" for key, value in config.provenance.items())
+    task, what = "classification", "classifier"
+    if config.parts:
+        task, what = "segmentation", "part segmenter"
     return (
-        "---\nlibrary_name: pointcmt\ntags: [point-cloud, classification]\n---\n\n"
+        f"---\nlibrary_name: pointcmt\ntags: [point-cloud, {task}]\n---\n\n"
         f"# {config.student}, {len(config.classes)} classes\n\n"
-        f"A point-cloud classifier with {count:,} parameters. It takes {config.points} points, "
+        f"A point-cloud {what} with {count:,} parameters. It takes {config.points} points, "
         f"normalised by the rule `{config.normalization}`.\n\n"
         f"Classes: {', '.join(config.classes)}.\n\n## Provenance\n\n{facts}"
     )
