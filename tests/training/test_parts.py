@@ -174,7 +174,8 @@ def test_another_encoder_is_refused(tmp_path, changes, message):
     ("words", "message"),
     [
         (["method=pointcmt"], "method=pointcmt: parts are learned without a teacher"),
-        (["data.class_balance=weights"], "takes neither data.class_balance=weights"),
+        (["data.class_balance=weights"], "without data.class_balance=weights"),
+        (["evaluation.votes=3"], "without evaluation.votes"),
         (["student=pointnet2-ssg", "start=x"], "start=x: is for part segmenters"),
     ],
 )

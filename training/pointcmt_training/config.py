@@ -329,10 +329,13 @@ class Config(Section):
                 f"method={self.method}: parts are learned without a teacher; use method=none, and "
                 "start=RUN for the encoder of a classifier that had one"
             )
-        if self.data.class_balance == "weights" or self.data.unlabelled:
-            raise InputError(
-                f"{self.student}: takes neither data.class_balance=weights nor data.unlabelled"
-            )
+        refused = {
+            "data.class_balance=weights": self.data.class_balance == "weights",
+            "data.unlabelled": self.data.unlabelled != "",
+            "evaluation.votes": self.evaluation.votes > 1,
+        }
+        if asked := [key for key, is_asked in refused.items() if is_asked]:
+            raise InputError(f"{self.student}: parts are learned without {', '.join(asked)}")
 
     def to_yaml(self) -> str:
         """Return the resolved configuration as YAML that `load_config` reads back."""

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from pointcmt.data.catalog import CATALOG, find
 from pointcmt.errors import InputError
+from pointcmt.geometry.formats.names import NORMALS
 from pointcmt.models.segmenter import with_category
 from pointcmt.parts import Parts, class_channels, part_counts, part_ranges
 from pointcmt_training.config import Config
 from pointcmt_training.inputs import Inputs, Split, load_inputs
-from pointcmt_training.stages.common import NORMALS
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def _result(config: Config, inputs: PartInputs, result: dict[str, Any]) -> list[
         ("Instance / class mIoU", f"{student['instance_iou']:.1%} / {student['class_iou']:.1%}"),
         ("Points of the right part", f"{student['points']:.1%}"),
         ("Encoder", f"from {config.start}" if config.start else "from scratch"),
-        ("Epoch kept", PROTOCOL[config.training.selection]),
+        ("Epoch kept", PROTOCOL[config.selected_on]),
         ("Parameters", f"{result['parameters']:,}"),
         (
             "Time of training",

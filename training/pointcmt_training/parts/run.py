@@ -51,7 +51,8 @@ def run_parts(config: Config, root: Path) -> dict[str, Any]:
             for label, name in enumerate(inputs.classes)
             if (iou.labels == label).any()
         },
-        "selection": config.training.selection,
+        "protocol": config.protocol,
+        "selection": config.selected_on or "last",
         "seconds": {"training": stage_seconds(folder, "training")},
         "parameters": sum(p.numel() for p in segmenter.parameters()),
         "environment": environment(inputs.train.parts.device),
@@ -84,7 +85,7 @@ def _save(
         provenance={
             "seed": config.seed,
             "epochs": config.training.epochs,
-            "selection": config.training.selection,
+            "selection": config.selected_on or "last",
             "trained on": data.name,
             "tested on": inputs.test.clouds.dataset.name,
             "instance mIoU": round(iou.instance, 4),

@@ -1,5 +1,7 @@
 """Training a part segmenter, and measuring it."""
 
+from functools import partial
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -11,7 +13,7 @@ from pointcmt_training.folder import Record, RunFolder
 from pointcmt_training.loop import Loop
 from pointcmt_training.parts.inputs import PartInputs, PartSplit
 from pointcmt_training.stages.common import augmented, epoch_order
-from pointcmt_training.stages.student import Selection
+from pointcmt_training.stages.student import Selection, weight_average
 
 
 def train_segmenter(
@@ -34,27 +36,33 @@ def train_segmenter(
         loss = F.cross_entropy(flat, parts.flatten(), label_smoothing=smoothing)
         return {"loss": loss, "accuracy": (logits.argmax(dim=2) == parts).float().mean()}
 
-    name = "validation" if schedule.selection == "validation" else "test"
-    held = inputs.validation if name == "validation" else inputs.test
-
-    def measure() -> float:
-        assert held is not None  # noqa: S101 - the configuration asks for a validation split
-        return measured(segmenter, held, inputs.ranges).instance
-
-    selection = Selection(schedule, segmenter, folder.state("best"), f"{name}_iou", measure)
+    average = weight_average(segmenter, schedule.ema) if schedule.ema else None
+    kept = average.module if average else segmenter
+    trained = nn.ModuleDict({"student": segmenter, **({"average": average} if average else {})})
+    selection = Selection(
+        config,
+        inputs,
+        kept,
+        folder.state("best"),
+        lambda split: measured(kept, split, inputs.ranges).instance,
+        "iou",
+    )
     loop = Loop(
         "training",
-        segmenter,
+        trained,
         schedule,
         len(train),
         step,
         folder,
         config,
         selection,
-        order=lambda: epoch_order(config, clouds.labels),
+        order=partial(epoch_order, config, clouds.labels),
+        after_step=partial(average.update_parameters, segmenter) if average else None,
+        enough=selection.enough,
     )
     records = loop.run()
     selection.restore()
+    segmenter.load_state_dict(kept.state_dict())
     segmenter.eval()
     return records
 
