@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pointcmt.checkpoint import ModelConfig, build_network, load_student, read_training_checkpoint
 from pointcmt.errors import InputError
-from pointcmt.models import Student
+from pointcmt.models import Network
 
 STUDENT_FOLDER = "student"  # of a run folder
 OTHER_PARTS = ("teacher", "generator")
@@ -48,7 +48,7 @@ class Source:
 
     path: Path
     kind: str
-    student: Student
+    student: Network
     config: ModelConfig
     stripped: tuple[Stripped, ...]
 

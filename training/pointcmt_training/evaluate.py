@@ -7,14 +7,14 @@ from torch import Tensor, nn
 
 from pointcmt import ranks
 from pointcmt.metrics import Accuracy, accuracy
-from pointcmt.models.student import Student
+from pointcmt.models import Network
 
 BATCH = 64  # samples at once
 
 
 @torch.no_grad()
 def map_batches(
-    module: Student | nn.Module,
+    module: Network | nn.Module,
     function: Callable[[Tensor], Tensor],
     samples: int,
     batch_size: int = BATCH,
@@ -34,7 +34,7 @@ def map_batches(
 
 
 def evaluate(
-    module: Student | nn.Module,
+    module: Network | nn.Module,
     logits: Callable[[Tensor], Tensor],
     labels: Tensor,
     num_classes: int,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pointcmt.checkpoint import ModelConfig
 from pointcmt.errors import InputError
-from pointcmt.models import Student
+from pointcmt.models import Network
 from pointcmt_export.convert.host_steps import HostStep
 from pointcmt_export.verify.accuracy import accuracy_checks
 from pointcmt_export.verify.check import Check, Thresholds, decide
@@ -47,7 +47,7 @@ class Expectation:
         thresholds: the limits.
     """
 
-    student: Student
+    student: Network
     config: ModelConfig
     weights: Mapping[str, Tensor]
     inputs: tuple[str, ...]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt.models import Student
+from pointcmt.models import Network
 from pointcmt_export.convert.host_steps import HostStep
 from pointcmt_export.verify.check import Check, Thresholds, decide
 from pointcmt_export.verify.clouds import Clouds
@@ -36,7 +36,7 @@ class Pair:
 
 
 def parity_checks(
-    student: Student,
+    student: Network,
     artefact: Runner,
     clouds: Clouds,
     shapes: Sequence[tuple[int, int]],
@@ -63,7 +63,7 @@ def parity_checks(
     ]
 
 
-def _pair(student: Student, artefact: Runner, points: Floats, steps: Sequence[HostStep]) -> Pair:
+def _pair(student: Network, artefact: Runner, points: Floats, steps: Sequence[HostStep]) -> Pair:
     reference, given = checkpoint_runner(student)(points, True), artefact(points, True)
     names = [step.input for step in steps if step.input in reference.indices]
     wrong = {name for name in names if not _comparable(reference, given, name)}

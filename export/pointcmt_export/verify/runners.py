@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pointcmt.models import Student
+from pointcmt.models import Network
 from pointcmt_export.convert.trace import OPS, op_name
 from pointcmt_serve.engines import Outputs, Session
 
@@ -22,7 +22,7 @@ Indices = NDArray[np.int64]
 Runner = Callable[[Floats, bool], Outputs]  # clouds (B, N, C), and whether indices are wanted
 
 
-def checkpoint_runner(student: Student, device: str = "cpu") -> Runner:
+def checkpoint_runner(student: Network, device: str = "cpu") -> Runner:
     """Run the student itself, noting where wanted what its index ops return.
 
     On a GPU its arithmetic is float32 as on the CPU, without TF32.
@@ -41,7 +41,7 @@ def checkpoint_runner(student: Student, device: str = "cpu") -> Runner:
     return run
 
 
-def following(student: Student) -> Callable[[Floats, Mapping[str, Indices]], Floats]:
+def following(student: Network) -> Callable[[Floats, Mapping[str, Indices]], Floats]:
     """Run the student on indices that are given, by name, in place of those it would choose."""
     module = cast(nn.Module, student)
 
@@ -96,7 +96,7 @@ def session_runner(shipped: Session, telling: Session) -> Runner:
     return run
 
 
-def samples_points(student: Student, channels: int) -> bool:
+def samples_points(student: Network, channels: int) -> bool:
     """Whether a student calls farthest point sampling, which a graph spells out as a loop."""
     points = np.random.default_rng(0).uniform(-1, 1, (1, student.min_points + 1, channels))
     chosen = checkpoint_runner(student)(points.astype(np.float32), True).indices

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from pointcmt.models import Student
+from pointcmt.models import Network
 from pointcmt.models.dgcnn import DGCNN
 from pointcmt.models.pointmlp import PointMLP
 from pointcmt.models.pointnet import PointNet
@@ -36,7 +36,7 @@ DEPLOYED: dict[type[Any], Callable[[Any], nn.Module]] = {
 }
 
 
-def deployable(student: Student) -> nn.Module:
+def deployable(student: Network) -> nn.Module:
     """Build the deployable network of a student from its weights.
 
     Args:
@@ -51,19 +51,19 @@ def deployable(student: Student) -> nn.Module:
     return build(student).eval()
 
 
-def has_own_network(student: Student) -> bool:
+def has_own_network(student: Network) -> bool:
     """Whether a student has a deployable network other than the one it is written as."""
     return _builder(student) is not None
 
 
-def _builder(student: Student) -> Callable[[Any], nn.Module] | None:
+def _builder(student: Network) -> Callable[[Any], nn.Module] | None:
     for family, build in DEPLOYED.items():
         if isinstance(student, family) and _computes_as(family, student):
             return build
     return None
 
 
-def _computes_as(family: type[Any], student: Student) -> bool:
+def _computes_as(family: type[Any], student: Network) -> bool:
     """Whether a student of a family, of a user's subclass perhaps, computes as the family does."""
     methods = ("forward", "encode", "classify", "embed")
     return all(getattr(type(student), each) is getattr(family, each) for each in methods)

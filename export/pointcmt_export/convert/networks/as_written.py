@@ -5,13 +5,13 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from pointcmt.models import Student
+from pointcmt.models import Network
 
 
 class AsWritten(nn.Module):
     """A student as it is, in evaluation mode; its weights keep their names behind `student.`."""
 
-    def __init__(self, student: Student) -> None:
+    def __init__(self, student: Network) -> None:
         super().__init__()
         self.student = cast(nn.Module, copy.deepcopy(student))
 
