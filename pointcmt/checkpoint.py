@@ -70,6 +70,11 @@ class ModelConfig:
         """How many logits there are: a class each, or for a segmenter a part each."""
         return sum(part_counts(self.parts)) or len(self.classes)
 
+    @property
+    def own_channels(self) -> tuple[str, ...]:
+        """The channels that a cloud has, without those that tell a segmenter the class."""
+        return self.channels[: -len(self.classes)] if self.parts else self.channels
+
     def __post_init__(self) -> None:
         check_description({each.name: getattr(self, each.name) for each in fields(self)}, WHERE)
         taken = self.options.get("channels", len(self.channels))

@@ -36,6 +36,7 @@ data = partial(start, "pointcmt.data.cli", "train")
 import_ = partial(start, "pointcmt.importers.cli", "train")
 export = partial(start, "pointcmt_export.cli", "export")
 classify = partial(start, "pointcmt_serve.commands.classify", "serve")
+segment = partial(start, "pointcmt_serve.commands.segment", "serve")
 serve = partial(start, "pointcmt_serve.commands.serve", "server")
 
 

@@ -128,6 +128,7 @@ def metadata(source: Source, graph: Converted, options: Options) -> dict[str, ob
     return {  # what an older file lacks comes first: a file cut short lacks the rest as well
         "channels": list(config.channels),
         "up": json.dumps(config.up),
+        "parts": {name: list(parts) for name, parts in config.parts.items()},
         "classes": list(config.classes),
         "points": str(config.points),
         "normalization": config.normalization,

@@ -11,6 +11,13 @@ from pointcmt_export.report import Report
 from pointcmt_export.source import Source
 from pointcmt_serve.artefact import BESIDE, MODEL_FILE, file_name
 
+METRICS = {
+    "oa": ("accuracy", "Overall accuracy"),
+    "macc": ("accuracy", "Mean class accuracy"),
+    "instance_iou": ("iou", "Instance mIoU"),
+    "class_iou": ("iou", "Class mIoU"),
+}
+
 
 def model_card(source: Source, report: Report) -> str:
     """Return the card in Markdown: use, figures of the checks, conditions, provenance.
@@ -24,7 +31,7 @@ def model_card(source: Source, report: Report) -> str:
         _summary(source),
         f"Classes: {', '.join(source.config.classes)}.",
         f"## Use\n\n{_use(source)}",
-        f"## Engines\n\n{_engines(report)}",
+        f"## Engines\n\n{_engines(source, report)}",
         f"## Measured\n\n{_measured(report)}",
         f"## Provenance\n\n{_facts(source.config.provenance)}",
     ]
@@ -35,12 +42,13 @@ def _header(source: Source, report: Report) -> str:
     """YAML, each value as JSON, which is YAML whatever the names hold."""
     header: dict[str, Any] = {
         "library_name": "pointcmt",
-        "tags": ["point-cloud", "classification", "onnx", source.config.student],
+        "tags": ["point-cloud", _task(source), "onnx", source.config.student],
     }
     accuracy = _accuracy(report)
     if accuracy is not None:
         header["metrics"] = ["accuracy"]
-        header["model-index"] = [{"name": source.config.student, "results": [_result(accuracy)]}]
+        result = _result(accuracy, _task(source))
+        header["model-index"] = [{"name": source.config.student, "results": [result]}]
     return "".join(f"{key}: {json.dumps(value)}\n" for key, value in header.items())
 
 
@@ -49,36 +57,48 @@ def _accuracy(report: Report) -> Mapping[str, Any] | None:
     return figures[0] if figures else None
 
 
-def _result(figures: Mapping[str, Any]) -> dict[str, Any]:
-    found = figures["artefact"]
+def _task(source: Source) -> str:
+    return "segmentation" if source.config.parts else "classification"
+
+
+def _result(figures: Mapping[str, Any], task: str) -> dict[str, Any]:
+    metrics = [
+        {"type": kind, "name": f"{name} (%)", "value": round(figures["artefact"][key], 2)}
+        for key, (kind, name) in METRICS.items()
+        if key in figures["artefact"]
+    ]
     return {
-        "task": {"type": "point-cloud-classification", "name": "Point cloud classification"},
+        "task": {"type": f"point-cloud-{task}", "name": f"Point cloud {task}"},
         "dataset": {"type": figures["data"], "name": figures["data"]},
-        "metrics": [
-            {"type": "accuracy", "name": "Overall accuracy (%)", "value": round(found["oa"], 2)},
-            {
-                "type": "accuracy",
-                "name": "Mean class accuracy (%)",
-                "value": round(found["macc"], 2),
-            },
-        ],
+        "metrics": metrics,
     }
 
 
 def _summary(source: Source) -> str:
     config = source.config
     numbers = sum(p.numel() for p in source.student.parameters())
+    what = "A part segmenter" if config.parts else "A classifier"
+    logits = f"(B, N, {config.outputs})" if config.parts else f"(B, {config.outputs})"
     return (
-        f"A classifier of single objects from {config.points} points each, with {numbers:,} "
+        f"{what} of single objects from {config.points} points each, with {numbers:,} "
         "parameters. Trained with PointCMT, it needs no images. `pointcmt_serve` brings clouds of "
         f"any size to what the network wants: the normalisation `{config.normalization}`, then "
         f"{config.points} points of the cloud. The ONNX file takes prepared `points` (B, N, "
         f"{source.channels}) float32, {', '.join(config.channels)}, and gives `logits` "
-        f"(B, {len(config.classes)})."
+        f"{logits}."
     )
 
 
 def _use(source: Source) -> str:
+    if source.config.parts:
+        return (
+            "```\npip install 'pointcmt[serve]'\n"
+            f"pointcmt-segment FOLDER scan.ply --category '{source.config.classes[0]}'\n"
+            "```\n\n```python\nfrom pointcmt_serve import Segmenter\n\n"
+            "segmenter = Segmenter(FOLDER)\n"
+            f"[found] = segmenter(points, {source.config.classes[0]!r})  # (N, 3), any N\n"
+            "print(found.names[found.index])\n```"
+        )
     channels = source.config.channels
     more = "" if channels == XYZ else f"  # C = {len(channels)}: {', '.join(channels)}"
     shape = "(N, 3), or (B, N, 3)" if channels == XYZ else "(N, C), or (B, N, C)"
@@ -92,7 +112,7 @@ def _use(source: Source) -> str:
     )
 
 
-def _engines(report: Report) -> str:
+def _engines(source: Source, report: Report) -> str:
     """What each written format was shown to give, by the engine that serves it."""
     formats, precision = chosen_formats(str(report.options["format"])), report.options["precision"]
     served = [(form, form.files, form.engine or "") for form in formats]
@@ -108,12 +128,13 @@ def _engines(report: Report) -> str:
             form.runs_with,
             engine,
             _cell(str(shown.get("reason") or shown.get("status", ""))),
-            f"{shown['oa']:.2f} %" if "oa" in shown else "",
+            next((f"{shown[key]:.2f} %" for key in METRICS if key in shown), ""),
             f"{rates['artefact']:.1f}" if rates else "",
             f"{rates['checkpoint']:.1f}" if rates else "",
         )
         rows.append(f"| {' | '.join(cells)} |\n")
-    head = ("files", "runs with", "engine", "status", "OA", "samples/s", "PyTorch's samples/s")
+    score = "instance mIoU" if source.config.parts else "OA"
+    head = ("files", "runs with", "engine", "status", score, "samples/s", "PyTorch's samples/s")
     return f"| {' | '.join(head)} |\n{'|---' * len(head)}|\n{''.join(rows)}".rstrip()
 
 

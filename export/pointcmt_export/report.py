@@ -46,8 +46,8 @@ class Report:
     def engines(self) -> dict[str, dict[str, Any]]:
         """For each engine that serves the folder, what was shown: its `status` and figures.
 
-        The status is "verified", "failed", or "not run" with the `reason`. Accuracy (`oa`, in
-        percent) and `samples_per_s` stand there where they were measured.
+        The status is "verified", "failed", or "not run" with the `reason`. Accuracy (`oa`, or for
+        parts `instance_iou`, in percent) and `samples_per_s` stand there where they were measured.
         """
         named = dict.fromkeys(check.engine for check in self.checks if check.engine)
         return {name: _shown([c for c in self.checks if c.engine == name]) for name in named}
@@ -95,7 +95,8 @@ def _shown(checks: Sequence[Check]) -> dict[str, Any]:
         return {"status": "not run", "reason": by_name.get("logits", checks[0]).detail}
     shown: dict[str, Any] = {"status": "verified"}
     if by_name["accuracy"].status == "passed":
-        shown["oa"] = by_name["accuracy"].figures["artefact"]["oa"]
+        score = by_name["accuracy"].figures["artefact"]
+        shown |= {key: score[key] for key in ("oa", "instance_iou") if key in score}
     if by_name["speed"].status == "passed":
         shown["samples_per_s"] = by_name["speed"].figures["samples_per_s"]
     return shown

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from pointcmt.checkpoint import ModelConfig, build_network, load_student, read_training_checkpoint
+from pointcmt.checkpoint import ModelConfig, build_network, load_network, read_training_checkpoint
 from pointcmt.errors import InputError
 from pointcmt.models import Network
 
@@ -101,10 +101,10 @@ def _find(path: Path, allow: Collection[str]) -> Source:
             "checkpoint"
         )
     if (path / "config.json").is_file():
-        student, config = load_student(path, allow)
+        student, config = load_network(path, allow)
         return Source(path, "model folder", student, config, ())
     if (path / STUDENT_FOLDER / "config.json").is_file():
-        student, config = load_student(path / STUDENT_FOLDER, allow)
+        student, config = load_network(path / STUDENT_FOLDER, allow)
         return Source(path, "run folder", student, config, _beside(path))
     raise InputError(
         f"{path}: neither a model folder (config.json and model.safetensors) nor a run folder "
@@ -133,10 +133,12 @@ def _require_running(source: Source) -> None:
     except Exception as error:  # whatever the layers raise for sizes that make no sense
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise InputError(f"{where}: the student cannot be run ({reason})") from error
-    if tuple(logits.shape) != (2, len(config.classes)) or not logits.isfinite().all():
+    rows = (2, config.points) if config.parts else (2,)
+    if tuple(logits.shape) != (*rows, config.outputs) or not logits.isfinite().all():
+        what = "parts at every point" if config.parts else "classes"
         raise InputError(
             f"{where}: the student does not give a finite logit for each of its "
-            f"{len(config.classes)} classes"
+            f"{config.outputs} {what}"
         )
 
 

@@ -1,7 +1,8 @@
-"""Torch-free classification of point clouds with an exported student."""
+"""Torch-free classification and part segmentation of point clouds with an exported student."""
 
 from pointcmt_serve.artefact import Artefact
 from pointcmt_serve.classifier import Classifier
 from pointcmt_serve.prediction import Candidate, Prediction
+from pointcmt_serve.segmenter import Segmentation, Segmenter
 
-__all__ = ["Artefact", "Candidate", "Classifier", "Prediction"]
+__all__ = ["Artefact", "Candidate", "Classifier", "Prediction", "Segmentation", "Segmenter"]

@@ -2,19 +2,27 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pointcmt.description import check_description, parse_json
 from pointcmt.errors import InputError
 from pointcmt.geometry import XYZ
+from pointcmt.parts import Parts, part_counts
 from pointcmt_serve.host_indices import Step, check_steps
 from pointcmt_serve.pretrained import located, names
 
 MODEL_FILE = "model.onnx"
 KEYS = ("classes", "points", "normalization", "student", "version", "provenance")
-OLDER = {"channels": '["x", "y", "z"]', "up": "null", "inputs": "[]"}  # of a file without them
+# What an older file does not state.
+OLDER = {
+    "channels": '["x", "y", "z"]',
+    "up": "null",
+    "parts": "{}",
+    "inputs": "[]",
+}
+JSON = ("classes", "provenance", "channels", "up", "parts")
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 BESIDE = ("bf16", "int8")  # have files of their own beside the float32 one
 FEW_DIGITS = re.compile(r"[0-9]{1,9}")
@@ -27,7 +35,7 @@ class Artefact:
 
     Attributes:
         file: the ONNX file.
-        classes: the C class names, in the order of the logits.
+        classes: the C class names; a classifier's logits are in their order.
         points: how many points a cloud has when it enters the network.
         normalization: a name in `pointcmt.geometry.NORMALIZATIONS`, as in training.
         student: the name of the network, such as "pointnet2-msg".
@@ -38,6 +46,7 @@ class Artefact:
         steps: how the host computes the graph's further inputs; empty for a graph that takes
             points alone.
         precision: of the heavy arithmetic, in `PRECISIONS`; coordinates are float32 always.
+        parts: of a part segmenter: the names of each class's parts, in the order of its logits.
     """
 
     file: Path
@@ -51,6 +60,17 @@ class Artefact:
     up: str | None = None
     steps: tuple[Step, ...] = ()
     precision: str = "fp32"
+    parts: Parts = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> int:
+        """How many logits there are: a class each, or at every point a part each."""
+        return sum(part_counts(self.parts)) or len(self.classes)
+
+    @property
+    def own_channels(self) -> tuple[str, ...]:
+        """The channels that a cloud has, without those that tell a segmenter the class."""
+        return self.channels[: -len(self.classes)] if self.parts else self.channels
 
 
 def file_name(name: str, precision: str | None) -> str:
@@ -133,7 +153,7 @@ def describe(file: Path, metadata: Mapping[str, str]) -> Artefact:
             f"(no metadata {', '.join('pointcmt.' + key for key in missing)})"
         )
     held = {key.removeprefix("pointcmt."): value for key, value in metadata.items()}
-    parsed = {key: _parsed(file, held, key) for key in ("classes", "provenance", "channels", "up")}
+    parsed = {key: _parsed(file, held, key) for key in JSON}
     stated = {
         **parsed,
         "student": held["student"],
@@ -154,6 +174,7 @@ def describe(file: Path, metadata: Mapping[str, str]) -> Artefact:
         up=stated["up"],
         steps=steps,
         precision=_precision(file, held),
+        parts={name: tuple(parts) for name, parts in stated["parts"].items()},
     )
 
 

@@ -79,6 +79,8 @@ class Classifier:
         self._batch_size = batch_size
         self._votes = votes
         self.artefact = self._session.artefact
+        if self.artefact.parts:
+            raise InputError(f"{path}: tells parts, not classes; open it with Segmenter")
         self.classes = self.artefact.classes
         self._vertical = self.vertical(up)
 

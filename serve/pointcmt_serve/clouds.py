@@ -33,7 +33,7 @@ def as_clouds(points: Any) -> Sequence[Any] | NDArray[Any]:
 
 def prepare(points: Any, artefact: Artefact, name: str) -> NDArray[np.float32]:
     """Bring one cloud (N, C) to what a network wants; see `Classifier.prepare`."""
-    cloud = checked_cloud(points, name, artefact.channels)
+    cloud = checked_cloud(points, name, artefact.own_channels)
     cloud = normalize(cloud, artefact.normalization)  # (N, C)
     cloud = resample(cloud, artefact.points)  # (points, C)
     return np.ascontiguousarray(cloud, dtype=np.float32)

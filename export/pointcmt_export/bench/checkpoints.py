@@ -61,13 +61,13 @@ def torch_cuda_graph(setup: Setup) -> Runner:
 
 def open_student(setup: Setup) -> Any:
     """Load the student of a model folder onto the device, with exact float32 arithmetic."""
-    from pointcmt.checkpoint import load_student
+    from pointcmt.checkpoint import load_network
 
     torch = module("torch", "export")
     torch.set_num_threads(setup.threads)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    student, _ = load_student(setup.target, setup.allow)
+    student, _ = load_network(setup.target, setup.allow)
     return student.to(setup.device)
 
 

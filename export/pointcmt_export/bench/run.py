@@ -161,7 +161,7 @@ def _compare(records: list[Record], bases: tuple[str, ...]) -> None:
 
 def _agreement(logits: Any, reference: Any) -> dict[str, float]:
     ours, theirs = np.array(logits), np.array(reference)
-    same = ours.argmax(axis=1) == theirs.argmax(axis=1)
+    same = ours.argmax(axis=-1) == theirs.argmax(axis=-1)
     return {"max_difference": float(abs(ours - theirs).max()), "argmax": float(same.mean())}
 
 

@@ -1,4 +1,4 @@
-"""Accuracy and speed of the artefact and its checkpoint, side by side on a labelled data set."""
+"""Accuracy or part IoU, and speed, of artefact and checkpoint on a labelled data set."""
 
 import time
 from typing import Any
@@ -7,12 +7,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pointcmt.checkpoint import ModelConfig
+from pointcmt.data import CloudDataset
 from pointcmt.metrics import accuracy
+from pointcmt.part_metrics import choose_parts, part_iou
+from pointcmt.parts import part_counts, part_ranges
 from pointcmt_export.verify.check import Check, Thresholds, decide
 from pointcmt_export.verify.clouds import Clouds
 from pointcmt_export.verify.runners import Floats, Runner
 
 BATCH = 32
+NAMES = {
+    "oa": "OA",
+    "macc": "mAcc",
+    "instance_iou": "instance mIoU",
+    "class_iou": "class mIoU",
+}
 NO_DATA = "no data set was named with --data"
 
 
@@ -36,15 +46,15 @@ def accuracy_checks(
     contenders = {"checkpoint": checkpoint, "artefact": artefact}
     guesses: dict[str, list[NDArray[np.int64]]] = {name: [] for name in contenders}
     seconds = dict.fromkeys(contenders, 0.0)
-    for number, (batch, _) in enumerate(clouds.labelled_batches(BATCH)):
+    for number, (batch, labels) in enumerate(clouds.labelled_batches(BATCH)):
         for name, runner in contenders.items():
             if number == 0:
                 runner(batch, False)
             logits, taken = _timed(runner, batch)
-            guesses[name].append(logits.argmax(1))
+            guesses[name].append(_guessed(logits, labels, clouds.config))
             seconds[name] += taken
     scores = {
-        name: _percent(np.concatenate(found), data.labels, len(data.classes))
+        name: _percent(np.concatenate(found), data, clouds.config)
         for name, found in guesses.items()
     }
     told = {"data": data.name, "clouds": len(data), "points": clouds.config.points}
@@ -62,12 +72,12 @@ def _accuracy_check(
     scores: dict[str, dict[str, float]], figures: dict[str, Any], thresholds: Thresholds
 ) -> Check:
     ours, theirs = scores["artefact"], scores["checkpoint"]
-    worst = max(abs(ours[key] - theirs[key]) for key in ("oa", "macc"))
+    worst = max(abs(ours[key] - theirs[key]) for key in ours)
+    both = [f"{NAMES[key]} {ours[key]:.2f} % beside {theirs[key]:.2f} %" for key in ours]
+    what = "class" if "oa" in ours else "part"
     detail = (
-        f"OA {ours['oa']:.2f} % beside {theirs['oa']:.2f} %, "
-        f"mAcc {ours['macc']:.2f} % beside {theirs['macc']:.2f} % "
-        f"on {figures['clouds']} clouds of {figures['data']}, "
-        f"the same class for {figures['agreement']:.2%}"
+        f"{', '.join(both)} on {figures['clouds']} clouds of {figures['data']}, "
+        f"the same {what} for {figures['agreement']:.2%}"
     )
     return decide("accuracy", worst <= thresholds.accuracy_points, detail, figures)
 
@@ -89,8 +99,22 @@ def _timed(runner: Runner, batch: Floats) -> tuple[Floats, float]:
     return logits, time.perf_counter() - start
 
 
+def _guessed(logits: Floats, labels: NDArray[np.int64], config: ModelConfig) -> NDArray[np.int64]:
+    """The best class of each cloud (B,), or the best part of each point (B, N)."""
+    if not config.parts:
+        return np.asarray(logits.argmax(1))
+    ranges = part_ranges(part_counts(config.parts))
+    chosen = choose_parts(torch.from_numpy(logits), torch.from_numpy(labels), ranges)
+    return np.asarray(chosen.numpy())
+
+
 def _percent(
-    guesses: NDArray[np.int64], labels: NDArray[np.int64], classes: int
+    guesses: NDArray[np.int64], data: CloudDataset, config: ModelConfig
 ) -> dict[str, float]:
-    score = accuracy(torch.from_numpy(guesses), torch.from_numpy(labels), classes)
+    found, labels = torch.from_numpy(guesses), torch.from_numpy(data.labels)
+    if config.parts and data.parts is not None:
+        parts = torch.from_numpy(data.parts[:, : config.points])
+        iou = part_iou(found, parts, labels, part_ranges(part_counts(config.parts)))
+        return {"instance_iou": 100 * iou.instance, "class_iou": 100 * iou.mean_class}
+    score = accuracy(found, labels, len(data.classes))
     return {"oa": 100 * score.overall, "macc": 100 * score.mean_class}

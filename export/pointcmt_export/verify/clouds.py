@@ -64,7 +64,18 @@ class Clouds:
             clouds = normalize(clouds, self.config.normalization)
         if up in AXES and data.up in AXES:
             clouds = turn(clouds, data.up, up, data.channels)
-        return with_channels(clouds, data.channels, self.config.channels)
+        clouds = with_channels(clouds, data.channels, self.config.own_channels)
+        return self._told(clouds, data, chosen) if self.config.parts else clouds
+
+    def _told(
+        self, clouds: NDArray[np.float32], data: CloudDataset, chosen: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Return clouds with the channels of their class; of another data set's, one in turn."""
+        known = data.classes == self.config.classes
+        labels = data.labels[chosen] if known else chosen
+        told = np.eye(len(self.config.classes), dtype=np.float32)[labels % len(self.config.classes)]
+        repeated = np.repeat(told[:, None], clouds.shape[1], axis=1)  # (B, N, classes)
+        return np.concatenate([clouds, repeated], axis=2)
 
 
 def with_channels(
@@ -124,10 +135,12 @@ def _open(told: str, name: str, split: str, config: ModelConfig) -> CloudDataset
         split,
         config.points,
         per_class=per_class,
-        channels=config.channels,
+        channels=config.own_channels,
         up=config.up if config.up in AXES else None,
     )
     _require_fit(told, found, config)
+    if config.parts and dict(data.parts) != dict(config.parts):
+        raise InputError(f"{told}: {data.name} has other parts than the student tells")
     return found
 
 
@@ -143,7 +156,7 @@ def _require_fit(told: str, data: CloudDataset, config: ModelConfig) -> None:
             f"{told}: has the classes of {data.name}, but the student was trained for "
             f"{', '.join(config.classes[:4])}, ...; name the data set it was trained on"
         )
-    lacking = [channel for channel in config.channels if channel not in data.channels]
+    lacking = [channel for channel in config.own_channels if channel not in data.channels]
     if lacking:
         raise InputError(
             f"{told}: has {', '.join(data.channels)} of a point, but the student also reads "

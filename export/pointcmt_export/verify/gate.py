@@ -25,7 +25,7 @@ from pointcmt_export.verify.runners import (
     with_index_outputs,
 )
 from pointcmt_export.verify.structure import interface_check, weights_check
-from pointcmt_serve import Classifier
+from pointcmt_serve import Classifier, Segmenter
 from pointcmt_serve.artefact import file_name
 from pointcmt_serve.engines import ENGINES, open_session
 
@@ -103,13 +103,18 @@ def served_checks(
 
 
 def opening_check(folder: Path, clouds: Clouds) -> Check:
-    """Open the finished folder as a user does, and classify a cloud."""
-    cloud = clouds.batch(1, max(clouds.config.points, 2))[0]
+    """Open the finished folder as a user does, and classify or segment a cloud."""
+    config = clouds.config
+    cloud = clouds.batch(1, max(config.points, 2))[0, :, : len(config.own_channels)]
+    name = "Segmenter" if config.parts else "Classifier"
     try:
-        Classifier(folder, device="cpu")(cloud)
+        if config.parts:
+            Segmenter(folder, device="cpu")(cloud, config.classes[0])
+        else:
+            Classifier(folder, device="cpu")(cloud)
     except InputError as error:
         return decide("opening", False, str(error))
-    return decide("opening", True, "pointcmt_serve.Classifier opens the folder and answers")
+    return decide("opening", True, f"pointcmt_serve.{name} opens the folder and answers")
 
 
 def verify_runner(

@@ -158,14 +158,16 @@ def _summary(difference: NDArray[np.float32]) -> dict[str, float]:
 
 
 def _classes(pairs: Sequence[Pair], thresholds: Thresholds) -> Check:
-    a = np.concatenate([pair.reference.logits for pair in pairs])
-    b = np.concatenate([pair.given.logits for pair in pairs])
-    if a.shape != b.shape:
+    if any(pair.reference.logits.shape != pair.given.logits.shape for pair in pairs):
         return decide("argmax", False, "the artefact gives another number of logits")
+    each = pairs[0].reference.logits.shape[-1]
+    a = np.concatenate([pair.reference.logits.reshape(-1, each) for pair in pairs])
+    b = np.concatenate([pair.given.logits.reshape(-1, each) for pair in pairs])
     same = a.argmax(1) == b.argmax(1)
     behind = a.max(1) - np.take_along_axis(a, b.argmax(1)[:, None], axis=1)[:, 0]
     agreeing = same | (behind <= 2 * (thresholds.logits_max or 0.0))
     share = float(agreeing.mean())
-    detail = f"{int(agreeing.sum())} of {len(a)} clouds get the same class"
-    figures = {"agreement": share, "identical": float(same.mean()), "clouds": len(a)}
+    of, what = ("points", "part") if pairs[0].reference.logits.ndim == 3 else ("clouds", "class")
+    detail = f"{int(agreeing.sum())} of {len(a)} {of} get the same {what}"
+    figures = {"agreement": share, "identical": float(same.mean()), of: len(a)}
     return decide("argmax", share >= thresholds.argmax_agreement, detail, figures)

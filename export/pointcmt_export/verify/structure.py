@@ -107,8 +107,9 @@ def _signature_faults(
     if last != channels:
         faults.append(f"points of {last} channels instead of {channels}")
     logits = [(o.name, _shape(o)[-1:]) for o in model.graph.output]
-    if logits != [("logits", [len(config.classes)])]:
-        faults.append(f"the outputs {logits} instead of logits of {len(config.classes)} classes")
+    if logits != [("logits", [config.outputs])]:
+        what = "parts" if config.parts else "classes"
+        faults.append(f"the outputs {logits} instead of logits of {config.outputs} {what}")
     return faults
 
 
@@ -121,6 +122,7 @@ def _metadata_faults(model: onnx.ModelProto, config: ModelConfig) -> list[str]:
     wanted = {
         "channels": json.dumps(list(config.channels)),
         "up": json.dumps(config.up),
+        "parts": json.dumps({name: list(parts) for name, parts in config.parts.items()}),
         "classes": json.dumps(list(config.classes)),
         "points": str(config.points),
         "normalization": config.normalization,

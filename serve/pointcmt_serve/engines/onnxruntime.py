@@ -56,7 +56,7 @@ def _describe(file: Path, runtime: Any) -> Artefact:
 def _check_signature(artefact: Artefact, runtime: Any) -> None:
     inputs = {i.name: i for i in runtime.get_inputs()}
     outputs = {o.name: o.shape[-1] for o in runtime.get_outputs() if o.shape}
-    file, classes, channels = artefact.file, len(artefact.classes), artefact.channels
+    file, channels = artefact.file, artefact.channels
     wanted = {POINTS, *(step["input"] for step in artefact.steps)}
     if set(inputs) != wanted:
         raise InputError(f"{file}: takes {sorted(inputs)}, but its metadata say {sorted(wanted)}")
@@ -66,9 +66,10 @@ def _check_signature(artefact: Artefact, runtime: Any) -> None:
             f"{file}: takes points {shape} {kind}, not float32 {', '.join(channels)} "
             f"(B, N, {len(channels)})"
         )
-    if outputs.get(LOGITS) != classes:
+    if outputs.get(LOGITS) != artefact.outputs:
+        what = "parts" if artefact.parts else "classes"
         raise InputError(
-            f"{file}: gives {outputs}, not one logit for each of its {classes} classes"
+            f"{file}: gives {outputs}, not one logit for each of its {artefact.outputs} {what}"
         )
 
 

@@ -21,7 +21,7 @@ class Outputs:
     """What a network gave for a batch.
 
     Attributes:
-        logits: (B, K) float32.
+        logits: (B, K) float32, or (B, N, K) of a part segmenter.
         indices: int64, by name ("ball_query_0", ...): those the host computed, and those the
             graph puts out beside the logits.
     """

@@ -16,6 +16,7 @@ from pointcmt.models.dgcnn import DGCNN
 from pointcmt.models.pointmlp import PointMLP
 from pointcmt.models.pointnet import PointNet
 from pointcmt.models.pointnet2 import PointNet2
+from pointcmt.models.pointnet2_parts import PointNet2Parts
 from pointcmt.models.pointnext import PointNeXtS
 from pointcmt.models.rscnn import RSCNN
 from pointcmt_export.convert.networks.as_written import AsWritten
@@ -23,6 +24,7 @@ from pointcmt_export.convert.networks.dgcnn import DeployedDGCNN
 from pointcmt_export.convert.networks.pointmlp import DeployedPointMLP
 from pointcmt_export.convert.networks.pointnet import DeployedPointNet
 from pointcmt_export.convert.networks.pointnet2 import DeployedPointNet2
+from pointcmt_export.convert.networks.pointnet2_parts import DeployedPointNet2Parts
 from pointcmt_export.convert.networks.pointnext import DeployedPointNeXt
 from pointcmt_export.convert.networks.rscnn import DeployedRSCNN
 
@@ -31,6 +33,7 @@ DEPLOYED: dict[type[Any], Callable[[Any], nn.Module]] = {
     PointMLP: DeployedPointMLP,
     PointNet: DeployedPointNet,
     PointNet2: DeployedPointNet2,
+    PointNet2Parts: DeployedPointNet2Parts,
     PointNeXtS: DeployedPointNeXt,
     RSCNN: DeployedRSCNN,
 }
@@ -43,9 +46,9 @@ def deployable(student: Network) -> nn.Module:
         student: a trained student; it is not changed.
 
     Returns:
-        A module in evaluation mode that maps points (B, N, C) to logits (B, classes) as the
-        student does, up to float32 rounding. A student without a network of its own, a user's
-        for example, is wrapped as it is written.
+        A module in evaluation mode that maps points (B, N, C) to logits, (B, classes) or of a
+        segmenter (B, N, parts), as the student does, up to float32 rounding. A student without a
+        network of its own, a user's for example, is wrapped as it is written.
     """
     build = _builder(student) or AsWritten
     return build(student).eval()
@@ -66,4 +69,5 @@ def _builder(student: Network) -> Callable[[Any], nn.Module] | None:
 def _computes_as(family: type[Any], student: Network) -> bool:
     """Whether a student of a family, of a user's subclass perhaps, computes as the family does."""
     methods = ("forward", "encode", "classify", "embed")
-    return all(getattr(type(student), each) is getattr(family, each) for each in methods)
+    own = (getattr(type(student), each, None) is getattr(family, each, None) for each in methods)
+    return all(own)

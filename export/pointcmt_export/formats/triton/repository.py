@@ -24,7 +24,13 @@ STEP = "from pointcmt_serve.triton import {} as TritonPythonModel  # noqa: F401\
 
 
 def writer(form: Format, source: Source, options: Options) -> Write:
-    """Return what writes a repository `triton/` that serves the ONNX file."""
+    """Return what writes a repository `triton/` that serves the ONNX file.
+
+    Raises:
+        InputError: the student tells parts.
+    """
+    if source.config.parts:
+        raise InputError("--format triton: writes repositories of classifiers, not of segmenters")
     return write
 
 
