@@ -19,6 +19,8 @@ from pointcmt_training.parts.prepare import network_options, prepare_parts
 from pointcmt_training.parts.start import take_encoder
 from pointcmt_training.parts.train import found_parts, train_segmenter
 from pointcmt_training.prepare import pick_device
+from pointcmt_training.recipe import shaping
+from pointcmt_training.together import agreed, told
 
 
 def run_parts(config: Config, root: Path) -> dict[str, Any]:
@@ -32,14 +34,14 @@ def run_parts(config: Config, root: Path) -> dict[str, Any]:
             folder holds another run.
     """
     folder = RunFolder(root)
-    folder.require_free(config)
+    told(lambda: folder.require_free(config))
     tune_allocator()
-    if folder.result.is_file():
-        folder.claim(config, load_inputs(config, pick_device("cpu")).identity)
-        return read_json(folder.result)
-    inputs, segmenter = prepare_parts(config)
-    begun = take_encoder(segmenter, config, inputs) if config.start else {}
-    folder.claim(config, inputs.whole.identity)
+    if told(folder.result.is_file):
+        return told(lambda: _finished(config, folder))
+    inputs, segmenter, begun = agreed(
+        lambda: _prepared(config), lambda made: (shaping(config), made[0].whole.identity)
+    )
+    told(lambda: folder.claim(config, inputs.whole.identity))
     train_segmenter(config, inputs, folder, segmenter)
     found = found_parts(segmenter, inputs.test, inputs.ranges)
     test = inputs.test
@@ -57,11 +59,27 @@ def run_parts(config: Config, root: Path) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in segmenter.parameters()),
         "environment": environment(inputs.train.parts.device),
     }
-    _save(config, inputs, folder, segmenter, iou, begun)
-    write_report(config, inputs, folder, result, iou, found)
-    write_json(folder.result, result)
-    shutil.rmtree(folder.root / "state", ignore_errors=True)
+
+    def save() -> None:
+        _save(config, inputs, folder, segmenter, iou, begun)
+        write_report(config, inputs, folder, result, iou, found)
+        write_json(folder.result, result)
+        shutil.rmtree(folder.root / "state", ignore_errors=True)
+
+    told(save)
     return result
+
+
+def _finished(config: Config, folder: RunFolder) -> dict[str, Any]:
+    folder.claim(config, load_inputs(config, pick_device("cpu")).identity)
+    return read_json(folder.result)
+
+
+def _prepared(config: Config) -> tuple[PartInputs, PointNet2Parts, dict[str, Any]]:
+    """Return the splits, the segmenter, and where its encoder comes from, if it is trained."""
+    inputs, segmenter = prepare_parts(config)
+    begun = take_encoder(segmenter, config, inputs) if config.start else {}
+    return inputs, segmenter, begun
 
 
 def _save(

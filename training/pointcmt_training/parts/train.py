@@ -2,9 +2,11 @@
 
 from functools import partial
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pointcmt import ranks
 from pointcmt.models.segmenter import Segmenter, with_category
 from pointcmt.part_metrics import PartIoU, choose_parts, part_iou
 from pointcmt_training.config import Config
@@ -27,14 +29,22 @@ def train_segmenter(
     clouds = train.labelled
     segmenter.to(clouds.points.device)
 
-    def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:
-        changed = augmented(clouds, indices, epoch, config)  # (B, N, C + 1)
+    def measures(mine: Tensor, epoch: int) -> Tensor:
+        changed = augmented(clouds, mine, epoch, config)  # (B, N, C + 1)
         points, parts = changed[..., :-1], changed[..., -1].long()
-        logits = segmenter(with_category(points, clouds.labels[indices], classes))  # (B, N, P)
-        flat = logits.flatten(0, 1)  # (B * N, P)
-        smoothing = schedule.label_smoothing
-        loss = F.cross_entropy(flat, parts.flatten(), label_smoothing=smoothing)
-        return {"loss": loss, "accuracy": (logits.argmax(dim=2) == parts).float().mean()}
+        logits = segmenter(with_category(points, clouds.labels[mine], classes))  # (B, N, P)
+        entropy = F.cross_entropy(
+            logits.flatten(0, 1),
+            parts.flatten(),
+            label_smoothing=schedule.label_smoothing,
+            reduction="none",
+        )
+        right = (logits.argmax(dim=2) == parts).float()  # (B, N)
+        return torch.stack([entropy.view(parts.shape).mean(dim=1), right.mean(dim=1)], dim=1)
+
+    def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:
+        found = ranks.shared(lambda mine: measures(mine, epoch), indices).mean(dim=0)  # (2,)
+        return {"loss": found[0], "accuracy": found[1]}
 
     average = weight_average(segmenter, schedule.ema) if schedule.ema else None
     kept = average.module if average else segmenter
