@@ -11,11 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import grpc as grpc_core
 import numpy as np
 import pytest
 import tritonclient.grpc as over_grpc
 import tritonclient.grpc.aio as grpc_aio
 import tritonclient.http as over_http
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from numpy.typing import NDArray
 from tritonclient.http import aio
 from tritonclient.utils import InferenceServerException
@@ -123,6 +125,22 @@ def test_http_infers_asynchronously(http: Any, server: Running, clouds: Floats) 
 def test_grpc_infers(grpc: Any, clouds: Floats, packing: str | None) -> None:
     answer = grpc.infer("tiny", points(over_grpc, clouds), compression_algorithm=packing)
     check(answer, clouds)
+
+
+def test_grpc_answers_the_probes_of_an_orchestrator(server: Running, grpc_port: int) -> None:
+    status = health_pb2.HealthCheckResponse
+
+    def probe(name: str) -> Any:
+        asked = health_pb2.HealthCheckRequest(service=name)
+        with grpc_core.insecure_channel(f"127.0.0.1:{grpc_port}") as channel:
+            return health_pb2_grpc.HealthStub(channel).Check(asked, timeout=20).status
+
+    assert (probe(""), probe("tiny")) == (status.SERVING, status.SERVING)
+    with pytest.raises(grpc_core.RpcError, match="no model 'other'"):
+        probe("other")
+    server.service.lifecycle.stopping = True
+    assert probe("") == status.NOT_SERVING
+    server.service.lifecycle.stopping = False
 
 
 def test_grpc_infers_asynchronously(grpc: Any, grpc_port: int, clouds: Floats) -> None:

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import grpc
+from grpc_health.v1 import health_pb2_grpc
 from tritonclient.grpc import service_pb2_grpc
 
 from pointcmt.errors import InputError
+from pointcmt_serve.http.grpc.health import Health
 from pointcmt_serve.http.grpc.servicer import Servicer
 from pointcmt_serve.http.service import Service
 
@@ -32,6 +34,7 @@ async def start_grpc(
         ],
     )
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(Servicer(service), server)
+    health_pb2_grpc.add_HealthServicer_to_server(Health(service), server)
     try:
         if tls is None:
             server.add_insecure_port(address)

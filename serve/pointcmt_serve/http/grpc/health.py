@@ -1,0 +1,27 @@
+"""gRPC's own health checking protocol, which orchestrators probe with."""
+
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from pointcmt_serve.http.errors import RefusedError
+from pointcmt_serve.http.service import Service
+
+
+class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
+    """Tells whether the server, or the model that is named as the service, is ready."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Answer for the server where no service is named."""
+        ready = self._service.ready
+        if request.service:
+            try:
+                self._service.models.get(request.service)
+            except RefusedError as error:
+                await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
+        status = health_pb2.HealthCheckResponse
+        return status(status=status.SERVING if ready else status.NOT_SERVING)
