@@ -162,7 +162,15 @@ def _tls(options: dict[str, Any]) -> tuple[Path, Path] | None:
 def _grpc(options: dict[str, Any]) -> str | None:
     if options["grpc_port"] is None:
         return None
+    try:
+        import pointcmt_serve.http.grpc  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            f"--grpc-port needs {error.name or error}, which is not installed; install it with: "
+            "pip install 'pointcmt[grpc]'"
+        ) from error
     host = options["host"]
+    listen(host, options["grpc_port"]).close()  # gRPC itself would share a port that is taken
     return f"[{host}]:{options['grpc_port']}" if ":" in host else f"{host}:{options['grpc_port']}"
 
 

@@ -140,10 +140,20 @@ def test_words_without_sense_are_one_sentence(
     assert sentence in last
 
 
-def test_a_port_in_use_is_one_sentence(tiny_folder: Path) -> None:
+def test_grpc_without_its_extra_is_one_sentence(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pointcmt_serve.http.grpc", None)
+    result = CliRunner().invoke(main, [str(tiny_folder), "--port", "0", "--grpc-port", "1"])
+    assert result.exit_code == 1
+    assert "pip install 'pointcmt[grpc]'" in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("option", ["--port", "--grpc-port"])
+def test_a_port_in_use_is_one_sentence(tiny_folder: Path, option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        result = CliRunner().invoke(main, [str(tiny_folder), "--port", port])
+        result = CliRunner().invoke(main, [str(tiny_folder), "--port", "0", option, port])
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1].startswith(f"Error: 127.0.0.1:{port} cannot be listened")
 
