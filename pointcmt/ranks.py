@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-_SHARED: ContextVar[int] = ContextVar("shared", default=0)
+_SHARED: ContextVar[tuple[int, slice]] = ContextVar("shared", default=(0, slice(0, 0)))
 _ALONE: ContextVar[bool] = ContextVar("alone", default=False)
 
 
@@ -98,14 +98,21 @@ def shared(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
     if world() == 1:
         return function(*inputs)
     rows = len(inputs[0])
-    token = _SHARED.set(rows)
-    try:
+    with as_share(rows, share(rows)):
         mine = function(*(whole[share(rows)] for whole in inputs))
-    finally:
-        _SHARED.reset(token)
     return joined(mine, rows)
 
 
-def shared_rows() -> int:
-    """Return of how many rows this rank computes its share, inside `shared`; 0 outside."""
+@contextmanager
+def as_share(rows: int, own: slice) -> Iterator[None]:
+    """Say that what is computed here is a share of so many rows; `shared` does."""
+    token = _SHARED.set((rows, own))
+    try:
+        yield
+    finally:
+        _SHARED.reset(token)
+
+
+def sharing() -> tuple[int, slice]:
+    """Return of how many rows a share is computed here, and which; 0 rows where none is."""
     return _SHARED.get()

@@ -55,10 +55,9 @@ class GlobalDropout(nn.Dropout):
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop entries of a share (b, ...), inside `ranks.shared`, or of a whole batch."""
-        rows = ranks.shared_rows()
+        rows, own = ranks.sharing()
         if not self.training or not rows:
             return super().forward(x)
-        own = ranks.share(rows)
         times = len(x) // (own.stop - own.start)  # rows of x for each row of the batch
         mask = super().forward(x.new_ones(rows * times, *x.shape[1:]))
         return x * mask[own.start * times : own.stop * times]

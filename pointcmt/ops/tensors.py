@@ -1,7 +1,13 @@
 """How tensors enter an op: which are refused, and in what precision the rest are computed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 from torch import Tensor
+
+_BY_THE_CALLER: ContextVar[bool] = ContextVar("finite", default=False)
 
 
 def same_device(**tensors: Tensor) -> None:
@@ -33,6 +39,24 @@ def floating(**tensors: Tensor) -> None:
     for name, tensor in tensors.items():
         if not tensor.is_floating_point():
             raise TypeError(f"{name} must hold floating-point numbers, not {tensor.dtype}")
+
+
+@contextmanager
+def finite_by_the_caller() -> Iterator[None]:
+    """Let ops on a GPU take numbers as finite, since to check is to wait for the GPU.
+
+    What is not finite gives indices that mean nothing; the caller finds it in the loss.
+    """
+    token = _BY_THE_CALLER.set(True)
+    try:
+        yield
+    finally:
+        _BY_THE_CALLER.reset(token)
+
+
+def left_to_the_caller() -> bool:
+    """Tell whether this is inside `finite_by_the_caller`."""
+    return _BY_THE_CALLER.get()
 
 
 def finite(**tensors: Tensor) -> None:

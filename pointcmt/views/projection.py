@@ -6,6 +6,7 @@ on purpose: near surfaces hide far ones (SimpleView averages the points that sha
 near is bright with a black background (SimpleView writes the raw distance).
 """
 
+import functools
 import math
 
 import torch
@@ -187,10 +188,18 @@ def _blocks(images: Tensor) -> list[slice]:
 
 
 def _rotations(views: Tensor | Views, points: Tensor) -> Tensor:
+    if views is SIX_VIEWS:
+        return _six(points.device)
     rotations = torch.tensor(views) if not isinstance(views, Tensor) else views
     if rotations.dim() != 3 or rotations.shape[1:] != (3, 3):
         raise ValueError(f"views must be (V, 3, 3), got {tuple(rotations.shape)}")
     return rotations.to(points.device, torch.float32)
+
+
+@functools.cache
+def _six(device: torch.device) -> Tensor:
+    """The usual views, copied to a device once: each copy waits for it."""
+    return torch.tensor(SIX_VIEWS, device=device)
 
 
 def _check(points: Tensor, size: int, splat: int, distance: float, fov: float) -> None:

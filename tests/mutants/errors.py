@@ -186,8 +186,8 @@ MUTANTS = (
     _training(
         "a record sums over the steps",
         LOOP,
-        "float(total) / len(batches)",
-        "float(total)",
+        "one / len(batches) for name, one",
+        "one for name, one",
         "loop",
     ),
     _training(
@@ -443,8 +443,8 @@ MUTANTS = (
     _training(
         "colours are another object's",
         INPUTS,
-        "self.dataset.points[indices.cpu().numpy()]",
-        "self.dataset.points[indices.flip(0).cpu().numpy()]",
+        "self.colors[indices]",
+        "self.colors[indices.flip(0)]",
         "inputs",
     ),
     Mutant(
@@ -496,6 +496,28 @@ MUTANTS = (
         "ranks.summed(gradient) / ranks.world()",
         "gradient",
         "ranks",
+    ),
+    # a step without waiting
+    Mutant(
+        "ops look at every cloud's numbers in a step",
+        "pointcmt/ops/tensors.py",
+        "_BY_THE_CALLER.set(True)",
+        "_BY_THE_CALLER.set(False)",
+        ("tests/training/test_waits.py",),
+    ),
+    _training(
+        "each step's losses are fetched",
+        "loop.py",
+        "sums[name] + value.detach() if",
+        "sums[name] + value.detach().cpu() if",
+        "waits",
+    ),
+    _training(
+        "what is computed again moves the running statistics again",
+        "compute.py",
+        "norm.momentum = 0.0",
+        "norm.momentum = momenta[0]",
+        "compute",
     ),
     # evaluation
     _training("evaluation in training mode", "evaluate.py", "    module.eval()\n", "", "evaluate"),

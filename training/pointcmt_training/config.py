@@ -155,6 +155,9 @@ class TeacherConfig(Schedule):
         start: where the CNN's weights start: "" from scratch, "imagenet", or a weight file or
             teacher folder (paper, Table 8).
         label_smoothing: of the cross-entropy.
+        parts: how many parts of a batch are encoded one after the other, with the activations of
+            one in memory, for a third more time. The update is that of the whole batch, except that
+            batch norm normalises each part by itself.
     """
 
     backbone: str = "resnet18"
@@ -163,6 +166,7 @@ class TeacherConfig(Schedule):
     aggregate: Literal["max", "mean"] = "max"
     start: str = ""
     label_smoothing: Smoothing = 0.2
+    parts: Count = 1
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,9 @@ class StudentConfig(Schedule):
 
     Attributes:
         label_smoothing: of the cross-entropy.
+        parts: how many parts of a batch are encoded one after the other, with the activations of
+            one in memory, for a third more time. The update is that of the whole batch, except that
+            batch norm normalises each part by itself.
         selection: which epoch is kept, the last or the best on the validation split.
         evaluations: how often the held-out split is measured on the way, for the curves.
         early_stop: end when the accuracy on the validation split has not risen for so many epochs;
@@ -195,6 +202,7 @@ class StudentConfig(Schedule):
     optimizer: Optimizer = "adamw"
     weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.05
     label_smoothing: Smoothing = 0.2
+    parts: Count = 1
     selection: Literal["last", "validation"] = "last"
     evaluations: Annotated[int, Field(ge=0)] = 10
     early_stop: Annotated[int, Field(ge=0)] = 0
@@ -221,9 +229,18 @@ class ComputeConfig(Section):
     Attributes:
         sync_batch_norm: with several processes, take batch norm over the batch of all of them, as
             one process would; or over each one's share, which spares their waiting for each other.
+        precision: of a step's products: "float32"; or "bf16" or "fp16" by autocast, with weights,
+            sums and losses in float32.
+        tf32: let a GPU round what goes into float32 products to 10 bits.
+        compile: by `torch.compile`; needs a C++ compiler, and minutes before the first step.
+        deterministic: let a GPU give the same weights in every run, more slowly.
     """
 
     sync_batch_norm: bool = True
+    precision: Literal["float32", "bf16", "fp16"] = "float32"
+    tf32: bool = False
+    compile: bool = False
+    deterministic: bool = False
 
 
 def _known_method(name: str) -> str:

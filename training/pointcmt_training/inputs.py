@@ -1,6 +1,7 @@
 """What training reads: the splits of a data set as tensors, and the images of its objects."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from pointcmt.data.catalog import find
 from pointcmt.data.tools.identity import Identity, identify
 from pointcmt.errors import InputError
 from pointcmt.views import project_color, project_depth
+from pointcmt_training.compute import carried
 from pointcmt_training.config import Config, ViewsConfig
 from pointcmt_training.pictures import rendered
 from pointcmt_training.unlabelled import with_unlabelled
@@ -67,18 +69,23 @@ class Split:
         chosen = self.points[indices, :, :3] if clouds is None else clouds
         if self.config.kind == "projected":
             return project_depth(chosen, self.config.size)
-        colors = torch.from_numpy(self.dataset.points[indices.cpu().numpy()][..., 3:6])
-        return project_color(chosen, colors.to(chosen.device), self.config.size)
+        return project_color(chosen, self.colors[indices], self.config.size)
+
+    @cached_property
+    def colors(self) -> Tensor:
+        """Red, green and blue of the points, (n, N, 3) float32 in [0, 1]."""
+        colors = np.ascontiguousarray(self.dataset.points[..., 3:6])
+        return torch.from_numpy(colors).to(self.points.device)
 
     def _pictures(self, indices: Tensor, drawn: int) -> Tensor:
         if self.dataset.views is None:
             raise InputError(f"views.kind=rendered: {self.dataset.name} comes without pictures")
-        pictures = [torch.from_numpy(self.dataset.views[int(i)]) for i in indices]
+        pictures = [torch.from_numpy(self.dataset.views[i]) for i in indices.tolist()]
         if drawn:
-            batch = ranks.shared_rows() or len(pictures)  # all ranks draw for all objects
+            batch, share = ranks.sharing()
+            batch, share = (batch, share) if batch else (len(pictures), slice(None))
             orders = [torch.randperm(len(pictures[0]))[:drawn] for _ in range(batch)]
-            own = orders[ranks.share(batch)]
-            pictures = [shown[order] for shown, order in zip(pictures, own, strict=True)]
+            pictures = [p[order] for p, order in zip(pictures, orders[share], strict=True)]
         stacked = torch.stack(pictures).to(self.points.device)  # (B, V, H, W, 3)
         return stacked.permute(0, 1, 4, 2, 3).float() / 255
 
@@ -106,7 +113,8 @@ class Inputs:
         first, end = len(self.train), len(self.pool)
         if first == end:
             return indices
-        return torch.cat([indices, torch.randint(first, end, (self.unlabelled_batch,))])
+        others = torch.randint(first, end, (self.unlabelled_batch,))
+        return torch.cat([indices, carried(others, indices.device)])
 
     @property
     def identity(self) -> Identity:

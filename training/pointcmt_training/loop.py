@@ -13,6 +13,8 @@ from tqdm import tqdm
 
 from pointcmt import ranks
 from pointcmt.errors import InputError
+from pointcmt.ops.tensors import finite_by_the_caller
+from pointcmt_training.compute import autocast, carried, scaler, set_up
 from pointcmt_training.config import Config, Schedule
 from pointcmt_training.folder import Record, RunFolder, load_state, save_state, write_history
 from pointcmt_training.log import open_log
@@ -56,12 +58,17 @@ class Loop:
     enough: Callable[[list[Record]], bool] = lambda _: False
     records: list[Record] = field(default_factory=list)
 
+    @property
+    def _device(self) -> torch.device:
+        return next(self.module.parameters()).device
+
     def run(self) -> list[Record]:
         """Train to the end and return the history, one record an epoch."""
+        set_up(self.config.compute)
         optimizer = build_optimizer(self.module, self.schedule)
+        self._scaler = scaler(self.config.compute, self._device)
         self._resume(optimizer)
-        shared_norm = self.config.compute.sync_batch_norm
-        self._run_step = in_parallel(self.module, self.step, shared_norm)
+        self._run_step = in_parallel(self.module, self.step, self.config.compute.sync_batch_norm)
         saved = time.monotonic()
         steps = self.samples // self.schedule.batch_size
         done = len(self.records)
@@ -86,20 +93,15 @@ class Loop:
         self.module.train()
         sums: Losses = {}
         order = self.order() if self.order else torch.randperm(self.samples)
-        batches = _batches(order, self.schedule.batch_size)
+        batches = _batches(carried(order, self._device), self.schedule.batch_size)
         past = [record["loss"] for record in self.records]
         for place, indices in enumerate(batches):
             set_rates(optimizer, self.module, self.schedule, epoch + place / len(batches), past)
-            losses = self._step(indices, epoch)
-            optimizer.zero_grad(set_to_none=True)
-            losses["loss"].backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            if self.after_step:
-                self.after_step()
-            for name, value in losses.items():
-                sums[name] = sums.get(name, torch.zeros(())) + value.detach().cpu()
+            for name, value in self._update(indices, epoch, optimizer).items():
+                sums[name] = sums[name] + value.detach() if name in sums else value.detach()
             bar.update()
-        record = {name: float(total) / len(batches) for name, total in sums.items()}
+        means = torch.stack(list(sums.values())).tolist()  # the one time that the device is awaited
+        record = {name: one / len(batches) for name, one in zip(sums, means, strict=True)}
         if not math.isfinite(record["loss"]):
             raise self._diverged(epoch)
         record |= self.after_epoch(epoch + 1)
@@ -110,9 +112,21 @@ class Loop:
         }
         return {"epoch": epoch + 1, **record, **seconds}
 
+    def _update(self, indices: Tensor, epoch: int, optimizer: torch.optim.Optimizer) -> Losses:
+        """Make one step, without waiting for the device."""
+        losses = self._step(indices, epoch)
+        optimizer.zero_grad(set_to_none=True)
+        self._scaler.scale(losses["loss"]).backward()  # type: ignore[no-untyped-call]
+        self._scaler.step(optimizer)
+        self._scaler.update()
+        if self.after_step:
+            self.after_step()
+        return losses
+
     def _step(self, indices: Tensor, epoch: int) -> Losses:
         try:
-            return self._run_step(indices, epoch)
+            with autocast(self.config.compute, self._device), finite_by_the_caller():
+                return self._run_step(indices, epoch)
         except ValueError as error:
             if "must be finite" not in str(error):  # an op's refusal of a cloud
                 raise
@@ -130,6 +144,7 @@ class Loop:
             "module": self.module.state_dict(),
             "optimizer": optimizer.state_dict(),
             "records": self.records,
+            "scaler": self._scaler.state_dict(),
         }
         save_state(self.folder.state(self.section), state)
         write_history(self.folder.history(self.section), self.records)
@@ -142,6 +157,7 @@ class Loop:
                 self.module.load_state_dict(state["module"])
                 optimizer.load_state_dict(state["optimizer"])
                 self.records = state["records"]
+                self._scaler.load_state_dict(state["scaler"])
             except (KeyError, RuntimeError, ValueError) as error:
                 where = f"{path}: is not the state of this stage"
                 raise InputError(f"{where}; remove it to start the stage again") from error

@@ -13,10 +13,11 @@ def build_optimizer(module: nn.Module, schedule: Schedule) -> torch.optim.Optimi
     """Return the optimiser of the parameters that are trained."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     lr, decay = schedule.lr, schedule.weight_decay
+    fused = any(p.is_cuda for p in parameters) or None  # one kernel, and none of its reads waits
     if schedule.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr, schedule.momentum, weight_decay=decay)
+        return torch.optim.SGD(parameters, lr, schedule.momentum, weight_decay=decay, fused=fused)
     kind = torch.optim.Adam if schedule.optimizer == "adam" else torch.optim.AdamW
-    return kind(parameters, lr, weight_decay=decay)
+    return kind(parameters, lr, weight_decay=decay, fused=fused)
 
 
 def set_rates(

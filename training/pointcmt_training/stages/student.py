@@ -14,6 +14,7 @@ from pointcmt import ranks
 from pointcmt.metrics import Accuracy
 from pointcmt.models.dropout import undropped
 from pointcmt.models.student import Student
+from pointcmt_training.compute import compiled, encoded
 from pointcmt_training.config import Config
 from pointcmt_training.distillation.method import Batch, Images
 from pointcmt_training.evaluate import evaluate
@@ -40,6 +41,8 @@ def train_student(
     trained.to(train.points.device)
     weights = loss_weights(config, train.labels, len(inputs.classes))
 
+    encode = compiled(student.encode, config.compute)
+
     def read_whole(features: Tensor) -> Tensor:
         with undropped(network):
             return student.classify(features)
@@ -47,8 +50,9 @@ def train_student(
     def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:
         drawn = inputs.drawn(indices) if method else indices
         labels, smoothing = train.labels[indices], schedule.label_smoothing
+        read = partial(augmented, inputs.pool, epoch=epoch, config=config)
         features = ranks.shared(
-            lambda mine: student.encode(augmented(inputs.pool, mine, epoch, config)), drawn
+            lambda mine: encoded(network, encode, read, mine, schedule.parts), drawn
         )  # (B + U, D)
         logits = student.classify(features)  # (B + U, C)
         known = logits[: len(labels)]  # (B, C)

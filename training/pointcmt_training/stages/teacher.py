@@ -18,6 +18,7 @@ from pointcmt.files import write_beside
 from pointcmt.metrics import Accuracy
 from pointcmt.teacher.multiview import MultiViewTeacher
 from pointcmt.teacher.pretrained import start_from
+from pointcmt_training.compute import compiled, encoded
 from pointcmt_training.config import Config
 from pointcmt_training.evaluate import BATCH, evaluate, map_batches
 from pointcmt_training.folder import RunFolder
@@ -44,16 +45,23 @@ def train_teacher(
     train, schedule = inputs.train, config.teacher
     teacher = seeded(config.seed, lambda: build_teacher(config, inputs, feature_dim))
     teacher.to(train.points.device)
+    teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     weights = loss_weights(config, train.labels, len(inputs.classes))
 
-    def encode(indices: Tensor, epoch: int) -> Tensor:
+    encode = compiled(teacher.encode, config.compute)
+
+    def read(indices: Tensor, epoch: int) -> Tensor:
         clouds = None
         if config.views.augment and config.views.kind != "rendered":
             clouds = augmented(train, indices, epoch, config, shuffle=False)[..., :3]
-        return teacher.encode(train.views(indices, clouds, config.views.drawn))  # (B, D)
+        return train.views(indices, clouds, config.views.drawn)  # (B, V, C, H, W)
 
     def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:
-        logits = teacher.classify(ranks.shared(lambda mine: encode(mine, epoch), indices))
+        views = partial(read, epoch=epoch)
+        features = ranks.shared(
+            lambda mine: encoded(teacher, encode, views, mine, schedule.parts), indices
+        )  # (B, D)
+        logits = teacher.classify(features)
         labels = train.labels[indices]
         loss = F.cross_entropy(logits, labels, weights, label_smoothing=schedule.label_smoothing)
         return {"loss": loss, "accuracy": share_right(logits, labels)}

@@ -1,0 +1,78 @@
+"""Parts of a batch, precision: the update that they make."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from pointcmt_training.compute import encoded
+from pointcmt_training.distillation.method import Images
+from pointcmt_training.folder import RunFolder
+from pointcmt_training.stages.student import train_student
+from pointcmt_training.stages.teacher import train_teacher
+from tests.training import made
+
+
+def trained(folder: Path, *overrides: str) -> made.PooledStudent:
+    config = made.settings("training.optimizer=sgd", "training.lr=0.1", *overrides)
+    inputs, student = made.inputs(config, unlabelled=6), made.student()
+    torch.manual_seed(0)
+    classifier = nn.Linear(made.FEATURES, len(made.CLASSES)).requires_grad_(False)
+    generator = nn.Sequential(nn.Linear(made.FEATURES, 30), nn.Unflatten(1, (10, 3)))
+    features = torch.randn(18, made.FEATURES)
+    images = Images(classifier, generator.requires_grad_(False), features)
+    train_student(config, inputs, RunFolder(folder), student, images)  # type: ignore[arg-type]
+    return student
+
+
+@pytest.mark.parametrize(("parts", "balance"), [(2, "share"), (1000, "weight")])
+def test_parts_make_the_update_of_the_whole_batch(parts: int, balance: str, tmp_path: Path) -> None:
+    losses = (f"distillation.balance={balance}", "distillation.feature=1")  # KL sums the batch
+    whole = trained(tmp_path / "whole", *losses)
+    made.assert_same_weights(
+        trained(tmp_path / "parts", *losses, f"training.parts={parts}"), whole, 1e-5
+    )
+
+
+def test_parts_of_pictures_train_the_teacher(tmp_path: Path) -> None:
+    config = made.settings("views.kind=rendered", "views.drawn=1", "teacher.parts=2")
+    teacher = train_teacher(config, made.inputs(config), RunFolder(tmp_path), made.FEATURES)
+    assert int(teacher.encoder.bn1.num_batches_tracked) == 2 * 2 * 2  # epochs, steps, parts
+
+
+def test_what_is_computed_again_moves_no_running_statistics_and_drops_the_same() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5))
+    twin, rows = copy.deepcopy(network), torch.randn(6, 3)
+    torch.manual_seed(1)
+    encoded(network, network, lambda i: rows[i], torch.arange(6), 2).square().sum().backward()
+    torch.manual_seed(1)
+    torch.cat([twin(rows[:3]), twin(rows[3:])]).square().sum().backward()
+    made.assert_same_weights(network, twin)
+    for one, other in zip(network.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_autocast_trains_nearly_the_same(precision: str, tmp_path: Path) -> None:
+    whole = trained(tmp_path / "float32")
+    student = trained(tmp_path / precision, f"compute.precision={precision}")
+    made.assert_same_weights(student, whole, 2e-2)
+    with pytest.raises(AssertionError):
+        made.assert_same_weights(student, whole)
+    assert student.layer.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_killed_run_of_less_precision_goes_on(
+    precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = f"compute.precision={precision}"
+    whole = trained(tmp_path / "whole", settings)
+    with monkeypatch.context() as patch:
+        made.interrupt_at(2, patch)
+        with pytest.raises(made.Interrupted):
+            trained(tmp_path / "killed", settings)
+    made.assert_same_weights(trained(tmp_path / "killed", settings), whole)
