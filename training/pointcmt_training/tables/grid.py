@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import inspect
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 from pointcmt.data.catalog import CATALOG, find
 from pointcmt.data.readers.rendered import NAME as PICTURES
 from pointcmt.errors import InputError
-from pointcmt.models import STUDENTS, create_student
+from pointcmt.models import SEGMENTERS, STUDENTS, create_student
 from pointcmt_training.config import (
     Config,
     EvaluationConfig,
@@ -28,6 +29,7 @@ from pointcmt_training.recipe import load_config, recipes, shaping
 from pointcmt_training.tables.table import Column, Table
 
 RGB = ("r", "g", "b")
+SEGMENTED = ("data.", "training.", "augmentation.", "options", "device=", "checkpoint_seconds=")
 RUNS, STAGES, PICTURE_FOLDER = "runs", "stages", "views"
 
 
@@ -38,7 +40,8 @@ class Job:
     Attributes:
         name: its folder under the tables' folder; it follows from the configuration alone.
         config: what is trained.
-        needs: the job whose teacher and generator a student learns from; empty for none.
+        needs: the job whose teacher and generator a student learns from, or whose encoder a
+            segmenter starts from; empty for none.
     """
 
     name: str
@@ -105,8 +108,6 @@ def plan(table: Table, asked: Asked, only: Sequence[str] = ()) -> Grid:
     Raises:
         InputError: an override is wrong or one that the table varies, or nothing can be trained.
     """
-    if table.missing:
-        raise InputError(f"{table.title}: {table.missing}")
     table = _on_asked_data(table, asked).narrowed(only)
     if asked.value("evaluation.votes") not in ("", "1"):
         table = table.with_votes()
@@ -118,10 +119,13 @@ def plan(table: Table, asked: Asked, only: Sequence[str] = ()) -> Grid:
     for seed in range(table.seeds if asked.seeds is None else asked.seeds):
         for row, column in _trained(table):
             words = _words(table, row, column, asked)
-            if reason := _absent(words, asked):
+            parts = _part_words(table.targets[column.target].parts, asked)
+            if reason := _absent(words) or (parts and _absent(parts)):
                 missing[row, column] = reason
                 continue
             student = _jobs(_configured(words, seed), jobs)
+            if parts:
+                student = _part_job(_configured(parts, seed), student, jobs)
             cells.setdefault((row, column), []).append(student)
     if missing and not cells:
         raise InputError("; ".join(dict.fromkeys(missing.values())))
@@ -199,6 +203,30 @@ def _given(asked: Asked, settings: Mapping[str, Any]) -> list[str]:
     return words
 
 
+def _part_words(recipe: str, asked: Asked) -> tuple[str, list[str]] | None:
+    """Return recipe and words of the segmenters of a table that has them."""
+    if not recipe:
+        return None
+    data = _loaded(recipe).data.name
+    words = [word for word in asked.overrides if word.startswith(SEGMENTED)]
+    if data != asked.value("data.name"):
+        words = [word for word in words if not word.startswith("data.")]
+    if data in asked.roots:
+        words.append(f"data.root={asked.roots[data]}")
+    return recipe, words
+
+
+def _part_job(config: Config, classifier: str, jobs: dict[str, Job]) -> str:
+    """Add the segmenter that starts from a classifier; return its name."""
+    known = inspect.signature(SEGMENTERS[config.student]).parameters
+    options = {key: value for key, value in config.options.items() if key in known}
+    config = dataclasses.replace(config, options=options)  # a classifier's head is left out
+    digest = _digest(shaping(config) | {"start": classifier})
+    name = f"{RUNS}/{config.student}-{config.data.name}-{digest}-{config.seed}"
+    jobs.setdefault(name, Job(name, config, classifier))
+    return name
+
+
 def _concerns(word: str, options: Collection[str]) -> bool:
     key = word.partition("=")[0]
     return not key.startswith("distillation.") or key in options
@@ -218,7 +246,7 @@ def _loaded(recipe: str, *overrides: str) -> Config:
     return load_config(recipe, overrides)
 
 
-def _absent(words: tuple[str, list[str]], asked: Asked) -> str:
+def _absent(words: tuple[str, list[str]]) -> str:
     """Say what data a cell lacks, and the command that fetches it; empty if it lacks none."""
     config = _configured(words, 0)
     data, views = CATALOG[config.data.name], config.views

@@ -118,6 +118,8 @@ MEASURES: Mapping[str, Measure] = {
     "mAcc": Measure(partial(_accuracy, "mean_class"), better=1),
     "OA, voted": Measure(partial(_voted, "overall"), better=1),
     "mAcc, voted": Measure(partial(_voted, "mean_class"), better=1),
+    "instance mIoU": Measure(partial(_accuracy, "instance_iou"), better=1),
+    "class mIoU": Measure(partial(_accuracy, "class_iou"), better=1),
     "teacher's OA": Measure(_teacher),
     "samples/s": Measure(_speed, 0),
     "parameters (M)": Measure(_parameters, 2),

@@ -25,11 +25,14 @@ class Target(Section):
         recipe: what its runs start from.
         rendered: whether the paper's teacher sees rendered pictures; ours does where `views.root`
             is given, and projections of the clouds otherwise.
+        parts: recipe of a part segmenter that starts from the encoder of each run and is what is
+            measured; empty where the run itself is.
     """
 
     data: str
     recipe: str
     rendered: bool = False
+    parts: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,6 @@ class Table(Section):
         arms: what varies from column to column; by default nothing.
         seeds: runs of each cell.
         notes: what differs from the paper whatever the settings.
-        missing: why it cannot be trained with this version; empty if it can.
     """
 
     title: str
@@ -95,7 +97,6 @@ class Table(Section):
     arms: dict[str, Arm] = field(default_factory=lambda: {"": Arm()})
     seeds: int = 1
     notes: list[str] = field(default_factory=list)
-    missing: str = ""
 
     def __post_init__(self) -> None:
         """Check that every row has as many figures as there are columns."""
@@ -194,7 +195,8 @@ class Table(Section):
             )
             for name, row in self.rows.items()
         }
-        stand_in = Target(data, recipe or target.recipe, target.rendered)
+        parts = f"{data}_parts" if target.parts else ""
+        stand_in = Target(data, recipe or target.recipe, target.rendered, parts)
         notes = [*self.notes, f"The paper's figures are of {first}, ours of {data}."]
         return dataclasses.replace(self, targets={data: stand_in}, rows=rows, notes=notes)
 

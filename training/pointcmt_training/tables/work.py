@@ -42,8 +42,11 @@ def train(job: Job, root: Path) -> None:
     """
     folder = RunFolder(root / job.name)
     config = job.config
-    if job.needs:
-        config = dataclasses.replace(config, stages_from=str(root / job.needs))
+    needed = str(root / job.needs)
+    if job.needs and config.segments:
+        config = dataclasses.replace(config, start=needed)
+    elif job.needs:
+        config = dataclasses.replace(config, stages_from=needed)
     if not job.teaches:
         run(config, folder.root)
         return
