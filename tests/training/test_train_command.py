@@ -96,6 +96,18 @@ def test_an_interrupted_run_says_how_to_go_on_and_resume_does(
     assert json.loads(again.output)["student"]["overall"] >= 0
 
 
+def test_an_interruption_before_the_run_has_a_folder_says_to_start_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "prepare", interrupted)
+    result = call("shapes", *TINY, "-o", tmp_path / "run")
+    assert result.exit_code == 130
+    assert result.stderr.strip() == "Interrupted before anything was trained; start it again."
+
+
 def test_nothing_to_resume_is_one_sentence(tmp_path: Path) -> None:
     assert_one_sentence(call("resume", tmp_path), "holds no run to resume")
     assert_one_sentence(call("resume", tmp_path / "nowhere"), "holds no run to resume")

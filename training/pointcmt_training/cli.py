@@ -62,11 +62,15 @@ def main(
     place of a recipe goes on with an interrupted run; so does the same command again. `table N`
     trains one of the paper's tables, `compare RUN...` shows finished runs side by side.
     """
-    from pointcmt_training.together import ending_together, meet
+    try:
+        from pointcmt_training.together import ending_together, meet
 
-    meet()
-    with ending_together():
-        _main(recipe, overrides, output, list_recipes, show, dry_run, as_json)
+        meet()
+        with ending_together():
+            _main(recipe, overrides, output, list_recipes, show, dry_run, as_json)
+    except KeyboardInterrupt:
+        click.echo("\nInterrupted before anything was trained; start it again.", err=True)
+        sys.exit(INTERRUPTED)
 
 
 def _main(
@@ -153,6 +157,8 @@ def _trained(config: "Config", root: Path) -> dict[str, Any]:
     try:
         return run(config, root)
     except KeyboardInterrupt:
+        if not (root / "config.yaml").is_file():
+            raise
         click.echo(f"\nInterrupted; go on with: pointcmt-train resume {root}", err=True)
         sys.exit(INTERRUPTED)
 
