@@ -51,6 +51,9 @@ bench: $(VENV)/.ready  ## run the benchmarks that need neither a GPU nor a data 
 	$(UV) pip install --python $(PY) --quiet -c constraints.txt -e '.[bench]'
 	for name in data views ops students deploy; do $(PY) -m benchmarks.$$name || exit 1; done
 
+gpu: $(VENV)/.ready  ## run what only a GPU can show, resumable; DATA=FOLDER of ModelNet40, MINUTES=30
+	env -u OMP_NUM_THREADS $(PY) -m benchmarks.gpu --minutes $(or $(MINUTES),30) --data "$(DATA)"
+
 mutants: $(VENV)/.ready  ## plant deliberate errors and see that the tests notice each
 	$(PY) -m tests.mutants
 
