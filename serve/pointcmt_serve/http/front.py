@@ -90,8 +90,7 @@ class Front:
         seconds = time.monotonic() - exchange.start
         route = getattr(scope.get("route"), "path", "none")
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._metrics.requests.labels(route, method, exchange.status).inc()
-        self._metrics.seconds.labels(route).observe(seconds)
+        self._metrics.answered(route, method, exchange.status, seconds)
         client = scope.get("client")
         log_access(
             id=exchange.identity,

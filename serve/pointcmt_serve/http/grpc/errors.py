@@ -59,8 +59,7 @@ def counted(service: Service, method: str, peer: str) -> Iterator[None]:
     finally:
         service.in_flight -= 1
         seconds = time.monotonic() - start
-        service.metrics.requests.labels(method, "grpc", code.name).inc()
-        service.metrics.seconds.labels(method).observe(seconds)
+        service.metrics.answered(method, "grpc", code.name, seconds)
         milliseconds = round(seconds * 1e3, 2)
         log_access(
             client=peer, method="grpc", path=method, status=code.name, milliseconds=milliseconds

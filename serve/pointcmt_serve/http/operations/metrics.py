@@ -1,6 +1,7 @@
 """Prometheus metrics."""
 
 import os
+from functools import cache
 
 from prometheus_client import (
     CollectorRegistry,
@@ -71,6 +72,9 @@ class Metrics:
             "queue_clouds", "Clouds that wait for a network.", "model", "version"
         )
         self._known: set[tuple[str, str]] = set()
+        # To find a metric by its labels takes longer than to add to it.
+        self._requests, self._seconds = cache(self.requests.labels), cache(self.seconds.labels)
+        self._stages, self._clouds = cache(self.stages.labels), cache(self.clouds.labels)
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
 
@@ -87,13 +91,18 @@ class Metrics:
         """Count a batch; see `pointcmt_serve.http.batching.scheduler.Observer`."""
         self.batches.labels(model).observe(clouds)
 
+    def answered(self, route: str, method: str, status: int | str, seconds: float) -> None:
+        """Count a request that was answered, over HTTP or gRPC."""
+        self._requests(route, method, status).inc()
+        self._seconds(route).observe(seconds)
+
     def inference(
         self, model: str, clouds: int, queue: float, preparation: float, network: float
     ) -> None:
         """Count an answered inference request; times in seconds."""
-        self.clouds.labels(model).inc(clouds)
+        self._clouds(model).inc(clouds)
         for stage, spent in (("queue", queue), ("preparation", preparation), ("network", network)):
-            self.stages.labels(model, stage).observe(spent)
+            self._stages(model, stage).observe(spent)
 
     def set_gauges(
         self, *, ready: bool, held: int, in_flight: int, waiting: dict[tuple[str, str], int]
