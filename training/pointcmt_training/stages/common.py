@@ -60,10 +60,15 @@ def load_weights(module: nn.Module, path: Path) -> None:
     """Load what `save_weights` wrote into a network.
 
     Raises:
-        InputError: the file is missing, damaged or another network's.
+        InputError: the file is missing, damaged, another network's or of another precision.
     """
+    tensors, own = told(lambda: _read_weights(path)), module.state_dict()
+    for key, tensor in tensors.items():
+        if key in own and tensor.dtype != own[key].dtype:
+            found, right = (str(t.dtype).removeprefix("torch.") for t in (tensor, own[key]))
+            raise InputError(f"{path}: {key} is {found}; {right} was expected")
     try:
-        module.load_state_dict(told(lambda: _read_weights(path)))
+        module.load_state_dict(tensors)
     except RuntimeError as error:
         raise InputError(f"{path}: not the weights of the configured network") from error
 
