@@ -13,6 +13,7 @@ from pointcmt import __version__
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
 from pointcmt_export.convert.host_steps import host_steps
+from pointcmt_export.convert.maxima import find_maxima
 from pointcmt_export.convert.networks import deployable, has_own_network
 from pointcmt_export.convert.to_onnx import Converted, set_metadata, to_onnx
 from pointcmt_export.convert.trace import trace
@@ -109,7 +110,8 @@ def convert(source: Source, options: Options) -> tuple[Converted, Expectation]:
     traced = trace(module, source.channels, source.student.min_points)
     steps, on_xyz = host_steps(traced)
     host = options.sampling == "host"
-    graph = to_onnx(traced, steps, on_xyz) if host else to_onnx(traced)
+    maxima = find_maxima(traced, steps)
+    graph = to_onnx(traced, maxima, steps, on_xyz) if host else to_onnx(traced, maxima)
     expected = Expectation(
         student=source.student,
         config=source.config,
@@ -126,6 +128,7 @@ def metadata(source: Source, graph: Converted, options: Options) -> dict[str, ob
     """Return what the file says of itself, see `to_onnx.set_metadata`."""
     config = source.config
     return {  # what an older file lacks comes first: a file cut short lacks the rest as well
+        "explain": graph.maxima.to_json(),
         "channels": list(config.channels),
         "up": json.dumps(config.up),
         "parts": {name: list(parts) for name, parts in config.parts.items()},

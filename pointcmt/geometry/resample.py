@@ -35,7 +35,11 @@ def resample(points: NDArray[np.float32], count: int, seed: int = 0) -> NDArray[
     if points.ndim != 2 or len(points) == 0:
         raise InputError(f"the cloud is {points.shape}; (N, 3) with at least one point is needed")
     require_count(count)
-    repeats, rest = divmod(count, len(points))
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(points))[:rest])
-    indices = np.concatenate([np.tile(np.arange(len(points)), repeats), chosen])
-    return np.ascontiguousarray(points[indices])
+    return np.ascontiguousarray(points[resampled_rows(len(points), count, seed)])
+
+
+def resampled_rows(given: int, count: int, seed: int = 0) -> NDArray[np.int64]:
+    """Return which of the `given` points `resample` takes, (count,)."""
+    repeats, rest = divmod(count, given)
+    chosen = np.sort(np.random.default_rng(seed).permutation(given)[:rest])
+    return np.concatenate([np.tile(np.arange(given), repeats), chosen])

@@ -10,6 +10,7 @@ from pointcmt.description import check_description, parse_json
 from pointcmt.errors import InputError
 from pointcmt.geometry import XYZ
 from pointcmt.parts import Parts, part_counts
+from pointcmt_serve.explain.maxima import Maxima, check_maxima
 from pointcmt_serve.host_indices import Step, check_steps
 from pointcmt_serve.pretrained import located, names
 
@@ -21,6 +22,7 @@ OLDER = {
     "up": "null",
     "parts": "{}",
     "inputs": "[]",
+    "explain": "null",
 }
 JSON = ("classes", "provenance", "channels", "up", "parts")
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
@@ -47,6 +49,7 @@ class Artefact:
             points alone.
         precision: of the heavy arithmetic, in `PRECISIONS`; coordinates are float32 always.
         parts: of a part segmenter: the names of each class's parts, in the order of its logits.
+        maxima: how the network's maxima tell which points decide; None: the file does not say.
     """
 
     file: Path
@@ -61,6 +64,7 @@ class Artefact:
     steps: tuple[Step, ...] = ()
     precision: str = "fp32"
     parts: Parts = field(default_factory=dict)
+    maxima: Maxima | None = None
 
     @property
     def outputs(self) -> int:
@@ -162,6 +166,7 @@ def describe(file: Path, metadata: Mapping[str, str]) -> Artefact:
     }
     check_description(stated, f"{file}: metadata pointcmt.")
     steps = check_steps(_parsed(file, held, "inputs"), f"{file}: metadata pointcmt.inputs")
+    maxima = check_maxima(_parsed(file, held, "explain"), f"{file}: metadata pointcmt.explain")
     return Artefact(
         file=file,
         classes=tuple(stated["classes"]),
@@ -175,6 +180,7 @@ def describe(file: Path, metadata: Mapping[str, str]) -> Artefact:
         steps=steps,
         precision=_precision(file, held),
         parts={name: tuple(parts) for name, parts in stated["parts"].items()},
+        maxima=maxima,
     )
 
 

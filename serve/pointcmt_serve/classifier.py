@@ -12,6 +12,7 @@ from pointcmt.errors import InputError
 from pointcmt.geometry import half_turn
 from pointcmt_serve.clouds import as_clouds, prepare
 from pointcmt_serve.engines import open_session
+from pointcmt_serve.explain.explainer import Explainer
 from pointcmt_serve.orientation import AS_IS, Vertical, choose, upright
 from pointcmt_serve.prediction import Prediction
 from pointcmt_serve.voting import ballot, mean_logits, require_votes
@@ -82,6 +83,7 @@ class Classifier:
         if self.artefact.parts:
             raise InputError(f"{path}: tells parts, not classes; open it with Segmenter")
         self.classes = self.artefact.classes
+        self._explainer = Explainer(self.artefact, threads)
         self._vertical = self.vertical(up)
 
     def __call__(self, points: Any) -> list[Prediction]:
@@ -99,7 +101,8 @@ class Classifier:
             InputError: a cloud has the wrong shape, masked values, fewer than two distinct
                 points, or a value that is not finite; the message names the cloud.
         """
-        return [p for batch in self._batches(as_clouds(points)) for p in self.predict(batch)]
+        batches = self._batches(as_clouds(points))
+        return [p for batch, sizes in batches for p in self.predict(batch, sizes=sizes)]
 
     def __reduce__(self) -> tuple[Callable[[], "Classifier"], tuple[()]]:
         return self._reopen, ()
@@ -128,21 +131,28 @@ class Classifier:
         return choose(up, file, self.artefact.up)
 
     def predict(
-        self, clouds: NDArray[np.float32], verticals: Sequence[Vertical] | None = None
+        self,
+        clouds: NDArray[np.float32],
+        verticals: Sequence[Vertical] | None = None,
+        sizes: Sequence[int] | None = None,
     ) -> list[Prediction]:
         """Classify one batch (B, points, C) of clouds that `prepare` made.
 
         Args:
             clouds: the batch.
             verticals: how each cloud stands (see `vertical`); by default as `__init__` was told.
+            sizes: how many points each cloud had before `prepare`, so that critical points are
+                counted among those; by default among the prepared ones.
         """
         stand = [self._vertical] * len(clouds) if verticals is None else verticals
         channels = self.artefact.channels
         turned, found = upright(clouds, stand, self.artefact.up, channels, self._logits)
         votes = [self._logits(ballot(turned, vote, channels)) for vote in range(self._votes)]
         logits = self._both_ways(turned, found, votes)
-        rows = zip(logits, found, strict=True)
-        return [Prediction(row, self.classes, vertical) for row, vertical in rows]
+        given = [clouds.shape[1]] * len(clouds) if sizes is None else sizes
+        explain = [partial(self._explainer, *each) for each in zip(turned, given, strict=True)]
+        rows = zip(logits, found, explain, strict=True)
+        return [Prediction(row, self.classes, stood, why) for row, stood, why in rows]
 
     def _both_ways(
         self,
@@ -164,7 +174,11 @@ class Classifier:
         starts = range(0, max(len(clouds), 1), self._batch_size)
         return np.concatenate([self._session(clouds[i : i + self._batch_size]) for i in starts])
 
-    def _batches(self, clouds: Sequence[Any] | NDArray[Any]) -> Iterator[NDArray[np.float32]]:
+    def _batches(
+        self, clouds: Sequence[Any] | NDArray[Any]
+    ) -> Iterator[tuple[NDArray[np.float32], list[int]]]:
+        """Yield prepared batches (B, points, C), and how many points each cloud had."""
         for start in range(0, len(clouds), self._batch_size):
-            stop = min(start + self._batch_size, len(clouds))
-            yield np.stack([self.prepare(clouds[i], f"cloud {i}") for i in range(start, stop)])
+            which = range(start, min(start + self._batch_size, len(clouds)))
+            batch = np.stack([self.prepare(clouds[i], f"cloud {i}") for i in which])
+            yield batch, [len(clouds[i]) for i in which]

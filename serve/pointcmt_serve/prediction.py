@@ -1,10 +1,13 @@
 """What the classifier answers for one cloud."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pointcmt.errors import InputError
+from pointcmt_serve.explain.critical import CriticalPoints
 from pointcmt_serve.orientation import AS_IS, Vertical
 
 AS_IT_WAS = Vertical(None, AS_IS)
@@ -28,11 +31,13 @@ class Prediction:
             logarithm of their mean probabilities.
         classes: the C class names, in the order of `logits`.
         vertical: which axis of the cloud was taken to point up, and who said so.
+        explain: computes `critical_points`; it keeps the prepared cloud.
     """
 
     logits: NDArray[np.float32]
     classes: tuple[str, ...]
     vertical: Vertical = AS_IT_WAS
+    explain: Callable[[], CriticalPoints] | None = field(default=None, repr=False)
 
     @property
     def index(self) -> int:
@@ -67,6 +72,21 @@ class Prediction:
         probabilities = self.probabilities
         order = np.argsort(-self.logits, kind="stable")[:k]
         return [Candidate(self.classes[i], int(i), float(probabilities[i])) for i in order]
+
+    def critical_points(self) -> CriticalPoints:
+        """Return the points that decided: the winners of the network's last maximum over points.
+
+        Where the network has pooled groups of points before, the winners among their centres are
+        traced back to points, see `pointcmt_serve.explain.winners`; features that are averaged
+        over all points as well (DGCNN's) have no winner. The network runs once more for this,
+        in onnxruntime on the CPU; of several votes, the cloud as it stands is explained.
+
+        Raises:
+            InputError: the exported file does not tell its maxima, or its network has none.
+        """
+        if self.explain is None:
+            raise InputError("this prediction was not made by a Classifier, which could explain it")
+        return self.explain()
 
     def __repr__(self) -> str:
         return f"Prediction({self.label!r}, probability={self.probability:.3f})"

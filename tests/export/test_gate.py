@@ -23,6 +23,7 @@ from pointcmt_export.verify.accuracy import accuracy_checks
 from pointcmt_export.verify.check import EXACT
 from pointcmt_export.verify.gate import Expectation, structure_checks, verify_runner
 from pointcmt_export.verify.runners import Runner, checkpoint_runner
+from pointcmt_export.verify.winners import winners_check
 from pointcmt_serve.engines import Outputs
 from tests.reference.small_students import small_model
 
@@ -221,3 +222,17 @@ def test_a_loss_of_accuracy_is_caught(source: Source) -> None:
 
     assert outcome(accuracy_checks(right, right, clouds, EXACT)) == set()
     assert outcome(accuracy_checks(right, wrong, clouds, EXACT)) == {"accuracy"}
+
+
+def test_winners_of_another_network_are_caught(
+    converted: Pair, source: Source, tmp_path: Path
+) -> None:
+    """Its own winners are the student's to the last; those that another student has are not."""
+    graph, expected = converted
+    onnx.save(graph.model, tmp_path / "model.onnx")
+    cloud = np.random.default_rng(0).uniform(-1, 1, (2, 64, 3)).astype(np.float32)
+    check = winners_check(tmp_path / "model.onnx", expected.student, cloud, EXACT)
+    assert check.status == "passed"
+    assert check.figures["right"] == check.figures["winners"] > 0
+    other = open_source(small_model(tmp_path / "other", "pointnet2-ssg", seed=1)).student
+    assert winners_check(tmp_path / "model.onnx", other, cloud, EXACT).status == "failed"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pointcmt.ops import ball_query, farthest_point_sample, knn
+from pointcmt_export.convert.maxima import Maxima
 from pointcmt_export.convert.to_onnx import to_onnx
 from pointcmt_export.convert.trace import trace
 
@@ -36,7 +37,7 @@ class Chooser(nn.Module):
 
 @pytest.fixture(scope="module")
 def run() -> Run:
-    graph = to_onnx(trace(Chooser(), 3, M))
+    graph = to_onnx(trace(Chooser(), 3, M), Maxima((), {}, {}))
     for name in graph.indices:
         value = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT64, None)
         graph.model.graph.output.append(value)

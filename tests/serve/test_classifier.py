@@ -104,7 +104,9 @@ def test_the_network_never_sees_more_than_a_batch(
 ) -> None:
     classify, sizes = Classifier(model, batch_size=2), []
     predict = classify.predict
-    monkeypatch.setattr(classify, "predict", lambda c: (sizes.append(len(c)), predict(c))[1])
+    monkeypatch.setattr(
+        classify, "predict", lambda c, **more: (sizes.append(len(c)), predict(c, **more))[1]
+    )
     classify(clouds)
     assert sizes == [2, 2, 1]
 

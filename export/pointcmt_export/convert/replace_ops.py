@@ -15,15 +15,18 @@ EXPRESSIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def replace_ops(traced: Traced, on_host: Sequence[IndexOp] = ()) -> fx.GraphModule:
+def replace_ops(
+    traced: Traced, on_host: Sequence[IndexOp] = (), seen: Sequence[fx.Node] = ()
+) -> fx.GraphModule:
     """Return the graph with its index ops as expressions, and their results as further outputs.
 
     Args:
         traced: the traced module; it is not changed.
         on_host: ops that become inputs instead, in this order behind `points`.
+        seen: nodes of the traced module whose values become outputs as well.
 
     Returns:
-        A module (points, *on_host indices) -> (logits, *indices of the ops that remain).
+        A module (points, *on_host indices) -> (logits, *indices of the ops that remain, *seen).
     """
     graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
@@ -34,7 +37,7 @@ def replace_ops(traced: Traced, on_host: Sequence[IndexOp] = ()) -> fx.GraphModu
     for op in traced.indices:
         if op not in on_host:
             copies[op.node].target = EXPRESSIONS[op.op]
-    graph.output((*output, *remaining))
+    graph.output((*output, *remaining, *(copies[node] for node in seen)))
     module = fx.GraphModule(traced.module, graph)
     module.graph.eliminate_dead_code()
     module.recompile()

@@ -16,6 +16,7 @@ from torch import fx
 
 from pointcmt.errors import InputError
 from pointcmt_export.convert.host_steps import HostStep
+from pointcmt_export.convert.maxima import Maxima
 from pointcmt_export.convert.replace_ops import replace_ops
 from pointcmt_export.convert.trace import IndexOp, Traced
 
@@ -26,42 +27,49 @@ FOLDED_ELEMENTS = 64  # larger constants are weights, which keep their name and 
 
 @dataclass(frozen=True)
 class Converted:
-    """An ONNX model and the names of the index tensors inside it.
+    """An ONNX model and the names of what can be seen inside it.
 
     Attributes:
         model: takes `points` and the host's indices, gives `logits`.
         indices: names of the values that hold the indices computed in the graph.
         host: how the host computes the further inputs; empty for a graph that samples itself.
+        maxima: the maxima over points, whose values are in the graph under their names.
     """
 
     model: onnx.ModelProto
     indices: tuple[str, ...]
     host: tuple[HostStep, ...]
+    maxima: Maxima
 
 
 def to_onnx(
-    traced: Traced, steps: Sequence[HostStep] = (), on_host: Sequence[IndexOp] = ()
+    traced: Traced,
+    maxima: Maxima,
+    steps: Sequence[HostStep] = (),
+    on_host: Sequence[IndexOp] = (),
 ) -> Converted:
     """Convert a traced student to ONNX.
 
     Args:
         traced: the traced student.
+        maxima: its maxima over points.
         steps: the host's steps, for a graph that takes indices as inputs.
         on_host: the ops these steps replace, in the same order.
 
     Raises:
         InputError: an operator of the student has no ONNX counterpart.
     """
-    module = replace_ops(traced, on_host)
+    seen = maxima.named()
+    module = replace_ops(traced, on_host, tuple(seen.values()))
     names = ["points", *(op.name for op in on_host)]
     indices = [op.name for op in traced.indices if op not in on_host]
     shapes = _free_dimensions(traced, steps)
-    program = _export(module, _example(traced, on_host), shapes, names, ["logits", *indices])
+    program = _export(module, _example(traced, on_host), shapes, names, ["logits", *indices, *seen])
     onnxscript.optimizer.fold_constants(program.model, should_fold=_keeps_weights)
     onnxscript.optimizer.remove_unused_nodes(program.model)
     model = _clean(serde.serialize_model(program.model))
-    del model.graph.output[1:]  # the indices stay inside, under their names, for verification
-    return Converted(model, tuple(indices), tuple(steps))
+    del model.graph.output[1:]  # indices and maxima stay inside, under their names
+    return Converted(model, tuple(indices), tuple(steps), maxima)
 
 
 def set_metadata(model: onnx.ModelProto, metadata: Mapping[str, Any]) -> None:

@@ -1,10 +1,15 @@
 """The ONNX file, which every exported folder holds, run by onnxruntime."""
 
+from dataclasses import replace
+
 from pointcmt_export.formats.format import Format, Job, Write
 from pointcmt_export.options import Options
 from pointcmt_export.source import Source
-from pointcmt_export.verify import Check
-from pointcmt_export.verify.gate import served_checks
+from pointcmt_export.verify import Check, failed
+from pointcmt_export.verify.gate import MODEL_FILE, served_checks
+from pointcmt_export.verify.winners import winners_check
+
+ENGINE = "onnxruntime"
 
 
 def writer(form: Format, source: Source, options: Options) -> Write:
@@ -13,5 +18,11 @@ def writer(form: Format, source: Source, options: Options) -> Write:
 
 
 def write(job: Job) -> list[Check]:
-    """Compare what the file on the disk gives with the checkpoint."""
-    return served_checks(job.folder, "onnxruntime", job.expected, job.clouds)
+    """Compare what the file on the disk gives, and which points win in it, with the checkpoint."""
+    checks = served_checks(job.folder, ENGINE, job.expected, job.clouds)
+    if failed(checks):
+        return checks
+    cloud = job.clouds.batch(*job.expected.shapes[0])
+    limits = job.expected.thresholds
+    won = winners_check(job.folder / MODEL_FILE, job.expected.student, cloud, limits)
+    return [*checks, replace(won, engine=ENGINE)]

@@ -57,6 +57,12 @@ MANY = 256  # files; as many or fewer are read without further processes
     type=click.IntRange(1, 100),
     help="Versions of each cloud whose answers are averaged.",
 )
+@click.option(
+    "--explain",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write which points decided, FILE.npz and a picture FILE.svg for each FILE.",
+)
 @engine_option
 @device_option
 @precision_option
@@ -71,6 +77,7 @@ def main(
     readers: int | None,
     up: str,
     votes: int,
+    explain: Path | None,
     engine: str,
     device: str,
     precision: str | None,
@@ -87,11 +94,14 @@ def main(
     you nor the format says it, it is guessed, and a line on the error stream says so.
     """
     from pointcmt_serve import Classifier
+    from pointcmt_serve.commands.explaining import require_distinct, write_explained
     from pointcmt_serve.commands.reading import find_files
 
     if out and as_json:
         raise InputError("--json prints and --out writes a file; give one of them")
     found = find_files(files)
+    if explain is not None:
+        require_distinct(found)
     classifier = Classifier(
         model,
         engine=engine,
@@ -103,7 +113,12 @@ def main(
     )
 
     def run(wanted: Sequence[str], say: "Say") -> bool:
-        return _run(classifier, wanted, up, readers, say)
+        def say_and_explain(answers: "Answers") -> None:
+            say(answers)
+            if explain is not None:
+                write_explained(explain, answers, classifier.artefact.up)
+
+        return _run(classifier, wanted, up, readers, say_and_explain)
 
     if out is not None:
         made_with = {"up": up, "votes": votes, "engine": engine}
@@ -174,7 +189,7 @@ def _classify(
     if ready:
         stacked = np.stack([each.points for each in ready])
         verticals = [classifier.vertical(up, each.up) for each in ready]
-        predicted = classifier.predict(stacked, verticals)
+        predicted = classifier.predict(stacked, verticals, [each.size for each in ready])
     coming = iter(predicted)
     return [(f, each if isinstance(each, InputError) else next(coming)) for f, each in batch]
 

@@ -22,10 +22,17 @@ AHEAD = 32  # files a process that may be read and not yet classified
 
 
 class Ready(NamedTuple):
-    """A file's cloud (points, C), as the network wants it, and the axis its format settles."""
+    """A file's cloud.
+
+    Attributes:
+        points: (points, C), as the network wants it.
+        up: the axis that its format settles.
+        size: how many points it had in the file, or drawn from its mesh.
+    """
 
     points: NDArray[np.float32]
     up: str | None
+    size: int
 
 
 def find_files(paths: Iterable[str]) -> list[str]:
@@ -48,7 +55,7 @@ def read_prepared(artefact: Artefact, file: str) -> Ready | InputError:
     """Read one file; an error is returned, so that it can come from another process."""
     try:
         cloud = read_cloud(file, artefact.channels)
-        return Ready(prepare(cloud.points, artefact, file), cloud.up)
+        return Ready(prepare(cloud.points, artefact, file), cloud.up, len(cloud.points))
     except InputError as error:
         return error
 

@@ -1,5 +1,6 @@
 """Running an exported student with onnxruntime."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from pointcmt.errors import InputError
 from pointcmt_serve.artefact import Artefact, describe
 from pointcmt_serve.engines.device import Device
+from pointcmt_serve.engines.further_outputs import further_outputs
 from pointcmt_serve.engines.session import LOGITS, POINTS, Session, first_line
 
 _QUIET = 3  # onnxruntime's level for errors only
@@ -23,9 +25,16 @@ class OnnxSession(Session):
         runtime: the `onnxruntime.InferenceSession`.
     """
 
-    def __init__(self, file: Path, device: Device, threads: int) -> None:
-        """Load `file`; see `open_session`."""
-        self.runtime = _load(file, device, threads)
+    def __init__(self, file: Path, device: Device, threads: int, tell: Sequence[str] = ()) -> None:
+        """Load `file`; see `open_session`.
+
+        Args:
+            file: the ONNX file.
+            device: where it runs.
+            threads: of one call on the CPU.
+            tell: tensors inside the graph that `run` gives with the indices.
+        """
+        self.runtime = _load(file, device, threads, tell=tell)
         super().__init__(_describe(file, self.runtime), threads)
         self._outputs = [output.name for output in self.runtime.get_outputs()]
 
@@ -73,7 +82,9 @@ def _check_signature(artefact: Artefact, runtime: Any) -> None:
         )
 
 
-def _load(file: Path, device: Device, threads: int, optimise: bool = True) -> Any:
+def _load(
+    file: Path, device: Device, threads: int, *, optimise: bool = True, tell: Sequence[str] = ()
+) -> Any:
     import onnxruntime
 
     if file.name.endswith(BFLOAT16):
@@ -85,7 +96,8 @@ def _load(file: Path, device: Device, threads: int, optimise: bool = True) -> An
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     providers = _providers(onnxruntime.get_available_providers(), device)
     try:
-        session = onnxruntime.InferenceSession(file, options, providers=providers)
+        content = file.read_bytes() + further_outputs(tell) if tell else file
+        session = onnxruntime.InferenceSession(content, options, providers=providers)
     except Exception as error:  # onnxruntime raises a dozen unrelated types
         raise InputError(
             f"{file}: is no ONNX file onnxruntime can run ({first_line(error)})"

@@ -22,12 +22,12 @@ class Outputs:
 
     Attributes:
         logits: (B, K) float32, or (B, N, K) of a part segmenter.
-        indices: int64, by name ("ball_query_0", ...): those the host computed, and those the
+        indices: by name ("ball_query_0", ...): those the host computed, int64, and whatever the
             graph puts out beside the logits.
     """
 
     logits: NDArray[np.float32]
-    indices: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    indices: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 class Session(ABC):
