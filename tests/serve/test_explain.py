@@ -1,6 +1,7 @@
 """Which points decided: by hand on tiny networks, and end to end on the shipped student."""
 
 import json
+import pickle
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -89,6 +90,16 @@ def test_channels_may_come_before_the_rows() -> None:
     one = Maximum("v", "k", 2, None, "points", None)
     told = {"v": np.array([[[1.0, 5, 2], [9, 0, 3]]]), "k": np.ones((1, 2))}
     np.testing.assert_allclose(shares(Maxima((one,), {}), one, told, 3), [[0.5, 0.5, 0]])
+
+
+def test_a_prediction_explains_itself_in_another_process(
+    telling: Path, clouds: NDArray[np.float32]
+) -> None:
+    (prediction,) = Classifier(telling)(clouds[0])
+    (sent,) = pickle.loads(pickle.dumps([prediction]))  # noqa: S301
+    np.testing.assert_array_equal(
+        sent.critical_points().indices, prediction.critical_points().indices
+    )
 
 
 def test_a_file_that_says_nothing_is_one_sentence(model: Path, clouds: NDArray[np.float32]) -> None:

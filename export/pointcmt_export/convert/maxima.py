@@ -62,7 +62,7 @@ class Maxima:
     ops: dict[fx.Node, str]
 
     def named(self) -> dict[str, fx.Node]:
-        """Return the nodes to keep beside the index ops, each once, by the names they shall have."""
+        """Return the nodes to keep beside the index ops, each once, by their names to be."""
         return {name: node for node, name in self._names().items() if node not in self.ops}
 
     def _names(self) -> dict[fx.Node, str]:
@@ -110,6 +110,7 @@ class _Finder(fx.Interpreter):
 
     def __init__(self, traced: Traced, steps: Sequence[HostStep]) -> None:
         super().__init__(traced.module)
+        self.graph = traced.module.graph
         self.example = traced.example
         named = {step.input: step for step in steps}
         self.ops = {op.node: named.get(op.name) for op in traced.indices}
@@ -127,7 +128,7 @@ class _Finder(fx.Interpreter):
     def found(self) -> Iterator[Maximum]:
         with torch.no_grad():
             self.run(self.example)
-        for node in self.module.graph.nodes:
+        for node in self.graph.nodes:
             if node.target in MAXIMA and (one := self._maximum(node)):
                 yield one
 

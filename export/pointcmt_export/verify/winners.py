@@ -59,7 +59,7 @@ def winners_check(
 
 
 def _joined(maxima: Maxima, told: Outputs) -> Iterator[NDArray[Any]]:
-    """Yield the values of each maximum, (R, k, C); one in several parts of the channels is whole."""
+    """Yield the values of each maximum, (R, k, C), the parts of one joined."""
     parts: list[NDArray[Any]] = []
     for place, one in enumerate(maxima.each):
         parts.append(_rows(told.indices[one.values], one.axis))

@@ -56,5 +56,6 @@ def critical_points(
     first = np.full(len(total), len(origin))
     np.minimum.at(first, origin, np.arange(len(origin)))
     order = np.argsort(-total, kind="stable")
-    indices = order[: int((total > 0).sum())].astype(np.int64)
-    return CriticalPoints(indices, total[indices], cloud[first[indices]], cloud)
+    indices = order[: int((total > 0).sum())]
+    won = np.asarray(total[indices], np.float64)
+    return CriticalPoints(np.asarray(indices, np.int64), won, cloud[first[indices]], cloud)

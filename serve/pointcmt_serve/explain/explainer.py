@@ -45,6 +45,9 @@ class Explainer:
             self.shares(cloud[None])[0], cloud, resampled_rows(given, len(cloud))
         )
 
+    def __reduce__(self) -> tuple[type["Explainer"], tuple[Artefact, int]]:
+        return type(self), (self._artefact, self._threads)
+
     def shares(self, clouds: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the share (B, P) of each point of clouds (B, P, C) in the last maximum."""
         maxima, file = self._artefact.maxima, self._artefact.file

@@ -43,10 +43,8 @@ class Maxima:
     @property
     def tensors(self) -> list[str]:
         """The names of all tensors that tell who won."""
-        told = [[one.values, one.kept, one.index] for one in self.each]
-        return [
-            *dict.fromkeys(name for names in [*told, [*self.samples]] for name in names if name)
-        ]
+        told = [name for one in self.each for name in (one.values, one.kept, one.index)]
+        return [*dict.fromkeys(name for name in (*told, *self.samples) if name is not None)]
 
     @property
     def last(self) -> Maximum | None:

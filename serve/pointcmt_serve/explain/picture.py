@@ -41,13 +41,13 @@ def picture(critical: CriticalPoints, up: str | None, title: str) -> str:
     seen = [_seen(points[:, :3] - middle, up) for points in (critical.cloud, critical.points)]
     scale = (SIZE / 2 - MARGIN) / max(float(np.abs(seen[0][:, :2]).max()), 1e-12)
     weight = critical.share / max(float(critical.share.max(initial=0)), 1e-12)
-    grey = [(p, RADIUS, GREY) for p in seen[0]]
-    hot = [
-        (p, RADIUS + LARGEST * float(w) ** 0.5, _color(float(w) ** 0.5))
-        for p, w in zip(seen[1], weight, strict=True)
+    heat = np.sqrt(weight)
+    far, near = (np.argsort(places[:, 2]) for places in seen)  # the nearest is drawn last
+    circles = [_circle(seen[0][i], RADIUS, GREY, scale) for i in far]
+    circles += [
+        _circle(seen[1][i], RADIUS + LARGEST * heat[i], _color(heat[i]), scale) for i in near
     ]
-    drawn = sorted(grey, key=lambda dot: dot[0][2]) + sorted(hot, key=lambda dot: dot[0][2])
-    circles = "\n".join(_circle(*dot, scale) for dot in drawn)
+    dots = "\n".join(circles)
     told = f"{len(critical)} of {len(critical.cloud)} points decided"
     return f"""\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIZE} {SIZE + HEAD}" role="img" \
@@ -57,7 +57,7 @@ font-family="sans-serif" aria-labelledby="t d">
 <rect width="100%" height="100%" fill="#fff"/>
 <text x="{MARGIN}" y="22" font-size="16" fill="#1b1f24">{escape(title)}</text>
 <text x="{MARGIN}" y="40" font-size="13" fill="#57606a">{told}</text>
-{circles}
+{dots}
 </svg>
 """
 
