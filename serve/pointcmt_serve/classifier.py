@@ -13,6 +13,7 @@ from pointcmt.geometry import half_turn
 from pointcmt_serve.clouds import as_clouds, prepare
 from pointcmt_serve.engines import open_session
 from pointcmt_serve.explain.explainer import Explainer
+from pointcmt_serve.hub import fetched, is_reference
 from pointcmt_serve.orientation import AS_IS, Vertical, choose, upright
 from pointcmt_serve.prediction import Prediction
 from pointcmt_serve.voting import ballot, mean_logits, require_votes
@@ -41,11 +42,13 @@ class Classifier:
         precision: str | None = None,
         up: str = AS_IS,
         votes: int = 1,
+        revision: str | None = None,
     ):
         """Load the student that pointcmt-export wrote.
 
         Args:
-            path: the exported folder, or the file in it that the engine runs, as `model.onnx`.
+            path: the exported folder, or the file in it that the engine runs, as `model.onnx`; or
+                "hf:owner/name", a folder on the Hugging Face hub (extra `hub`).
             engine: a name in `pointcmt_serve.engines.ENGINES`.
             device: "cpu", "cuda", "cuda:N", or "auto" for CUDA where the engine offers it.
             batch_size: how many clouds go through the network at once.
@@ -58,6 +61,7 @@ class Classifier:
                 "as-is" takes clouds as they stand, as those of the training stood.
             votes: how many versions of a cloud are classified and averaged, 1 to 100; 10 cost ten
                 times as much and are often a little more accurate.
+            revision: the branch, tag or commit of a folder on the hub.
 
         Raises:
             InputError: `path` holds no exported student, or it cannot be run here so.
@@ -65,9 +69,11 @@ class Classifier:
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}, but a batch has at least one cloud")
         require_votes(votes)
+        if revision is not None and not is_reference(path):
+            raise InputError(f"revision is {revision!r}, but {path} is not on the hub (hf:...)")
         self._reopen = partial(
             type(self),
-            Path(path).absolute(),
+            path if is_reference(path) else Path(path).absolute(),
             engine=engine,
             device=device,
             batch_size=batch_size,
@@ -75,7 +81,9 @@ class Classifier:
             precision=precision,
             up=up,
             votes=votes,
+            revision=revision,
         )
+        path = fetched(str(path), revision) if is_reference(path) else path
         self._session = open_session(path, engine, device, threads, precision)
         self._batch_size = batch_size
         self._votes = votes

@@ -84,11 +84,12 @@ def main(
 ) -> None:
     """Classify point clouds and meshes with an exported student.
 
-    MODEL is a model.onnx, the folder pointcmt-export wrote, or modelnet40, a student that comes
-    with the package. FILE is a cloud (.npy .npz .pcd .ply .xyz .txt .csv .pts .asc .las .laz .e57,
-    KITTI's .bin) or a mesh (.off .obj .stl .ply .glb .gltf), whose surface is sampled; FOLDER
-    stands for all of these in and below it. A file that cannot be classified is reported, the
-    others are answered all the same, and the exit status is 1.
+    MODEL is a model.onnx, the folder pointcmt-export wrote, hf:OWNER/NAME[@REVISION], such a
+    folder on the Hugging Face hub, or modelnet40, a student that comes with the package. FILE is a
+    cloud (.npy .npz .pcd .ply .xyz .txt .csv .pts .asc .las .laz .e57, KITTI's .bin) or a mesh
+    (.off .obj .stl .ply .glb .gltf), whose surface is sampled; FOLDER stands for all of these in
+    and below it. A file that cannot be classified is reported, the others are answered all the
+    same, and the exit status is 1.
 
     A student knows objects upright. Say which axis is up in the files with --up; where neither
     you nor the format says it, it is guessed, and a line on the error stream says so.
