@@ -7,7 +7,9 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export OMP_NUM_THREADS ?= 1
 unexport PYTHONDONTWRITEBYTECODE  # tests start many processes: compile a module once, not in each
 
-.PHONY: help demo test suite lint format docs bench mutants sanitize clean
+PAGE := export/pointcmt_export/formats/web/page
+
+.PHONY: help demo test suite page lint format docs bench mutants sanitize clean
 .DEFAULT_GOAL := help
 
 help:  ## list what one can do here
@@ -27,11 +29,19 @@ $(VENV)/.ready: pyproject.toml constraints.txt $(wildcard pointcmt/native/CMakeL
 demo: $(VENV)/.ready  ## train, export, verify and classify on the embedded shapes, in minutes
 	env -u OMP_NUM_THREADS $(PY) examples/demo.py runs/demo
 
+# Without npm or its registry the page's tests are skipped, and say so.
 test: $(VENV)/.ready  ## every check: lint, types, layers, spelling, tests
+	-if command -v npm >/dev/null; then $(MAKE) --silent page; fi
 	$(MAKE) --no-print-directory -j 2 lint suite
 
 suite: $(VENV)/.ready
 	$(PY) -m pytest -n 2
+
+page: $(PAGE)/dist/index.html  ## build the page of --format web (npm brings what it is built from)
+
+$(PAGE)/dist/index.html: $(wildcard $(addprefix $(PAGE)/,*.js package*.json src/* src/formats/*))
+	cd $(PAGE) && npm ci --silent --ignore-scripts --fetch-retries=0 --fetch-timeout=60000 && \
+	    npm run --silent build
 
 lint: $(VENV)/.ready  ## style, types, layers and spelling
 	$(VENV)/bin/ruff check .

@@ -57,6 +57,15 @@ FORMATS: dict[str, Format] = {
             needs="",
             module="pointcmt_export.formats.triton",
         ),
+        Format(
+            name="web",
+            files=("web/",),
+            runs_with="any browser of 2021 or later, from any static host",
+            engine=None,
+            extra="export",
+            needs="the built page (`make page`)",
+            module="pointcmt_export.formats.web",
+        ),
     )
 }
 

@@ -1,0 +1,41 @@
+/** The formats that the page reads, each by one reader. */
+import { InputError } from "../errors.js";
+import { readObj } from "./obj.js";
+import { readOff } from "./off.js";
+import { readPcd } from "./pcd.js";
+import { readPly } from "./ply.js";
+import { readStl } from "./stl.js";
+import { readText } from "./text.js";
+
+const READERS = {
+  ".off": readOff, ".obj": readObj, ".stl": readStl, ".ply": readPly, ".pcd": readPcd,
+  ".xyz": readText, ".txt": readText, ".csv": readText, ".pts": readText, ".asc": readText,
+};
+export const SUFFIXES = Object.keys(READERS);
+export const MAX_BYTES = 256 * 2 ** 20;
+
+/**
+ * Read one file whole.
+ *
+ * @param {string} name its format is known by the ending.
+ * @param {Uint8Array} bytes
+ * @returns {{xyz: Float64Array, faces?: Int32Array}} points or vertices, and triangles if it has any.
+ */
+export function parse(name, bytes) {
+  const suffix = (/\.[^.]*$/.exec(name) ?? [""])[0].toLowerCase();
+  if (!READERS[suffix]) {
+    throw new InputError(`${name}: unknown format; use one of ${SUFFIXES.join(", ")}`);
+  }
+  if (bytes.length > MAX_BYTES) {
+    throw new InputError(`${name}: has ${bytes.length} bytes; the page reads ${MAX_BYTES} or fewer`);
+  }
+  if (bytes.every((byte) => byte === 32 || (byte > 8 && byte < 14))) {
+    throw new InputError(`${name}: the file is empty; a cloud or a mesh was expected`);
+  }
+  try {
+    return READERS[suffix](bytes);
+  } catch (error) {
+    const reason = error instanceof InputError ? error.message : "it is damaged";
+    throw new InputError(`${name}: not a readable ${suffix} file: ${reason}`);
+  }
+}

@@ -1,0 +1,158 @@
+/** The page: takes a file, asks the worker, shows the answer. */
+import { SUFFIXES } from "./formats/index.js";
+import { View } from "./view.js";
+
+const TOP = 5;
+// A function that adds two vectors of bytes: valid only where WebAssembly has SIMD.
+const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
+const byId = (id) => document.getElementById(id);
+
+let view = null;
+let waiting = 0;
+let last = null;
+const answers = new Map();
+
+function say(text, wrong = false) {
+  byId("status").textContent = text;
+  byId("status").classList.toggle("wrong", wrong);
+}
+
+function ask(worker, question) {
+  return new Promise((resolve, reject) => {
+    const id = ++waiting;
+    answers.set(id, { resolve, reject });
+    worker.postMessage({ id, ...question });
+  });
+}
+
+function startWorker() {
+  const worker = new Worker(new URL("worker.js", document.baseURI), { type: "module" });
+  worker.onmessage = ({ data }) => {
+    const { resolve, reject } = answers.get(data.id);
+    answers.delete(data.id);
+    if (data.error) reject(new Error(data.error));
+    else resolve(data.answer);
+  };
+  worker.onerror = () => say("This browser cannot run the page's worker; use a current one.", true);
+  return worker;
+}
+
+async function start() {
+  if (typeof WebAssembly !== "object" || !WebAssembly.validate(new Uint8Array(SIMD))) {
+    say("This browser has no WebAssembly with SIMD, which the network needs; use one of 2021 or later.", true);
+    return;
+  }
+  const worker = startWorker();
+  say("Loading the network ...");
+  try {
+    const { model } = await ask(worker, {});
+    describe(model, (name, bytes, up) => classify(worker, model, name, bytes, up));
+    say("Ready: drop a file, or choose an example.");
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
+function describe(model, take) {
+  const up = byId("up");
+  const again = () => last && take(last.name, last.bytes, up.value);
+  byId("about").textContent =
+    `${model.student}, ${model.classes.length} classes: ${model.classes.join(", ")}.`;
+  byId("files").accept = SUFFIXES.join(",");
+  up.closest("label").hidden = model.up === null || model.up === "any";
+  const load = async (file) => take(file.name, new Uint8Array(await file.arrayBuffer()), up.value);
+  byId("files").addEventListener("change", ({ target }) => {
+    if (target.files.length) load(target.files[0]);
+    target.value = "";
+  });
+  up.addEventListener("change", again);
+  const drop = byId("drop");
+  for (const kind of ["dragover", "dragleave", "drop"]) {
+    drop.addEventListener(kind, (event) => {
+      event.preventDefault();
+      drop.classList.toggle("over", kind === "dragover");
+      if (kind === "drop" && event.dataTransfer.files.length) load(event.dataTransfer.files[0]);
+    });
+  }
+  byId("examples").append(
+    ...model.examples.map(({ name, file, up: axis }) => {
+      const button = document.createElement("button");
+      button.textContent = name;
+      button.addEventListener("click", async () => {
+        up.value = axis;
+        take(file.split("/").pop(), new Uint8Array(await (await fetch(file)).arrayBuffer()), axis);
+      });
+      return button;
+    }),
+  );
+  byId("controls").disabled = false;
+}
+
+async function classify(worker, model, name, bytes, up) {
+  last = { name, bytes };
+  const mine = waiting + 1;
+  say(`Classifying ${name} ...`);
+  try {
+    const answer = await ask(worker, { name, bytes, up });
+    if (mine === waiting) show(model, name, answer);
+  } catch (error) {
+    if (mine !== waiting) return;
+    byId("answer").hidden = true;
+    say(error.message, true);
+  }
+}
+
+function show(model, name, { probabilities, cloud, share, axis, known }) {
+  const order = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
+  const best = order.slice(0, TOP);
+  byId("answer").hidden = false;
+  byId("bars").replaceChildren(...best.map((index) => row(model.classes[index], probabilities[index])));
+  const won = share ? share.filter((value) => value > 0).length : 0;
+  const decided = share ? ` ${won} of ${share.length} points decided; they are coloured.` : "";
+  byId("why").textContent = `${decided} ${known === "guessed" ? `The axis ${axis} was taken to point up, a guess.` : ""}`.trim();
+  byId("picture").setAttribute("aria-label", `The points of ${name}, seen from the side.${decided}`);
+  say(`${name}: ${model.classes[best[0]]}, ${percent(probabilities[best[0]])}.`);
+  try {
+    view ??= makeView();
+    view.show(cloud, model.up === "any" ? null : model.up, share);
+  } catch {
+    byId("picture").textContent = "This browser has no WebGL, so that the cloud cannot be shown.";
+  }
+}
+
+function makeView() {
+  const made = new View(byId("picture"));
+  const button = byId("turning");
+  const set = (on) => {
+    made.turning = on;
+    button.setAttribute("aria-pressed", String(on));
+  };
+  button.hidden = false;
+  button.addEventListener("click", () => set(!made.turning));
+  byId("picture").addEventListener("keydown", ({ key }) => {
+    if (key === "ArrowLeft" || key === "ArrowRight") made.turnBy(key === "ArrowLeft" ? -0.2 : 0.2);
+  });
+  set(!matchMedia("(prefers-reduced-motion: reduce)").matches);
+  return made;
+}
+
+const percent = (value) => `${(100 * value).toFixed(1)} %`;
+
+function row(label, probability) {
+  const line = document.createElement("tr");
+  line.dataset.probability = probability;
+  const name = document.createElement("th");
+  name.scope = "row";
+  name.textContent = label;
+  const [value, place] = [document.createElement("td"), document.createElement("td")];
+  value.textContent = percent(probability);
+  const bar = document.createElement("div");
+  bar.className = "bar";
+  bar.style.width = `${100 * probability}%`;
+  place.setAttribute("aria-hidden", "true");
+  place.append(bar);
+  line.append(name, value, place);
+  return line;
+}
+
+start();
