@@ -128,7 +128,7 @@ def metadata(source: Source, graph: Converted, options: Options) -> dict[str, ob
     """Return what the file says of itself, see `to_onnx.set_metadata`."""
     config = source.config
     return {  # what an older file lacks comes first: a file cut short lacks the rest as well
-        "explain": graph.maxima.to_json(),
+        "explain": graph.maxima,
         "channels": list(config.channels),
         "up": json.dumps(config.up),
         "parts": {name: list(parts) for name, parts in config.parts.items()},

@@ -14,7 +14,7 @@ def main() -> None:
     critical = prediction.critical_points()
     assert 0 < len(critical) <= 600
     assert "torch" not in sys.modules
-    assert native.available() or "--native" not in sys.argv, "the native library is not in the wheel"
+    assert native.available() or "--native" not in sys.argv, "no native library in the wheel"
     print(sys.version.split()[0], prediction, len(critical), "points decided")  # noqa: T201
 
 

@@ -33,13 +33,13 @@ class Converted:
         model: takes `points` and the host's indices, gives `logits`.
         indices: names of the values that hold the indices computed in the graph.
         host: how the host computes the further inputs; empty for a graph that samples itself.
-        maxima: the maxima over points, whose values are in the graph under their names.
+        maxima: the maxima over points, see `Maxima.to_json`; their values are in the graph.
     """
 
     model: onnx.ModelProto
     indices: tuple[str, ...]
     host: tuple[HostStep, ...]
-    maxima: Maxima
+    maxima: Mapping[str, Any]
 
 
 def to_onnx(
@@ -69,7 +69,7 @@ def to_onnx(
     onnxscript.optimizer.remove_unused_nodes(program.model)
     model = _clean(serde.serialize_model(program.model))
     del model.graph.output[1:]  # indices and maxima stay inside, under their names
-    return Converted(model, tuple(indices), tuple(steps), maxima)
+    return Converted(model, tuple(indices), tuple(steps), maxima.to_json())
 
 
 def set_metadata(model: onnx.ModelProto, metadata: Mapping[str, Any]) -> None:

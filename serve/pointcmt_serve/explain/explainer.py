@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
 from pointcmt.geometry.resample import resampled_rows
-from pointcmt_serve.artefact import MODEL_FILE, Artefact, find_file
+from pointcmt_serve.artefact import BESIDE, MODEL_FILE, Artefact, find_file
 from pointcmt_serve.engines.device import Device
 from pointcmt_serve.engines.onnxruntime import OnnxSession
 from pointcmt_serve.explain.critical import CriticalPoints, critical_points
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Explainer:
     """Tells which points decided.
 
-    Whatever engine classifies, onnxruntime explains, on the CPU, with the ONNX file that lies
-    beside the engine's. It is loaded when it is first asked.
+    Whatever engine classifies, in whatever precision, onnxruntime explains, on the CPU, with the
+    file `model.onnx` that lies beside the others. It is loaded when it is first asked.
     """
 
     def __init__(self, artefact: Artefact, threads: int = 0) -> None:
@@ -68,7 +68,7 @@ class Explainer:
         with self._lock:
             if self._session is None:
                 path = self._artefact.file
-                if path.suffix.lower() != ".onnx":
+                if path.suffix.lower() != ".onnx" or self._artefact.precision in BESIDE:
                     path = find_file(path.parent, MODEL_FILE)
                 tell = [] if self._artefact.maxima is None else self._artefact.maxima.tensors
                 self._session = OnnxSession(path, Device("cpu"), self._threads, tell)
