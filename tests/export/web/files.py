@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pointcmt.geometry import Mesh
 from pointcmt_export.formats import web
 
-MESH: Mesh = web.EXAMPLES["chair"](np.random.default_rng(4))
+MESH: Mesh = web.EXAMPLES["chair"](np.random.default_rng(4)).mesh
 CLOUD: NDArray[np.float32] = np.random.default_rng(5).normal(size=(1500, 3)).astype("<f4")
 PCD = (
     "VERSION .7\nFIELDS x y z rgb\nSIZE 4 4 4 4\nTYPE F F F U\nCOUNT 1 1 1 1\nWIDTH 1500\n"

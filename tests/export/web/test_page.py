@@ -122,7 +122,9 @@ def test_a_dropped_file_and_an_example_are_classified(
     wait_until(opened, lambda: status(opened).startswith("drop.xyz: "), SECONDS)
     opened.find_element("css selector", "#examples button").click()
     wait_until(opened, lambda: status(opened).startswith("chair.off: "), SECONDS)
-    (tmp_path / "chair.off").write_text(web.off(web.EXAMPLES["chair"](np.random.default_rng(1))))
+    (tmp_path / "chair.off").write_text(
+        web.off(web.EXAMPLES["chair"](np.random.default_rng(1)).mesh)
+    )
     expected = predicted(classifier, tmp_path / "chair.off", "y")
     assert shown(opened)[expected.label] == pytest.approx(expected.probability, abs=1e-4)
 

@@ -89,7 +89,7 @@ def write_page(folder: Path, target: Path) -> Path:
         (fresh / "model.json").write_text(json.dumps(model), encoding="utf-8")
         (fresh / "examples").mkdir()
         for name, make in EXAMPLES.items():
-            text = off(make(np.random.default_rng(1)))
+            text = off(make(np.random.default_rng(1)).mesh)
             (fresh / "examples" / f"{name}.off").write_text(text, encoding="ascii")
     return target
 
