@@ -217,6 +217,7 @@ def main() -> None:
     if asked.output:
         rounds = [{name: load._asdict() for name, load in figures.items()} for figures in found]
         record = {"about": about, "medians": medians, "rounds": rounds}
+        asked.output.mkdir(parents=True, exist_ok=True)
         (asked.output / "serving.json").write_text(json.dumps(record, indent=2) + "\n")
         (asked.output / "serving.md").write_text(text)
 

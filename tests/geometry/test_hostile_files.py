@@ -75,16 +75,18 @@ def test_claims_and_bombs_are_refused_before_they_take_memory(tmp_path, name, mo
 
 
 def test_time_grows_with_the_number_of_materials_and_not_with_its_square(tmp_path):
-    def seconds(count):
+    def least_seconds(count):
         lines = [f"usemtl m{i}\nv {i} 0 0\nv {i} 1 0\nv {i} 0 1\nf -3 -2 -1" for i in range(count)]
         path = tmp_path / f"{count}.obj"
         path.write_text("\n".join(lines) + "\n")
+        return min(seconds(path, count) for _ in range(4))  # the machine may be busy meanwhile
+
+    def seconds(path, count):
         start = time.process_time()
         assert len(parse(path, paint=True).faces) == count
         return time.process_time() - start
 
-    seconds(100)
-    assert seconds(8_000) < 30 * max(seconds(800), 0.01)
+    assert least_seconds(8_000) < 40 * max(least_seconds(800), 0.01)
 
 
 @pytest.mark.parametrize("name", ["n" * 300 + ".off", "a\0b.off", "folder.off"])
