@@ -23,6 +23,9 @@ from tests.mutants.errors import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[2]
 RESULT = ROOT / "tests" / "mutants" / "result.md"
+IN_EVERY_PROCESS = """import sys
+sys.meta_path[:] = [f for f in sys.meta_path if "ScikitBuild" not in type(f).__name__]
+"""
 HEAVY = ("torch._dynamo", "pydantic", "scipy.spatial", "h5py", "matplotlib.figure", "pytest")
 
 
@@ -99,7 +102,10 @@ def _first_failure(tree: Path, tests: list[str]) -> str:
     os.chdir(tree)
     sys.dont_write_bytecode = True
     sys.meta_path = [f for f in sys.meta_path if "ScikitBuild" not in type(f).__name__]
-    sys.path[:0] = [str(tree / part) for part in ("", "training", "export", "serve")]
+    rooms = [str(tree / part) for part in ("", "training", "export", "serve")]
+    sys.path[:0] = rooms
+    (tree / "sitecustomize.py").write_text(IN_EVERY_PROCESS)  # those that the tests start
+    os.environ["PYTHONPATH"] = os.pathsep.join(rooms)
     for name in [n for n in sys.modules if n.split(".")[0].startswith(("pointcmt", "tests"))]:
         del sys.modules[name]
     failures = _Failures()
