@@ -32,47 +32,48 @@ def _training(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:
 OPTIMIZERS, SCHEDULES = "optimizers.py", "schedules.py"
 LOOP, STUDENT, TEACHER = "loop.py", "stages/student.py", "stages/teacher.py"
 GENERATOR, COMMON, INPUTS = "stages/generator.py", "stages/common.py", "inputs.py"
+KEEPING = "stages/keeping.py"
 
 MUTANTS = (
     # selection
     _training(
         "the best epoch's weights are not restored",
-        STUDENT,
+        KEEPING,
         'self.student.load_state_dict(told(lambda: load_state(self.path)["student"]))',
         "told(lambda: load_state(self.path))",
         "selection",
     ),
     _training(
         "the worst epoch is kept",
-        STUDENT,
+        KEEPING,
         "if self.selects and overall > self.best:",
         "if self.selects and (self.best < 0 or overall < self.best):",
         "selection",
     ),
     _training(
         "the last of equally good epochs is kept",
-        STUDENT,
+        KEEPING,
         "overall > self.best",
         "overall >= self.best",
         "selection",
     ),
     _training(
         "an epoch is selected on the test split instead of the validation split",
-        STUDENT,
+        KEEPING,
         "inputs.validation if validates else inputs.test",
         "inputs.test",
         "selection",
     ),
     _training(
         "a resumed selection forgets the best epoch",
-        STUDENT,
+        KEEPING,
         'load_state(path)["accuracy"] if path.is_file() else -1.0',
         "-1.0",
         "selection",
     ),
     _training(
         "every epoch is measured, however few are asked for",
-        STUDENT,
+        KEEPING,
         "done % self.every == 0",
         "done % 1 == 0",
         "selection",
@@ -192,9 +193,9 @@ MUTANTS = (
     ),
     _training(
         "the student is optimised by the teacher's section",
-        STUDENT,
-        "train, schedule = inputs.train, config.training",
-        "train, schedule = inputs.train, config.teacher",
+        KEEPING,
+        "schedule, student = config.training,",
+        "schedule, student = config.teacher,",
         "run",
     ),
     # pairing

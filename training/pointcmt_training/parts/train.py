@@ -1,7 +1,5 @@
 """Training a part segmenter, and measuring it."""
 
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,10 +10,9 @@ from pointcmt.part_metrics import PartIoU, choose_parts, part_iou
 from pointcmt_training.config import Config
 from pointcmt_training.evaluate import map_batches
 from pointcmt_training.folder import Record, RunFolder
-from pointcmt_training.loop import Loop
 from pointcmt_training.parts.inputs import PartInputs, PartSplit
-from pointcmt_training.stages.common import augmented, epoch_order
-from pointcmt_training.stages.student import Selection, weight_average
+from pointcmt_training.stages.common import augmented
+from pointcmt_training.stages.keeping import train_and_keep
 
 
 def train_segmenter(
@@ -46,35 +43,16 @@ def train_segmenter(
         found = ranks.shared(lambda mine: measures(mine, epoch), indices).mean(dim=0)  # (2,)
         return {"loss": found[0], "accuracy": found[1]}
 
-    average = weight_average(segmenter, schedule.ema) if schedule.ema else None
-    kept = average.module if average else segmenter
-    trained = nn.ModuleDict({"student": segmenter, **({"average": average} if average else {})})
-    selection = Selection(
+    return train_and_keep(
         config,
         inputs,
-        kept,
-        folder.state("best"),
-        lambda split: measured(kept, split, inputs.ranges).instance,
+        folder,
+        nn.ModuleDict({"student": segmenter}),
+        step,
+        clouds.labels,
+        lambda kept, split: measured(kept, split, inputs.ranges).instance,
         "iou",
     )
-    loop = Loop(
-        "training",
-        trained,
-        schedule,
-        len(train),
-        step,
-        folder,
-        config,
-        selection,
-        order=partial(epoch_order, config, clouds.labels),
-        after_step=partial(average.update_parameters, segmenter) if average else None,
-        enough=selection.enough,
-    )
-    records = loop.run()
-    selection.restore()
-    segmenter.load_state_dict(kept.state_dict())
-    segmenter.eval()
-    return records
 
 
 def found_parts(segmenter: Segmenter | nn.Module, split: PartSplit, ranges: list[range]) -> Tensor:
