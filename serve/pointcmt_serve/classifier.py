@@ -89,7 +89,7 @@ class Classifier:
         self._votes = votes
         self.artefact = self._session.artefact
         if self.artefact.parts:
-            raise InputError(f"{path}: tells parts, not classes; open it with Segmenter")
+            raise InputError(f"{path}: tells parts, not classes; use pointcmt-segment or Segmenter")
         self.classes = self.artefact.classes
         self._explainer = Explainer(self.artefact, threads)
         self._vertical = self.vertical(up)

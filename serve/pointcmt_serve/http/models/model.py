@@ -83,7 +83,7 @@ class Model:
             served = Served(self.source, version, folder, self._batching, self._host)
         except InputError as error:
             self._refused[version] = now, str(error)
-            _log.warning("model %r cannot be loaded: %s", self.source.name, error)
+            _log.warning("%s cannot be loaded: %s", self.source.name or folder, error)
             raise
         served.stamp = now
         _log.info("model %r, version %s, is ready", served.name, version)
