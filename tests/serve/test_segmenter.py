@@ -117,7 +117,7 @@ def test_bad_input_is_answered_with_one_sentence(model, points, category, up, me
 
 
 def test_classifiers_and_segmenters_are_told_apart(model, tmp_path):
-    with pytest.raises(InputError, match="tells parts, not classes; use pointcmt-segment or Segmenter"):
+    with pytest.raises(InputError, match="parts, not classes; use pointcmt-segment or Segmenter"):
         Classifier(model)
     from tests.reference.tiny_student import tiny_model
 
