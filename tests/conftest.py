@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from pointcmt_export import exporter
 from tests.browser import open_browser
-from tests.conversions import keeping
+from tests.conversions import keep_conversions
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,7 +27,7 @@ def _conversions_are_kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = _shared(tmp_path_factory) / "conversions"
     folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exporter, "to_onnx", keeping(exporter.to_onnx, folder))
+        keep_conversions(patch, folder)
         yield
 
 

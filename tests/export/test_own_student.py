@@ -106,7 +106,7 @@ def test_it_cannot_be_half_precision(tmp_path: Path) -> None:
 def test_an_operator_without_a_counterpart_is_named(tmp_path: Path) -> None:
     model = saved(Unknown, tmp_path / "model")
     with pytest.raises(InputError, match="bessel_j0"):
-        export(model, tmp_path / "out", Options(grid=GRID, allow=ALLOWED))
+        export(model, tmp_path / "out", Options(sampling="host", grid=GRID, allow=ALLOWED))
     assert not (tmp_path / "out").exists()
 
 
