@@ -15,6 +15,7 @@ from pointcmt_serve.http.front import Front
 from pointcmt_serve.http.routes.health import health_routes
 from pointcmt_serve.http.routes.infer import infer_routes
 from pointcmt_serve.http.routes.models import model_routes, repository_routes
+from pointcmt_serve.http.routes.page import page_routes
 from pointcmt_serve.http.routes.people import people_routes
 from pointcmt_serve.http.service import Service
 from pointcmt_serve.http.settings import Settings
@@ -33,6 +34,7 @@ def create_app(settings: Settings, service: Service | None = None) -> ASGIApp:
     routes = [  # tried in this order, so what is asked most comes first
         *infer_routes(service),
         *people_routes(service),
+        *page_routes(service),
         *health_routes(service),
         *model_routes(service),
         *repository_routes(service),

@@ -15,7 +15,10 @@ from pointcmt_serve.http.errors import RefusedError
 VARIABLE = "POINTCMT_API_KEYS"
 SHORTEST = 16  # characters
 # These paths ask for no key: the page, which asks its user for one, and what probes ask.
-OPEN = ("/", "/page.js", "/docs", "/openapi.json", "/v2/health/live", "/v2/health/ready")
+OPEN = (
+    *("/", "/upload", "/page.js", "/docs", "/openapi.json"),
+    *("/v2/health/live", "/v2/health/ready"),
+)
 
 
 def read_keys(file: Path | None) -> tuple[bytes, ...]:

@@ -34,6 +34,7 @@ class Served:
     Attributes:
         name: what clients call the model.
         version: its number, as text.
+        folder: where it lies.
         classifier: what answers.
         engine: what runs it.
         device: "cpu", "cuda" or "auto".
@@ -67,6 +68,7 @@ class Served:
         # A student's own name may be a path, whose slashes would end a part of ours.
         self.name = source.name or self.classifier.artefact.student.replace("/", "-")
         self.version = version
+        self.folder = folder
         self.statistics = Statistics()
         self._report = host.report
         threads = batching.threads(self.device)

@@ -1,4 +1,4 @@
-"""Routes for people and scripts: a file in, its class out; the page; the API's description."""
+"""Routes for people and scripts: a file in, its class out; the API's description."""
 
 import asyncio
 import time
@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
-from importlib import resources
 from typing import Any, NamedTuple
 
 from python_multipart.exceptions import MultipartParseError
@@ -23,17 +22,12 @@ from pointcmt_serve.http.errors import RefusedError
 from pointcmt_serve.http.models import Served
 from pointcmt_serve.http.routes.asking import asked_seconds, client_of, while_connected
 from pointcmt_serve.http.routes.openapi import docs_page, openapi
+from pointcmt_serve.http.routes.page import SECURE
 from pointcmt_serve.http.service import Service
 from pointcmt_serve.http.uploads import FileReader
 
 MAX_FILES = 64
 _PIECE = 1 << 16
-_SECURE = {
-    "Content-Security-Policy": (
-        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
-    ),
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 def people_routes(service: Service) -> list[Route]:
@@ -55,22 +49,14 @@ def people_routes(service: Service) -> list[Route]:
         answer = {"model": served.name, "version": served.version, "answers": records}
         return JSONResponse(answer, 400 if all("error" in r for r in records) else 200)
 
-    async def page(_: Request) -> Response:
-        return HTMLResponse(_file("index.html"), headers=_SECURE)
-
-    async def script(_: Request) -> Response:
-        return Response(_file("page.js"), media_type="text/javascript", headers=_SECURE)
-
     async def described(_: Request) -> Response:
         return JSONResponse(openapi())
 
     async def docs(_: Request) -> Response:
-        return HTMLResponse(docs_page(), headers=_SECURE)
+        return HTMLResponse(docs_page(), headers=SECURE)
 
     return [
         Route("/classify", classify, methods=["POST"]),
-        Route("/", page),
-        Route("/page.js", script),
         Route("/openapi.json", described),
         Route("/docs", docs),
     ]
@@ -165,7 +151,3 @@ def _files(form: FormData) -> list[UploadFile]:
     if not files:
         raise InputError("send at least one file, in the field file of the form")
     return files
-
-
-def _file(name: str) -> str:
-    return resources.files("pointcmt_serve.http").joinpath("page", name).read_text("utf-8")
