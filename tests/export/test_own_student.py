@@ -36,7 +36,8 @@ class Own(nn.Module):
         values = self.lift(points.transpose(1, 2)).transpose(1, 2)  # (B, N, 16)
         index = near.flatten(1)[..., None].expand(-1, -1, 16)
         grouped = values.gather(1, index).unflatten(1, (16, 8)).amax(2)  # (B, 16, 16)
-        return torch.relu(self.mix(grouped)).amax(1)
+        around = knn(centres, centres, 3)[:, :, 2:].expand(-1, -1, 16)  # among sampled points
+        return torch.relu(self.mix(grouped + grouped.gather(1, around))).amax(1)
 
     def classify(self, features: Tensor) -> Tensor:
         logits: Tensor = self.classifier(features)
@@ -93,7 +94,12 @@ def test_it_is_exported_and_verified(sampling: str, tmp_path: Path) -> None:
     structure = next(check for check in report.checks if check.name == "structure")
     assert "student.lift.0.weight" in structure.figures["sha256"]
     indices = next(check for check in report.checks if check.name == "indices")
-    assert indices.figures["must_be_equal"] == ["ball_query_0", "farthest_point_sample_0", "knn_0"]
+    assert indices.figures["must_be_equal"] == [
+        "ball_query_0",
+        "farthest_point_sample_0",
+        "knn_0",
+        "knn_1",
+    ]
 
 
 def test_it_cannot_be_half_precision(tmp_path: Path) -> None:
