@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
-AXES = ((-1.05, 1.05),) * 3
+from pointcmt_training.report.figures import CLOSE, scatter
+
 COLOURS = "tab10"  # of a class's parts, in their order
 GREY = (0.87, 0.87, 0.87)
 
@@ -26,20 +27,16 @@ def coloured(
         legends: the part names of each row's class.
     """
     palette = colormaps[COLOURS].colors  # type: ignore[attr-defined]
-    figure = Figure(figsize=(3 * len(columns) + 1.4, 2.7 * len(names)), layout="constrained")
+    figure = Figure(figsize=(3 * len(columns) + 1.4, 2.7 * len(names)))
+    panels = figure.subplots(len(names), len(columns), squeeze=False, gridspec_kw=CLOSE)
     for row, name in enumerate(names):
-        x, y, z = points[row].numpy().T
-        for column, (heading, parts) in enumerate(columns.items()):
-            place = row * len(columns) + column + 1
-            axis = figure.add_subplot(len(names), len(columns), place, projection="3d")
-            colours = [palette[part] if part >= 0 else GREY for part in parts[row].tolist()]
-            axis.scatter(x, -z, y, c=colours, s=3000 / len(x), linewidths=0, depthshade=False)
+        for axis, (heading, parts) in zip(panels[row], columns.items(), strict=True):
+            scatter(
+                axis, points[row], [palette[p] if p >= 0 else GREY for p in parts[row].tolist()]
+            )
             axis.set_title(f"{name}, {heading}", fontsize=9)
-            axis.set(xlim=AXES[0], ylim=AXES[1], zlim=AXES[2])
-            axis.set_box_aspect((1, 1, 1), zoom=1.6)
-            axis.set_axis_off()
         marks = [Line2D([], [], marker="o", linestyle="", color=c) for c in palette]
-        axis.legend(
+        panels[row, -1].legend(
             marks[: len(legends[row])],
             legends[row],
             fontsize=7,

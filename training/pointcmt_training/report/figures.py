@@ -15,6 +15,8 @@ TIMES = ("epoch", "wall_seconds", "cpu_seconds")
 WIDEST = 7  # views side by side
 PANELS = 4  # curves side by side
 NUMBERED_BELOW = 16  # classes up to which a confusion matrix shows its counts
+CLOSE = {"left": 0, "right": 1, "bottom": 0, "top": 1, "wspace": 0.02, "hspace": 0.12}
+AROUND, ABOVE = np.radians(35), np.radians(20)  # from where clouds are seen
 
 
 def curves(histories: Mapping[str, Sequence[Record]]) -> Figure:
@@ -117,15 +119,31 @@ def _sheet(images: Tensor, columns: int) -> Tensor:
 
 def clouds(columns: Mapping[str, Tensor], names: Sequence[str]) -> Figure:
     """Draw clouds, one row an object and one column a source: name -> (B, N, 3), y up."""
-    figure = Figure(figsize=(3 * len(columns), 2.8 * len(names)), layout="constrained")
+    figure = Figure(figsize=(3 * len(columns), 2.8 * len(names)))
+    panels = figure.subplots(len(names), len(columns), squeeze=False, gridspec_kw=CLOSE)
     for row, name in enumerate(names):
-        for column, (source, points) in enumerate(columns.items()):
-            position = row * len(columns) + column + 1
-            axis = figure.add_subplot(len(names), len(columns), position, projection="3d")
-            x, y, z = points[row].numpy().T
-            axis.scatter(x, -z, y, c=y, s=3000 / len(x), cmap="viridis", linewidths=0)
+        for axis, (source, points) in zip(panels[row], columns.items(), strict=True):
+            scatter(axis, points[row], points[row, :, 1].numpy())
             axis.set_title(f"{name}, {source}" if source else name, fontsize=9)
-            axis.set(xlim=(-1, 1), ylim=(-1, 1), zlim=(-1, 1))
-            axis.set_box_aspect((1, 1, 1), zoom=1.9)
-            axis.set_axis_off()
     return figure
+
+
+def scatter(axis: Any, points: Tensor, colours: Any) -> None:
+    """Draw a cloud (N, 3), y up and in the unit sphere, as seen from the right and above.
+
+    Args:
+        axis: where.
+        points: the cloud.
+        colours: (N,) numbers for the colour map, or (N, 3) red, green and blue from 0 to 1.
+    """
+    x, y, z = points.numpy().T
+    right, towards = (
+        x * np.cos(AROUND) - z * np.sin(AROUND),
+        x * np.sin(AROUND) + z * np.cos(AROUND),
+    )
+    high, near = y * np.cos(ABOVE) - towards * np.sin(ABOVE), y * np.sin(ABOVE)
+    order = np.argsort(near + towards * np.cos(ABOVE))  # the nearest is drawn last
+    colours = np.asarray(colours)[order]
+    axis.scatter(right[order], high[order], c=colours, s=2400 / len(x), linewidths=0)
+    axis.set(xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), aspect="equal", xticks=(), yticks=())
+    axis.axis("off")
