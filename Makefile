@@ -35,7 +35,7 @@ test: $(VENV)/.ready  ## every check: lint, types, layers, spelling, tests
 	$(MAKE) --no-print-directory -j 2 lint suite
 
 suite: $(VENV)/.ready
-	$(PY) -m pytest -n 2 --dist worksteal
+	$(PY) -m pytest -n 2
 
 page: $(PAGE)/dist/index.html  ## build the page of --format web (npm brings what it is built from)
 

@@ -41,5 +41,7 @@ def resample(points: NDArray[np.float32], count: int, seed: int = 0) -> NDArray[
 def resampled_rows(given: int, count: int, seed: int = 0) -> NDArray[np.int64]:
     """Return which of the `given` points `resample` takes, (count,)."""
     repeats, rest = divmod(count, given)
+    if not rest:
+        return np.tile(np.arange(given), repeats)
     chosen = np.sort(np.random.default_rng(seed).permutation(given)[:rest])
     return np.concatenate([np.tile(np.arange(given), repeats), chosen])

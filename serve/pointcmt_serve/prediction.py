@@ -13,6 +13,13 @@ from pointcmt_serve.orientation import AS_IS, Vertical
 AS_IT_WAS = Vertical(None, AS_IS)
 
 
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the probabilities (..., C) of logits (..., C), computed in float64."""
+    scores = logits.astype(np.float64)
+    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+
+
 @dataclass(frozen=True)
 class Candidate:
     """One class a cloud may belong to, with its probability in [0, 1]."""
@@ -57,9 +64,7 @@ class Prediction:
     @property
     def probabilities(self) -> NDArray[np.float64]:
         """(C,) the softmax of `logits`; sums to 1."""
-        scores = self.logits.astype(np.float64)
-        weights = np.exp(scores - scores.max())
-        return np.asarray(weights / weights.sum())
+        return softmax(self.logits)
 
     def top(self, k: int = 5) -> list[Candidate]:
         """Return the `k` best classes, best first (all C of them when k is larger).

@@ -38,7 +38,7 @@ def imported(tmp_path: Path) -> Import:
     return run
 
 
-def cloud(points: int, channels: int = 3, batch: int = 1) -> Tensor:
+def cloud(points: int, channels: int = 3, batch: int = 2) -> Tensor:
     """Points on a bent sheet, so that balls are unevenly filled as on real surfaces."""
     random = torch.Generator().manual_seed(1)
     uv = 2 * torch.rand(batch, points, 2, generator=random, dtype=torch.float64) - 1

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt_serve.http.protocol.checks import WantedOutput
-from pointcmt_serve.http.protocol.names import OUTPUTS, SCORES
-from pointcmt_serve.prediction import Prediction
+from pointcmt_serve.http.protocol.names import OUTPUTS
+from pointcmt_serve.prediction import Prediction, softmax
 
 _encode = msgspec.json.Encoder().encode
 
@@ -57,12 +57,13 @@ def answer_tensors(
 
 
 def _values(name: str, predictions: Sequence[Prediction], classes: int) -> NDArray[Any]:
-    if name in SCORES:
-        rows = [getattr(p, name) for p in predictions]
-        return np.array(rows, dtype="<f4").reshape(len(rows), classes)  # (B, C)
+    if name == "labels":
+        return np.array([p.label for p in predictions], dtype=object)  # (B,)
+    rows = [p.logits for p in predictions]
+    logits: NDArray[Any] = np.array(rows, dtype="<f4").reshape(len(rows), classes)  # (B, C)
     if name == "indices":
-        return np.array([p.index for p in predictions], dtype="<i8")  # (B,)
-    return np.array([p.label for p in predictions], dtype=object)  # (B,)
+        return np.array(logits.argmax(axis=1), dtype="<i8")  # (B,)
+    return softmax(logits).astype("<f4") if name == "probabilities" else logits
 
 
 def _classified(output: WantedOutput, predictions: Sequence[Prediction]) -> Tensor:

@@ -60,19 +60,32 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, Any]) -> A
     Raises:
         ClientDisconnect: the client went away.
     """
-    answer = asyncio.ensure_future(work)
-    tasks = {answer}
-    try:
-        await asyncio.wait(tasks, timeout=_UNWATCHED)
-        if not answer.done():
-            tasks.add(asyncio.ensure_future(_disconnected(request)))
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            raise ClientDisconnect
-        return answer.result()
-    finally:
-        for task in tasks:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    watching: asyncio.Task[None] | None = None
+    waiting = True
+
+    def ended(_: asyncio.Task[None]) -> None:
+        if waiting and task is not None:
             task.cancel()
+
+    def watch() -> None:
+        nonlocal watching
+        watching = loop.create_task(_disconnected(request))
+        watching.add_done_callback(ended)
+
+    timer = loop.call_later(_UNWATCHED, watch)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if watching is None or not watching.done() or task is None:
+            raise
+        task.uncancel()
+        raise ClientDisconnect from None
+    finally:
+        waiting = False
+        timer.cancel()
+        if watching is not None:
+            watching.cancel()
 
 
 async def _disconnected(request: Request) -> None:

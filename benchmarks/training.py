@@ -1,0 +1,224 @@
+"""How fast each stage and each student trains, and in how much memory, beside the plain ports.
+
+    python -m benchmarks.training [--only teacher dgcnn] [--batch 16] [--steps 4] [--rounds 2]
+                                  [--threads 1] [--device cpu] [--output benchmarks/results]
+
+Every measurement is a process of its own, so that the largest memory it ever held is its own; in
+each round all of them take turns. Stages I to III run as in a recipe, on the embedded shapes at
+1,024 points with six projected views; a student also trains alone, by cross-entropy and AdamW, and
+so does its plain port of the same weights. Samples a second are those of the best round, of the
+second of two passes; memory is the most that the process held beyond what it began with.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.plain_students import PORTS, plain_port
+from pointcmt.models import STUDENTS, create_student
+from pointcmt_training.config import Config
+from pointcmt_training.distillation.method import Images
+from pointcmt_training.folder import RunFolder, read_history
+from pointcmt_training.inputs import load_inputs
+from pointcmt_training.recipe import load_config
+from pointcmt_training.stages.generator import build_generator, train_generator
+from pointcmt_training.stages.student import train_student
+from pointcmt_training.stages.teacher import build_teacher, train_teacher
+
+STAGES = ("teacher", "generator")
+POINTS, CLASSES = 1024, 12
+MIB = 2**20
+Figures = dict[str, float]
+
+
+def recipe(student: str, args: argparse.Namespace) -> Config:
+    """Two epochs of `args.steps` steps in each stage, on the embedded shapes."""
+    clouds = args.batch * args.steps
+    sections = ("teacher", "generator", "training")
+    return load_config(
+        "shapes",
+        [
+            *(f"{section}.epochs=2" for section in sections),
+            *(f"{section}.batch_size={args.batch}" for section in sections),
+            f"data.per_class={-(-clouds // CLASSES)}",
+            f"data.fraction={clouds / (CLASSES * -(-clouds // CLASSES))}",
+            f"data.points={POINTS}",
+            "training.evaluations=0",
+            "teacher.width=1.0",
+            f"generator.points={POINTS}",
+            "log=none",
+            f"student={student}",
+            "options={}",
+            f"device={args.device}",
+        ],
+    )
+
+
+def stage(section: str, student: str, args: argparse.Namespace) -> Figures:
+    """Train one stage of PointCMT; the parts that it takes from earlier ones are random."""
+    config = recipe(student, args)
+    inputs = load_inputs(config, torch.device(args.device))
+    network = create_student(student, CLASSES)
+    before = held(args.device)
+    with tempfile.TemporaryDirectory() as place:
+        folder = RunFolder(Path(place))
+        if section == "teacher":
+            train_teacher(config, inputs, folder, network.feature_dim)
+        else:
+            features = torch.rand(len(inputs.pool), network.feature_dim, device=args.device)
+            if section == "generator":
+                train_generator(config, inputs, folder, features)
+            else:
+                classifier = build_teacher(config, inputs, network.feature_dim).classifier
+                generator = build_generator(config, network.feature_dim)
+                train_student(
+                    config, inputs, folder, network, Images(classifier, generator, features)
+                )
+        seconds = read_history(folder.history(section))[-1]["wall_seconds"]
+    samples = args.batch * (len(inputs.train) // args.batch)
+    return {"rate": samples / seconds, "mib": (held(args.device) - before) / MIB}
+
+
+def alone(name: str, plain: bool, args: argparse.Namespace) -> Figures:
+    """Train a student, or its plain port, by cross-entropy alone."""
+    torch.manual_seed(0)
+    student: Any = create_student(name, CLASSES)
+    network = (plain_port(name, student) if plain else student).to(args.device).train()
+    points = torch.rand(args.batch, POINTS, 3, device=args.device)
+    labels = torch.arange(args.batch, device=args.device) % CLASSES
+    before = held(args.device)
+    optimizer = torch.optim.AdamW(network.parameters())
+    best = float("inf")
+    for _ in range(2):
+        start = time.perf_counter()
+        for _ in range(args.steps):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(network(points), labels).backward()
+            optimizer.step()
+        if args.device != "cpu":
+            torch.cuda.synchronize()
+        best = time.perf_counter() - start
+    rate = args.batch * args.steps / best
+    return {"rate": rate, "mib": (held(args.device) - before) / MIB}
+
+
+def held(device: str) -> int:
+    """Return the largest number of bytes that this process ever held on the device."""
+    if device != "cpu":
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def plan(only: list[str]) -> dict[str, list[tuple[str, str]]]:
+    """Return the measurements of each row: column -> (kind, student)."""
+    rows: dict[str, list[tuple[str, str]]] = {}
+    for name in (*STAGES, *sorted(STUDENTS)):
+        if only and name not in only:
+            continue
+        if name in STAGES:
+            rows[name] = [("stage", name)]
+        else:
+            rows[name] = [(kind, name) for kind in ("student", "plain", "pointcmt")]
+    return rows
+
+
+KINDS: dict[str, Callable[[str, argparse.Namespace], Figures]] = {
+    "stage": lambda name, args: stage(name, "pointnet2-ssg", args),
+    "student": lambda name, args: alone(name, False, args),
+    "plain": lambda name, args: alone(name, True, args),
+    "pointcmt": lambda name, args: stage("training", name, args),
+}
+
+
+def measured(kind: str, name: str, words: list[str], threads: int) -> Figures:
+    """Measure in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.training", "--one", kind, name, *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
+    figures: Figures = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def table(found: dict[str, dict[str, Figures]], about: dict[str, Any]) -> str:
+    """Return the figures as Markdown."""
+    lines = ["# Training", "", __doc__.split("\n\n")[2].replace("\n", " "), ""]
+    lines += [", ".join(f"{key} {value}" for key, value in about.items()), ""]
+    lines += ["| stage | samples/s | MiB |", "|---|---|---|"]
+    for name in STAGES:
+        if name in found:
+            one = found[name]["stage"]
+            lines.append(f"| {name} | {one['rate']:.1f} | {one['mib']:.0f} |")
+    lines += [
+        "",
+        "| student | samples/s | plain port | ratio | MiB | plain port | stage III | MiB |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, row in found.items():
+        if name in STAGES:
+            continue
+        own, plain, whole = row["student"], row["plain"], row["pointcmt"]
+        ratio = own["rate"] / plain["rate"]
+        lines.append(
+            f"| {name} | {own['rate']:.1f} | {plain['rate']:.1f} | {ratio:.1f}x | "
+            f"{own['mib']:.0f} | {plain['mib']:.0f} | {whole['rate']:.1f} | {whole['mib']:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--only", nargs="*", default=[], choices=[*STAGES, *PORTS])
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        kind, name = args.one
+        print(json.dumps(KINDS[kind](name, args)))
+        return
+    words = ["--batch", str(args.batch), "--steps", str(args.steps), "--device", args.device]
+    found: dict[str, dict[str, Figures]] = {}
+    for _ in range(args.rounds):
+        for row, columns in plan(args.only).items():
+            for kind, name in columns:
+                new = measured(kind, name, words, args.threads)
+                old = found.setdefault(row, {}).get(kind, new)
+                found[row][kind] = max(old, new, key=lambda figures: figures["rate"])
+                print(
+                    f"{row}, {kind}: {new['rate']:.1f} samples/s, {new['mib']:.0f} MiB", flush=True
+                )
+    about = {
+        "machine": platform.processor() or platform.machine(),
+        "device": args.device,
+        "threads": args.threads,
+        "batch": args.batch,
+        "steps": args.steps,
+        "rounds": args.rounds,
+        "torch": torch.__version__,
+    }
+    text = table(found, about)
+    print(text)
+    if args.output:
+        args.output.mkdir(parents=True, exist_ok=True)
+        record = json.dumps({"about": about, "found": found}, indent=1)
+        (args.output / "training.json").write_text(record + "\n")
+        (args.output / "training.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
