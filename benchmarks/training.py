@@ -192,16 +192,6 @@ def main() -> None:
         print(json.dumps(KINDS[kind](name, args)))
         return
     words = ["--batch", str(args.batch), "--steps", str(args.steps), "--device", args.device]
-    found: dict[str, dict[str, Figures]] = {}
-    for _ in range(args.rounds):
-        for row, columns in plan(args.only).items():
-            for kind, name in columns:
-                new = measured(kind, name, words, args.threads)
-                old = found.setdefault(row, {}).get(kind, new)
-                found[row][kind] = max(old, new, key=lambda figures: figures["rate"])
-                print(
-                    f"{row}, {kind}: {new['rate']:.1f} samples/s, {new['mib']:.0f} MiB", flush=True
-                )
     about = {
         "machine": platform.processor() or platform.machine(),
         "device": args.device,
@@ -211,13 +201,26 @@ def main() -> None:
         "rounds": args.rounds,
         "torch": torch.__version__,
     }
-    text = table(found, about)
-    print(text)
-    if args.output:
-        args.output.mkdir(parents=True, exist_ok=True)
-        record = json.dumps({"about": about, "found": found}, indent=1)
-        (args.output / "training.json").write_text(record + "\n")
-        (args.output / "training.md").write_text(text)
+    found: dict[str, dict[str, Figures]] = {}
+    for _ in range(args.rounds):
+        for row, columns in plan(args.only).items():
+            new = {kind: measured(kind, name, words, args.threads) for kind, name in columns}
+            old = found.setdefault(row, new)
+            found[row] = {
+                kind: max(old[kind], new[kind], key=lambda figures: figures["rate"]) for kind in new
+            }
+            print(row, new[columns[0][0]], flush=True)
+            if args.output:
+                write(args.output, found, about)
+    print(table(found, about))
+
+
+def write(output: Path, found: dict[str, dict[str, Figures]], about: dict[str, Any]) -> None:
+    """Write what is known so far as JSON and as a table."""
+    output.mkdir(parents=True, exist_ok=True)
+    record = json.dumps({"about": about, "found": found}, indent=1)
+    (output / "training.json").write_text(record + "\n")
+    (output / "training.md").write_text(table(found, about))
 
 
 if __name__ == "__main__":
