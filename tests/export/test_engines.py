@@ -68,7 +68,7 @@ def test_a_student_that_samples_in_the_graph_becomes_an_engine(name: str, tmp_pa
 
 def test_half_precision_is_half_in_the_engine(tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx_bindings")
-    found = built("pointnet", "graph", "fp16", tmp_path)
+    found = built("dgcnn", "host", "fp16", tmp_path)
     assert found["trt-rtx precision"].figures["products"]["HALF"] > 0
     assert "float16" in found["trt-rtx weights"].detail
 

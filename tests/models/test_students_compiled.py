@@ -9,10 +9,7 @@ import torch
 from pointcmt.models import STUDENTS, create_student
 
 AOT = [("pointnet2-ssg", "aot_eager"), ("dgcnn", "aot_eager")]  # the gradients of our own
-ALIKE = {
-    "pointnet2-msg",
-    "pointmlp",
-}  # PointNet++ of several scales, PointMLP elite's larger sibling
+ALIKE = {"pointnet2-msg", "pointmlp"}  # what they do is in SSG and in PointMLP elite
 EAGER = [(name, "eager") for name in sorted({*STUDENTS} - {name for name, _ in AOT} - ALIKE)]
 
 
