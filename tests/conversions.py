@@ -3,28 +3,29 @@
 import hashlib
 import io
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from pointcmt.files import write_beside
 from pointcmt_export import exporter
-from pointcmt_export.convert.host_steps import HostStep
-from pointcmt_export.convert.maxima import Maxima
-from pointcmt_export.convert.to_onnx import Converted
-from pointcmt_export.convert.trace import IndexOp, Traced
+from pointcmt_export.convert import to_onnx
+from pointcmt_export.convert.trace import Traced
+
+Write = Callable[[Traced, Mapping[str, fx.Node]], onnx.ModelProto]
 
 
 def keep_conversions(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """Let the exporter take from `folder`, and keep there, what all processes convert."""
     patch.setattr(exporter, "trace", _kept_traces(exporter.trace))
-    patch.setattr(exporter, "to_onnx", _kept_files(exporter.to_onnx, folder))
+    patch.setattr(to_onnx, "write_calls", _kept_files(to_onnx.write_calls, folder))
     # torch lists all of its ONNX functions anew for every model that it converts.
     every = cache(ONNXRegistry.from_torchlib)
     patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(every))
@@ -43,27 +44,19 @@ def _kept_traces(trace: Callable[..., Traced]) -> Callable[..., Traced]:
     return traced
 
 
-def _kept_files(convert: Callable[..., Converted], folder: Path) -> Callable[..., Converted]:
-    """Return `to_onnx` with its results kept by the graph, its weights and the host's steps."""
+def _kept_files(write: Write, folder: Path) -> Write:
+    """Return `write_calls` with its results kept by the graph, its weights and what is seen."""
 
-    def to_onnx(
-        traced: Traced,
-        maxima: Maxima,
-        steps: Sequence[HostStep] = (),
-        on_host: Sequence[IndexOp] = (),
-    ) -> Converted:
-        graph, names = traced.module.code, [op.name for op in on_host]
+    def write_calls(traced: Traced, seen: Mapping[str, fx.Node]) -> onnx.ModelProto:
+        graph, names = traced.module.code, [(name, node.name) for name, node in seen.items()]
         weights = list(traced.module.state_dict().items())
-        key = _digest(graph, tuple(traced.example.shape), weights, names, repr(tuple(steps)))
-        path = folder / key
+        path = folder / _digest(graph, tuple(traced.example.shape), weights, names)
         if not path.is_file():
-            result = convert(traced, maxima, steps, on_host)
             with write_beside(path) as fresh:
-                fresh.write_bytes(pickle.dumps(result))
-        kept: Converted = pickle.loads(path.read_bytes())  # noqa: S301 - written above
-        return kept
+                onnx.save(write(traced, seen), fresh)
+        return onnx.load(path)
 
-    return to_onnx
+    return write_calls
 
 
 class _ByContent(pickle.Pickler):

@@ -1,54 +1,89 @@
-"""What takes the place of the index ops: expressions in the graph, or inputs of it."""
+"""What takes the place of the index ops: a call of an ONNX function, or an input of the graph."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from torch import fx
+import numpy as np
+import onnx
+import onnx.inliner
+import torch
+from torch import Tensor, fx
+from torch.fx.experimental.symbolic_shapes import statically_known_true
 
-from pointcmt_export.convert import index_ops
-from pointcmt_export.convert.trace import IndexOp, Traced
+from pointcmt_export.convert.index_ops import DOMAIN, OPSET, functions
+from pointcmt_export.convert.trace import Traced
 
-EXPRESSIONS: dict[str, Callable[..., Any]] = {
-    "farthest_point_sample": index_ops.farthest_point_sample,
-    "ball_query": index_ops.ball_query,
-    "knn": index_ops.knn,
-}
+Attributes = Mapping[str, float | Sequence[int]]
 
 
-def replace_ops(
-    traced: Traced, on_host: Sequence[IndexOp] = (), seen: Sequence[fx.Node] = ()
-) -> fx.GraphModule:
-    """Return the graph with its index ops as expressions, and their results as further outputs.
+def name_ops(traced: Traced, seen: Sequence[fx.Node]) -> fx.GraphModule:
+    """Return the graph with its index ops as calls of ONNX functions.
 
     Args:
         traced: the traced module; it is not changed.
-        on_host: ops that become inputs instead, in this order behind `points`.
         seen: nodes of the traced module whose values become outputs as well.
 
     Returns:
-        A module (points, *on_host indices) -> (logits, *indices of the ops that remain, *seen).
+        A module points -> (logits, *indices, *seen) that `torch.onnx.export` can write.
     """
     graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
     output = cast(tuple[fx.Node, ...], graph.graph_copy(traced.module.graph, copies))
-    points = next(node for node in graph.nodes if node.op == "placeholder")
-    _into_inputs(graph, points, [(op.name, copies[op.node]) for op in on_host])
-    remaining = [copies[op.node] for op in traced.indices if op not in on_host]
     for op in traced.indices:
-        if op not in on_host:
-            copies[op.node].target = EXPRESSIONS[op.op]
-    graph.output((*output, *remaining, *(copies[node] for node in seen)))
-    module = fx.GraphModule(traced.module, graph)
-    module.graph.eliminate_dead_code()
-    module.recompile()
-    return module.eval()
+        copies[op.node].target = _SYMBOLS[op.op]
+    indices = [copies[op.node] for op in traced.indices]
+    graph.output((*output, *indices, *(copies[node] for node in seen)))
+    return fx.GraphModule(traced.module, graph).eval()
 
 
-def _into_inputs(graph: fx.Graph, points: fx.Node, ops: Sequence[tuple[str, fx.Node]]) -> None:
-    """Turn index ops into inputs behind `points`, in this order."""
-    place = points
-    for name, node in ops:
-        with graph.inserting_after(place):
-            place = graph.placeholder(name)
-        node.replace_all_uses_with(place)
-        graph.erase_node(node)
+def define_ops(model: onnx.ModelProto, on_host: Sequence[str] = ()) -> onnx.ModelProto:
+    """Return a graph without functions: standard operators, or inputs where the host computes.
+
+    Args:
+        model: an export of `name_ops`, whose indices have their names.
+        on_host: the names of the indices that become inputs, in this order behind `points`.
+    """
+    values = {value.name: value for value in model.graph.output}
+    model.graph.input.extend(values[name] for name in on_host)
+    kept = [node for node in model.graph.node if not set(node.output) & set(on_host)]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    del model.opset_import[:]
+    model.opset_import.append(onnx.helper.make_opsetid("", OPSET))
+    model.opset_import.append(onnx.helper.make_opsetid(DOMAIN, 1))
+    model.functions.extend(functions())
+    model = onnx.inliner.inline_local_functions(model)
+    del model.opset_import[1:]
+    return model
+
+
+def _farthest_point_sample(xyz: Tensor, m: int) -> Tensor:
+    return _call("farthest_point_sample", (xyz,), {"m": [m]}, (xyz.shape[0], m))
+
+
+def _ball_query(xyz: Tensor, centers: Tensor, radius: float, k: int) -> Tensor:
+    limit = float(np.square(np.float32(radius)))
+    numbers: dict[str, float | Sequence[int]] = {"limit": limit, "k": [k]}
+    name = "ball_query"
+    if not statically_known_true(xyz.shape[1] >= k):  # top-k wants k numbers to choose from
+        name, numbers["pads"] = "ball_query_padded", [0, 0, 0, 0, 0, k]
+    return _call(name, (xyz, centers), numbers, (*centers.shape[:2], k))
+
+
+def _knn(query: Tensor, points: Tensor, k: int) -> Tensor:
+    channels = query.shape[2]
+    name = f"knn_{channels}" if channels <= 3 else "knn_features"
+    return _call(name, (query, points), {"k": [k]}, (*query.shape[:2], k))
+
+
+def _call(name: str, inputs: Sequence[Tensor], numbers: Attributes, shape: Sequence[Any]) -> Tensor:
+    return torch.onnx.ops.symbolic(
+        f"{DOMAIN}::{name}", inputs, {**numbers}, dtype=torch.int64, shape=shape, version=1
+    )
+
+
+_SYMBOLS: dict[str, Callable[..., Tensor]] = {
+    "farthest_point_sample": _farthest_point_sample,
+    "ball_query": _ball_query,
+    "knn": _knn,
+}

@@ -5,7 +5,7 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import onnx
 import onnx_ir
@@ -16,12 +16,11 @@ from torch import fx
 
 from pointcmt.errors import InputError
 from pointcmt_export.convert.host_steps import HostStep
+from pointcmt_export.convert.index_ops import OPSET
 from pointcmt_export.convert.maxima import Maxima
-from pointcmt_export.convert.replace_ops import replace_ops
+from pointcmt_export.convert.replace_ops import define_ops, name_ops
 from pointcmt_export.convert.trace import IndexOp, Traced
 
-OPSET = 20
-Free = dict[int, torch.export.Dim]
 FOLDED_ELEMENTS = 64  # larger constants are weights, which keep their name and layout
 
 
@@ -60,16 +59,14 @@ def to_onnx(
         InputError: an operator of the student has no ONNX counterpart.
     """
     seen = maxima.named()
-    module = replace_ops(traced, on_host, tuple(seen.values()))
-    names = ["points", *(op.name for op in on_host)]
-    indices = [op.name for op in traced.indices if op not in on_host]
-    shapes = _free_dimensions(traced, steps)
-    program = _export(module, _example(traced, on_host), shapes, names, ["logits", *indices, *seen])
-    onnxscript.optimizer.fold_constants(program.model, should_fold=_keeps_weights)
-    onnxscript.optimizer.remove_unused_nodes(program.model)
-    model = _clean(serde.serialize_model(program.model))
+    standard = define_ops(write_calls(traced, seen), [op.name for op in on_host])
+    program = serde.deserialize_model(standard)
+    onnxscript.optimizer.fold_constants(program, should_fold=_keeps_weights)
+    onnxscript.optimizer.remove_unused_nodes(program)
+    model = _clean(serde.serialize_model(program))
     del model.graph.output[1:]  # indices and maxima stay inside, under their names
-    return Converted(model, tuple(indices), tuple(steps), maxima.to_json())
+    indices = tuple(op.name for op in traced.indices if op not in on_host)
+    return Converted(model, indices, tuple(steps), maxima.to_json())
 
 
 def set_metadata(model: onnx.ModelProto, metadata: Mapping[str, Any]) -> None:
@@ -83,53 +80,34 @@ def set_metadata(model: onnx.ModelProto, metadata: Mapping[str, Any]) -> None:
     )
 
 
-def _example(traced: Traced, on_host: Sequence[IndexOp]) -> tuple[torch.Tensor, ...]:
-    wanted = [op.node for op in on_host]
-    found: dict[fx.Node, torch.Tensor] = {}
+def write_calls(traced: Traced, seen: Mapping[str, fx.Node]) -> onnx.ModelProto:
+    """Write a network as ONNX with its index ops as calls of functions, see `define_ops`.
 
-    class Keep(fx.Interpreter):
-        def run_node(self, n: fx.Node) -> Any:
-            result = super().run_node(n)
-            if n in wanted:
-                found[n] = result
-            return result
+    Args:
+        traced: the network.
+        seen: nodes whose values become outputs behind `logits` and the indices, by their names.
 
-    if wanted:
-        with torch.no_grad():
-            Keep(traced.module).run(traced.example)
-    return (traced.example, *(found[node] for node in wanted))
-
-
-def _free_dimensions(traced: Traced, steps: Sequence[HostStep]) -> tuple[Free, ...]:
-    free = traced.dynamic_shapes
-    return (free, *(free if step.row_a_point else {0: free[0]} for step in steps))
-
-
-def _export(
-    module: fx.GraphModule,
-    example: tuple[torch.Tensor, ...],
-    shapes: tuple[Free, ...],
-    inputs: list[str],
-    outputs: list[str],
-) -> Any:
+    Raises:
+        InputError: an operator has no ONNX counterpart.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             logging.getLogger("torch.onnx._internal.exporter").setLevel(logging.ERROR)
             program = torch.onnx.export(
-                module,
-                example,
+                name_ops(traced, tuple(seen.values())),
+                (traced.example,),
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=inputs,
-                output_names=outputs,
-                dynamic_shapes=shapes,
+                input_names=["points"],
+                output_names=["logits", *(op.name for op in traced.indices), *seen],
+                dynamic_shapes=(traced.dynamic_shapes,),
                 optimize=False,
                 verbose=False,
             )
     except torch.onnx.errors.OnnxExporterError as error:
         raise InputError(f"the student cannot be written as ONNX: {_reason(error)}") from error
-    return program
+    return cast(torch.onnx.ONNXProgram, program).model_proto
 
 
 def _keeps_weights(node: onnx_ir.Node) -> bool | None:
