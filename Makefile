@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE  # tests start many processes: compile a module
 
 PAGE := export/pointcmt_export/formats/web/page
 
-.PHONY: help demo test suite page lint format docs bench mutants sanitize clean
+.PHONY: help demo test suite collected page lint format docs bench mutants sanitize clean
 .DEFAULT_GOAL := help
 
 help:  ## list what one can do here
@@ -30,12 +30,16 @@ demo: $(VENV)/.ready  ## train, export, verify and classify on the embedded shap
 	env -u OMP_NUM_THREADS $(PY) examples/demo.py runs/demo
 
 # Without npm or its registry the page's tests are skipped, and say so.
-test: $(VENV)/.ready  ## every check: lint, types, layers, spelling, tests
-	-if command -v npm >/dev/null; then $(MAKE) --silent page; fi
+test:  ## every check: lint, types, layers, spelling, tests
+	-$(MAKE) --no-print-directory -j 2 $(VENV)/.ready $(if $(shell command -v npm),page)
 	$(MAKE) --no-print-directory -j 2 lint suite
 
-suite: $(VENV)/.ready
+suite: collected
 	$(PY) -m pytest -n 2
+
+# Two workers that start at once would each compile every module that the tests import.
+collected: $(VENV)/.ready
+	$(PY) -m pytest --collect-only -q >/dev/null
 
 page: $(PAGE)/dist/index.html  ## build the page of --format web (npm brings what it is built from)
 
