@@ -5,119 +5,35 @@ checkpoint* is one safetensors file that still holds the teacher and the generat
 student; its header carries the same configuration.
 """
 
-import json
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 import safetensors
 import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
-from pointcmt import __version__
-from pointcmt.channels import unnamed_channels
-from pointcmt.description import check_description, parse_json
+from pointcmt.description import HEADER, ModelConfig, read_config
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
-from pointcmt.geometry import XYZ
 from pointcmt.models import create_segmenter, create_student
 from pointcmt.models.student import Network, Student
-from pointcmt.parts import Parts, part_counts
+from pointcmt.parts import part_counts
 
-FORMAT = "pointcmt-student-1"
-HEADER = "pointcmt"
-MOST_CHANNELS = 1000
-WHERE = "the model configuration: "
+__all__ = [
+    "ModelConfig",
+    "build_network",
+    "load_network",
+    "load_student",
+    "model_card",
+    "read_training_checkpoint",
+    "save_student",
+    "save_training_checkpoint",
+]
+
 PARTS = ("student", "teacher", "generator")
 
 Tensors = dict[str, torch.Tensor]
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """All that is needed to rebuild a student and to prepare its input.
-
-    Attributes:
-        student: name for `create_student`, or of a part segmenter for `create_segmenter`.
-        options: its keyword options; those of a segmenter without `parts`.
-        classes: class names; a classifier's logits are in their order.
-        points: number of points a cloud is brought to before inference.
-        normalization: rule of `pointcmt.geometry.normalize` applied to each cloud.
-        provenance: where the weights come from: data, method, seed, measured accuracy.
-        channels: names of the C values of a point, x, y and z first.
-        up: the vertical axis of the training clouds, see `pointcmt.channels`; None: not known.
-        parts: of a part segmenter: the names of each class's parts, in the order of its logits.
-
-    Raises:
-        InputError: an entry makes no sense (see `pointcmt.description`), or the channels are not as
-            many as the student's options say.
-    """
-
-    student: str
-    options: Mapping[str, Any]
-    classes: tuple[str, ...]
-    points: int
-    normalization: str = "unit-sphere"
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    channels: tuple[str, ...] = XYZ
-    up: str | None = None
-    parts: Parts = field(default_factory=dict)
-
-    @property
-    def outputs(self) -> int:
-        """How many logits there are: a class each, or for a segmenter a part each."""
-        return sum(part_counts(self.parts)) or len(self.classes)
-
-    @property
-    def own_channels(self) -> tuple[str, ...]:
-        """The channels that a cloud has, without those that tell a segmenter the class."""
-        return self.channels[: -len(self.classes)] if self.parts else self.channels
-
-    def __post_init__(self) -> None:
-        check_description({each.name: getattr(self, each.name) for each in fields(self)}, WHERE)
-        taken = self.options.get("channels", len(self.channels))
-        if taken != len(self.channels):
-            raise InputError(
-                f"{self.student}: takes {taken} channels a point, but {len(self.channels)} are "
-                f"named: {', '.join(self.channels)}"
-            )
-
-    def to_json(self) -> str:
-        """Return the configuration as JSON text that `from_json` reads back."""
-        return json.dumps({"format": FORMAT, "pointcmt": __version__, **asdict(self)}, indent=2)
-
-    @classmethod
-    def from_json(cls, text: str, where: str) -> "ModelConfig":
-        """Read what `to_json` wrote; `where` names the source in errors.
-
-        Raises:
-            InputError: the text is no such configuration.
-        """
-        raw = parse_json(text, f"{where}: not a PointCMT model configuration; it")
-        if not isinstance(raw, dict) or raw.get("format") != FORMAT:
-            raise InputError(f"{where}: not a PointCMT model configuration of format {FORMAT!r}")
-        options = raw.get("options")
-        if not isinstance(options, dict):
-            raise InputError(f"{where}: options are not an object")
-        count = options.get("channels", len(XYZ))
-        if type(count) is not int or not len(XYZ) <= count <= MOST_CHANNELS:
-            raise InputError(f"{where}: options.channels is not a number from 3 to {MOST_CHANNELS}")
-        # What an older file does not have comes first.
-        raw = {"channels": unnamed_channels(count), "up": None, "parts": {}, **raw}
-        check_description({key: raw[key] for key in raw if key in cls.__match_args__}, f"{where}: ")
-        return cls(
-            student=raw["student"],
-            options=options,
-            classes=tuple(raw["classes"]),
-            points=raw["points"],
-            normalization=raw["normalization"],
-            provenance=raw["provenance"],
-            channels=tuple(raw["channels"]),
-            up=raw["up"],
-            parts={name: tuple(parts) for name, parts in raw["parts"].items()},
-        )
 
 
 def save_student(folder: Path | str, student: Network | nn.Module, config: ModelConfig) -> Path:
@@ -155,14 +71,7 @@ def load_network(folder: Path | str, allow: Collection[str] = ()) -> tuple[Netwo
             belong together.
     """
     folder = Path(folder)
-    config_file = folder / "config.json"
-    if not config_file.is_file():
-        raise InputError(f"{folder}: not a model folder (no config.json and model.safetensors)")
-    try:
-        text = config_file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{config_file}: cannot be read as text ({error})") from error
-    config = ModelConfig.from_json(text, str(config_file))
+    config = read_config(folder)
     weights = folder / "model.safetensors"
     return build_network(config, _read_tensors(weights), str(weights), allow), config
 

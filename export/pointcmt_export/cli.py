@@ -156,8 +156,7 @@ def export(
     MODEL is a run folder, a model folder or a training checkpoint. Teacher, generator and optimiser
     are left behind and listed. Where a check fails, nothing is written and the exit status is 1.
     """
-    from pointcmt_export.exporter import GateError
-    from pointcmt_export.exporter import export as run
+    from pointcmt_export.door import require_possible
 
     options = Options(
         format=form,
@@ -172,6 +171,10 @@ def export(
         timing_cache=timing_cache,
         allow=allow,
     )
+    require_possible(model, out, options)
+    from pointcmt_export.exporter import GateError
+    from pointcmt_export.exporter import export as run
+
     try:
         report = run(model, out, options)
     except GateError as error:

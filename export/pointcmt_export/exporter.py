@@ -18,11 +18,12 @@ from pointcmt_export.convert.maxima import find_maxima
 from pointcmt_export.convert.networks import deployable, has_own_network
 from pointcmt_export.convert.to_onnx import Converted, set_metadata, to_onnx
 from pointcmt_export.convert.trace import trace
+from pointcmt_export.door import require_replaceable
 from pointcmt_export.formats import ALL, Format, Job, Write, chosen_formats
 from pointcmt_export.model_card import model_card
 from pointcmt_export.options import Options, Precision
 from pointcmt_export.reduced import reducer
-from pointcmt_export.report import REPORT_FILE, Report, hashes
+from pointcmt_export.report import Report, hashes
 from pointcmt_export.source import Source, open_source
 from pointcmt_export.verify import Check, Clouds, Thresholds, failed, open_data
 from pointcmt_export.verify.check import EXACT, FEATURE_NEIGHBOURS, HALF, limited
@@ -60,7 +61,7 @@ def export(model: Path | str, out: Path | str, options: Options | None = None) -
         InputError: something about the input, the machine or the disk forbids the export.
     """
     options = options or Options()
-    _require_replaceable(Path(out))
+    require_replaceable(Path(out))
     source = open_source(model, options.allow)
     writers = [_writer(each, source, options) for each in chosen_formats(options.format)]
     reduce = reducer(source, options, partial(_graph, source, options))
@@ -193,13 +194,3 @@ def _thresholds(options: Options, searches_features: bool) -> Thresholds:
     if options.precision == "fp16":
         chosen = HALF
     return limited(chosen, options.limits)
-
-
-def _require_replaceable(out: Path) -> None:
-    if out.is_file():
-        raise InputError(f"{out}: is a file; name a folder for the export")
-    if out.is_dir() and any(out.iterdir()) and not (out / REPORT_FILE).is_file():
-        raise InputError(
-            f"{out}: holds something other than an export, which would be replaced; "
-            "name an empty or a new folder"
-        )

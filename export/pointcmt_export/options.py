@@ -14,6 +14,7 @@ Payload = Literal["onnx", "plan", "python"]  # what runs the network in Triton
 Clouds = Literal["raw", "prepared"]  # what clients of Triton send
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 
+FORMATS = {"int8": ("onnx", "openvino"), "bf16": ("openvino",)}  # whose engines run these
 SAMPLINGS: tuple[Sampling, ...] = ("graph", "host")
 BATCH = (1, 8, 64)
 
@@ -152,6 +153,15 @@ class Options:
             raise InputError("--min-speedup is measured on a data set; name one with --data")
         if self.calibration is not None and self.precision != "int8":
             raise InputError("--calibration is for --precision int8")
+        if self.precision in BESIDE:
+            self._require_provable()
+
+    def _require_provable(self) -> None:
+        asked, formats = f"--precision {self.precision}", FORMATS[self.precision]
+        if self.format not in formats:
+            raise InputError(f"{asked} is for --format {' or '.join(formats)}, not {self.format}")
+        if self.data is None:
+            raise InputError(f"{asked} is proved by its accuracy; name a data set with --data")
 
     def of_onnx_file(self) -> "Options":
         """Return the options of `model.onnx`, which is in float32 beside a file of bf16 or int8."""

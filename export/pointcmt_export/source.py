@@ -11,11 +11,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from pointcmt.checkpoint import ModelConfig, build_network, load_network, read_training_checkpoint
+from pointcmt.checkpoint import build_network, load_network, read_training_checkpoint
+from pointcmt.description import ModelConfig
 from pointcmt.errors import InputError
 from pointcmt.models import Network
+from pointcmt_export.door import STUDENT_FOLDER, Kind, locate
 
-STUDENT_FOLDER = "student"  # of a run folder
 OTHER_PARTS = ("teacher", "generator")
 
 
@@ -40,14 +41,14 @@ class Source:
 
     Attributes:
         path: what was given.
-        kind: "run folder", "model folder" or "training checkpoint".
+        kind: what that is.
         student: the student, in evaluation mode on the CPU.
         config: its configuration.
         stripped: the parts that lie beside it and are left behind.
     """
 
     path: Path
-    kind: str
+    kind: Kind
     student: Network
     config: ModelConfig
     stripped: tuple[Stripped, ...]
@@ -93,23 +94,11 @@ def open_source(path: Path | str, allow: Collection[str] = ()) -> Source:
 
 
 def _find(path: Path, allow: Collection[str]) -> Source:
-    if path.is_file():
+    kind, place = locate(path)
+    if kind == "training checkpoint":
         return _from_checkpoint(path, allow)
-    if not path.exists():
-        raise InputError(
-            f"{path}: no such file or folder; give a run folder, a model folder or a training "
-            "checkpoint"
-        )
-    if (path / "config.json").is_file():
-        student, config = load_network(path, allow)
-        return Source(path, "model folder", student, config, ())
-    if (path / STUDENT_FOLDER / "config.json").is_file():
-        student, config = load_network(path / STUDENT_FOLDER, allow)
-        return Source(path, "run folder", student, config, _beside(path))
-    raise InputError(
-        f"{path}: neither a model folder (config.json and model.safetensors) nor a run folder "
-        f"(a model folder {STUDENT_FOLDER}/ inside)"
-    )
+    student, config = load_network(place, allow)
+    return Source(path, kind, student, config, _beside(path) if kind == "run folder" else ())
 
 
 def fingerprint(tensors: Mapping[str, Tensor]) -> str:
@@ -143,11 +132,6 @@ def _require_running(source: Source) -> None:
 
 
 def _from_checkpoint(path: Path, allow: Collection[str]) -> Source:
-    if path.suffix != ".safetensors":
-        raise InputError(
-            f"{path}: not a .safetensors training checkpoint; give a run folder or a model "
-            "folder, or bring a foreign checkpoint in with pointcmt-import"
-        )
     config, parts = read_training_checkpoint(path)
     student = build_network(config, parts["student"], str(path), allow)
     stripped = tuple(

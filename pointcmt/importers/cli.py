@@ -59,7 +59,7 @@ def main(
     Every tensor of FILE must be accounted for; nothing in it is ever run.
     """
     from pointcmt.geometry import NORMALIZATIONS
-    from pointcmt.importers import import_checkpoint
+    from pointcmt.importers.sources import import_checkpoint
 
     if normalization is not None and normalization not in NORMALIZATIONS:
         raise InputError(f"--normalization {normalization}: use {', '.join(NORMALIZATIONS)}")

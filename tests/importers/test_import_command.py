@@ -62,7 +62,7 @@ def test_errors_are_one_sentence(
 
 
 def test_help_names_every_source() -> None:
-    from pointcmt.importers import SOURCES
+    from pointcmt.importers.sources import SOURCES
 
     text = " ".join(run("--help").output.split())
     assert all(name in text for name in SOURCES)

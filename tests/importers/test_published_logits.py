@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pointcmt.checkpoint import ModelConfig, load_student
-from pointcmt.importers import import_checkpoint
+from pointcmt.importers.sources import import_checkpoint
 from tests.reference.published_dgcnn import dgcnn_logits, dgcnn_state
 from tests.reference.published_pointmlp import pointmlp_logits, pointmlp_state
 from tests.reference.published_pointnet2 import (

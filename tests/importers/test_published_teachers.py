@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pointcmt.importers import import_checkpoint
+from pointcmt.importers.sources import import_checkpoint
 from pointcmt.teacher.pretrained import load_teacher
 from tests.reference.published import State, linear
 from tests.reference.published_resnet import resnet_features, resnet_logits, resnet_state

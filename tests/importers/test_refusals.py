@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pointcmt.checkpoint import load_student
 from pointcmt.errors import InputError
-from pointcmt.importers import SOURCES, import_checkpoint
+from pointcmt.importers.sources import SOURCES, import_checkpoint
 from tests.reference.published_dgcnn import dgcnn_state
 from tests.reference.published_pointmlp import pointmlp_state
 

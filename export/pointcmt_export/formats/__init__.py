@@ -3,7 +3,10 @@
 A format is a module here, with a function `writer` (see `Format.writer`), and one record below.
 """
 
+from functools import partial
+
 from pointcmt.errors import InputError
+from pointcmt_export.formats import requirements
 from pointcmt_export.formats.format import Format, Job, Write
 
 __all__ = ["ALL", "FORMATS", "Format", "Job", "Write", "chosen_formats"]
@@ -29,6 +32,7 @@ FORMATS: dict[str, Format] = {
             extra="export,openvino",
             needs="`--sampling host`",
             module="pointcmt_export.formats.openvino",
+            requires=requirements.openvino,
         ),
         Format(
             name="trt",
@@ -38,6 +42,7 @@ FORMATS: dict[str, Format] = {
             extra="trt",
             needs="that GPU",
             module="pointcmt_export.formats.tensorrt",
+            requires=partial(requirements.tensorrt, "trt"),
         ),
         Format(
             name="trt-rtx",
@@ -47,6 +52,7 @@ FORMATS: dict[str, Format] = {
             extra="trt-rtx",
             needs="no GPU",
             module="pointcmt_export.formats.tensorrt",
+            requires=partial(requirements.tensorrt, "trt-rtx"),
         ),
         Format(
             name="triton",
@@ -65,6 +71,7 @@ FORMATS: dict[str, Format] = {
             extra="export",
             needs="the built page (`make page`)",
             module="pointcmt_export.formats.web",
+            requires=requirements.web,
         ),
     )
 }

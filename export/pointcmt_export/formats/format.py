@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pointcmt.description import ModelConfig
+from pointcmt_export.formats.requirements import nothing
+
 if TYPE_CHECKING:
     import onnx
 
@@ -37,6 +40,7 @@ class Job:
 
 
 Write = Callable[[Job], "list[Check]"]
+Require = Callable[[ModelConfig, "Options"], None]
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Format:
         extra: of the package `pointcmt`, which brings what is needed.
         needs: what no package brings, in words, or "".
         module: the module that writes it.
+        requires: refuses what can be refused without torch; see `requirements`.
     """
 
     name: str
@@ -61,6 +66,7 @@ class Format:
     extra: str
     needs: str
     module: str
+    requires: Require = nothing
 
     def writer(self, source: "Source", options: "Options") -> Write:
         """Return what writes and checks the format.
@@ -71,5 +77,6 @@ class Format:
         Raises:
             InputError: a package is missing, or the format cannot hold this student.
         """
+        self.requires(source.config, options)
         write: Write = importlib.import_module(self.module).writer(self, source, options)
         return write

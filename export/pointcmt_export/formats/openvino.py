@@ -1,10 +1,10 @@
 """The ONNX file run by OpenVINO, which reads it as it is."""
 
-import importlib.util
 from dataclasses import replace
 
 from pointcmt.errors import InputError
 from pointcmt_export.formats.format import Format, Job, Write
+from pointcmt_export.formats.requirements import NO_LOOP
 from pointcmt_export.options import Options
 from pointcmt_export.source import Source
 from pointcmt_export.verify import Check
@@ -16,16 +16,10 @@ def writer(form: Format, source: Source, options: Options) -> Write:
     """Return what checks the ONNX file in OpenVINO.
 
     Raises:
-        InputError: OpenVINO is not installed, or could not read the loop that samples points.
+        InputError: a student of one's own samples points in a loop, which OpenVINO cannot read.
     """
-    if importlib.util.find_spec("openvino") is None:
-        raise InputError(
-            "--format openvino needs OpenVINO; install it with: pip install 'pointcmt[openvino]'"
-        )
     if options.sampling == "graph" and samples_points(source.student, source.channels):
-        raise InputError(
-            "OpenVINO cannot read the loop of farthest point sampling; use --sampling host"
-        )
+        raise InputError(NO_LOOP)
     return write
 
 

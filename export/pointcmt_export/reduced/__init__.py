@@ -10,7 +10,6 @@ from pathlib import Path
 
 import onnx
 
-from pointcmt.errors import InputError
 from pointcmt_export.convert.to_onnx import set_metadata
 from pointcmt_export.formats import Format, Job, chosen_formats
 from pointcmt_export.options import Options, Precision
@@ -30,7 +29,6 @@ from pointcmt_serve.host_indices import host_indices
 
 Reduce = Callable[[Job], list[Check]]
 Convert = Callable[[Precision], tuple[onnx.ModelProto, Expectation]]
-FORMATS = {"int8": ("onnx", "openvino"), "bf16": ("openvino",)}  # whose engines run the file
 CALIBRATING = 128  # clouds that show the ranges of activations
 AT_ONCE = 8
 EMULATED = "bfloat16 emulated in float32"
@@ -50,17 +48,11 @@ def reducer(source: Source, options: Options, convert: Convert) -> Reduce | None
     Raises:
         InputError: a format cannot hold it, or a data set is missing or does not fit the student.
     """
-    asked = f"--precision {options.precision}"
     if options.precision not in BESIDE:
         return None
-    formats = FORMATS[options.precision]
-    if options.format not in formats:
-        raise InputError(f"{asked} is for --format {' or '.join(formats)}, not {options.format}")
-    if options.data is None:
-        raise InputError(f"{asked} is proved by its accuracy; name a data set with --data")
     if options.precision == "bf16":
         return lambda job: write_bf16(job, *convert("bf16"))
-    calibration = open_calibration(options.calibration or options.data, source.config)
+    calibration = open_calibration(str(options.calibration or options.data), source.config)
     return lambda job: write_int8(job, calibration)
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pointcmt.checkpoint import ModelConfig
 from pointcmt.data import CloudDataset
+from pointcmt.description import ModelConfig
 from pointcmt.metrics import accuracy
 from pointcmt.part_metrics import choose_parts, part_iou
 from pointcmt.parts import part_counts, part_ranges

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt.checkpoint import ModelConfig
 from pointcmt.data import CloudDataset, DataSet, Shapes, open_dataset, parse_reference
 from pointcmt.data.tree import ALL, split_names
+from pointcmt.description import ModelConfig
 from pointcmt.errors import InputError
 from pointcmt.geometry import AXES, normalize, turn
 

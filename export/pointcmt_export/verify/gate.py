@@ -9,7 +9,7 @@ import onnx
 import torch
 from torch import Tensor
 
-from pointcmt.checkpoint import ModelConfig
+from pointcmt.description import ModelConfig
 from pointcmt.errors import InputError
 from pointcmt.models import Network
 from pointcmt_export.convert.host_steps import HostStep

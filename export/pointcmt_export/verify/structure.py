@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pointcmt.checkpoint import ModelConfig
+from pointcmt.description import ModelConfig
 from pointcmt_export.verify.check import Check, decide
 from pointcmt_export.verify.runners import metadata
 

@@ -13,6 +13,7 @@ import pytest
 
 from pointcmt.geometry import read_cloud
 from pointcmt_export.formats import web
+from pointcmt_export.formats.requirements import BUILT
 from pointcmt_serve import Classifier, Prediction
 from pointcmt_serve.pretrained import located
 from tests.browser import complaints, texts, wait_until
@@ -31,7 +32,7 @@ class Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a page for the shipped student."""
-    if not (web.BUILT / "index.html").is_file():
+    if not (BUILT / "index.html").is_file():
         pytest.skip("the page is not built: `make page`, which needs npm")
     folder = web.write_page(STUDENT, tmp_path_factory.mktemp("web") / "web")
     handler = functools.partial(Quiet, directory=str(folder))

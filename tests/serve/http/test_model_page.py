@@ -11,6 +11,7 @@ import pytest
 
 from pointcmt.geometry import read_cloud
 from pointcmt_export.formats import web
+from pointcmt_export.formats.requirements import BUILT
 from pointcmt_serve import Classifier
 from pointcmt_serve.http import ModelSource, Security, Settings
 from pointcmt_serve.http.security import digest
@@ -74,7 +75,7 @@ def test_with_keys_the_models_page_is_not_given_away(settings: Settings) -> None
 
 
 def test_it_classifies_in_the_browser(browser: Any, tmp_path: Path) -> None:
-    if not (web.BUILT / "index.html").is_file():
+    if not (BUILT / "index.html").is_file():
         pytest.skip("the page is not built: `make page`, which needs npm")
     folder = tmp_path / "shapes"
     shutil.copytree(located(Path("shapes")), folder)

@@ -36,9 +36,10 @@ def writer(form: Format, source: Source, options: Options) -> Write:
     """Return what writes an engine of TensorRT or TensorRT-RTX; the library is looked for at once.
 
     Raises:
-        InputError: the library is not installed.
+        InputError: the library cannot be loaded, or the profile asks for too few points.
     """
     vendor = load_vendor(KINDS[form.name])
+    options.profile.fitted(source.student.min_points, source.config.points)
     return lambda job: write(form, vendor, job)
 
 

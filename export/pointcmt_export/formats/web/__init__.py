@@ -16,6 +16,7 @@ from pointcmt.errors import InputError
 from pointcmt.files import write_beside
 from pointcmt.geometry import XYZ, Mesh
 from pointcmt_export.formats.format import Format, Job, Write
+from pointcmt_export.formats.requirements import BUILT, require_built
 from pointcmt_export.onnx_file import read_onnx
 from pointcmt_export.options import Options
 from pointcmt_export.source import Source
@@ -24,7 +25,6 @@ from pointcmt_export.verify.check import decide
 from pointcmt_export.verify.runners import metadata
 from pointcmt_serve.engines.further_outputs import further_outputs
 
-BUILT = Path(__file__).parent / "page" / "dist"
 FOLDER = "web"
 EXAMPLES = {
     "chair": furniture.chair,
@@ -38,19 +38,7 @@ DIGITS = 4  # of an example's coordinates
 
 
 def writer(form: Format, source: Source, options: Options) -> Write:
-    """Return what writes the page `web/` that serves the ONNX file.
-
-    Raises:
-        InputError: the page is not built, or it could not run the student so.
-    """
-    require_built()
-    if options.sampling != "graph" or options.precision != "fp32":
-        raise InputError("--format web runs float32 graphs that sample; leave out those options")
-    if source.config.channels != XYZ:
-        raise InputError(
-            f"--format web: the page reads x, y, z, but the student wants "
-            f"{', '.join(source.config.channels)}"
-        )
+    """Return what writes the page `web/` that serves the ONNX file."""
     return write
 
 
@@ -60,15 +48,6 @@ def write(job: Job) -> list[Check]:
     served = (place / "model.onnx").read_bytes() == (job.folder / "model.onnx").read_bytes()
     detail = f"{FOLDER}/ serves the verified model.onnx"
     return [decide(FOLDER, served, detail if served else f"{FOLDER}/ holds another model")]
-
-
-def require_built() -> None:
-    """Raise an `InputError` unless the page was built, as it is in a released wheel."""
-    if not (BUILT / "index.html").is_file():
-        raise InputError(
-            "--format web needs the built page, which this installation lacks; run `make page` in "
-            "a checkout (it needs npm), or install a wheel that holds it"
-        )
 
 
 def write_page(folder: Path, target: Path) -> Path:
