@@ -95,7 +95,7 @@ def test_the_serve_extra_alone_classifies_files(
     [
         (("pointcmt-train", "--list"), "train"),
         (("pointcmt-data", "list"), "train"),
-        (("pointcmt-import", "weights.pt", "--from", "dgcnn-antao97"), "train"),
+        (("pointcmt-import", "weights.pt", "--from", "dgcnn-antao97", "-o", "out"), "train"),
         (("pointcmt-export", "run", "-o", "out"), "export"),
         (("pointcmt-classify", ".", "cube.npy"), "serve"),
         (("pointcmt-serve", "."), "server"),
