@@ -80,6 +80,19 @@ def activate(x: Tensor, slope: float) -> Tensor:
     return F.relu(x) if slope == 0.0 else F.leaky_relu(x, slope)
 
 
+@torch.no_grad()
+def track_moments(norm: nn.BatchNorm1d, mean: Tensor, var: Tensor, size: float) -> None:
+    """Move the running statistics as `torch.nn.BatchNorm1d` does, to moments of `size` rows."""
+    if not norm.track_running_stats:
+        return
+    count = norm.get_buffer("num_batches_tracked").add_(1)
+    share = 1 / float(count) if norm.momentum is None else norm.momentum
+    unbiased = var * (size / max(size - 1, 1))
+    for name, value in (("running_mean", mean), ("running_var", unbiased)):
+        buffer = norm.get_buffer(name)
+        buffer.lerp_(value.to(buffer.dtype), share)
+
+
 def gather_points(values: Tensor, index: Tensor) -> Tensor:
     """Pick rows of each cloud.
 

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from pointcmt.models.layers import MLPLayer, gather_points, scaled
+from pointcmt.models.grouped.moments import max_of_normed, narrow_affine, rising
+from pointcmt.models.layers import MLPLayer, flat_index, gather_points, scaled
 from pointcmt.models.set_abstraction import GlobalMLP
 from pointcmt.models.student import HeadName, PointStudent, Size
 from pointcmt.ops import ball_query, farthest_point_sample
@@ -59,18 +60,21 @@ class RSConv(nn.Module):
     def forward(self, xyz: Tensor, features: Tensor | None, chosen: Tensor) -> Tensor:
         """Map xyz (B, N, 3), features (B, N, C) and centre indices (B, M) to (B, M, C_out)."""
         index = self.neighbourhood(xyz, chosen)  # (B, M, K)
-        neighbour, centre = gather_points(xyz, index), gather_points(xyz, chosen).unsqueeze(2)
-        difference = neighbour - centre  # (B, M, K, 3)
-        weight = self.to_weight(self.relation(self.describe(neighbour, centre)))  # (B, M, K, W)
-        x = difference
+        k, flat = index.shape[2], flat_index(index, xyz.shape[1])
+        centre = gather_points(xyz, chosen).flatten(0, 1).repeat_interleave(k, 0)  # (B * M * K, 3)
+        values = relative = xyz.flatten(0, 1).index_select(0, flat) - centre
         if features is not None:
-            x = torch.cat((difference, gather_points(features, index)), dim=3)  # (B, M, K, 3 + C)
+            gathered = features.flatten(0, 1).index_select(0, flat)
+            values = torch.cat((relative, gathered), dim=1)  # (B * M * K, 3 + C)
+        relation, weight = self.relate(relative, centre)
+        sign = rising(self.norm)  # (W,)
+        shared = [*narrow_affine(self.relation, relation, weight)]
+        shared += [self.to_weight.weight * sign.unsqueeze(1), self.to_weight.bias * sign]
         if self.raise_channels is not None:
-            x = self.raise_channels(x)  # (B, M, K, W)
-        x = x * weight
-        x = self.norm(x.flatten(0, 2)).view(x.shape).relu().amax(dim=2)  # (B, M, W)
-        result: Tensor = self.out(x)
-        return result
+            shared += narrow_affine(self.raise_channels, values, self.raise_channels.linear.weight)
+        pooled = max_of_normed(self.norm, k, _weighted, (relation, values), shared)  # (B * M, W)
+        result: Tensor = self.out(pooled)
+        return result.view(*chosen.shape, -1)
 
     def neighbourhood(self, xyz: Tensor, chosen: Tensor) -> Tensor:
         """Return each centre with its first k other neighbours, (B, M, k + 1).
@@ -85,12 +89,41 @@ class RSConv(nn.Module):
         index[..., -1:] = torch.where((index == own).any(2, keepdim=True), index[..., -1:], own)
         return index
 
-    def describe(self, neighbour: Tensor, centre: Tensor) -> Tensor:
-        """Return the relation (B, M, K, 10) of neighbours (B, M, K, 3) to centres (B, M, 1, 3)."""
-        difference = neighbour - centre
-        distance = torch.linalg.vector_norm(difference, dim=3, keepdim=True)
-        first, second = (centre, neighbour) if self.absolute else (centre * 0, difference)
-        return torch.cat((distance, first.expand_as(second), second, difference), dim=3)
+    def relate(self, relative: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the relations of neighbours to centres (R, c), and the map of them (mapped, c).
+
+        A relation is (distance, centre, neighbour, difference), which has four free numbers, and
+        three more where positions are absolute; the map's weights are added up accordingly.
+
+        Args:
+            relative: (R, 3) neighbours relative to their centres.
+            centre: (R, 3).
+        """
+        distance = torch.linalg.vector_norm(relative, dim=1, keepdim=True)
+        whole = self.relation.linear.weight  # (mapped, 10)
+        by_distance, first, second, difference = torch.split(whole, [1, 3, 3, 3], dim=1)
+        rows, weight = [distance, relative], [by_distance, second + difference]
+        if self.absolute:
+            rows.append(centre)
+            weight.append(first + second)
+        return torch.cat(rows, dim=1), torch.cat(weight, dim=1)
+
+
+def _weighted(
+    relation: Tensor,
+    values: Tensor,
+    matrix: Tensor,
+    shift: Tensor,
+    to_weight: Tensor,
+    bias: Tensor,
+    raising: Tensor | None = None,
+    raised_shift: Tensor | None = None,
+) -> Tensor:
+    """Weight values (R, 3 + C), raised where there is a map for it, by their relations (R, c)."""
+    weight = nn.functional.linear(torch.addmm(shift, relation, matrix).relu_(), to_weight, bias)
+    if raising is not None and raised_shift is not None:
+        values = torch.addmm(raised_shift, values, raising).relu_()
+    return values * weight
 
 
 class RSCNN(PointStudent):

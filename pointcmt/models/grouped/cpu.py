@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from pointcmt.models.grouped.backward import Backward
 from pointcmt.models.grouped.groups import Groups
 from pointcmt.models.grouped.network import Affine, Network, activate_
-from pointcmt.models.layers import MLPLayer
+from pointcmt.models.layers import MLPLayer, track_moments
 
 
 def infer_in_chunks(groups: Groups, layers: Sequence[MLPLayer]) -> Tensor:
@@ -54,7 +54,7 @@ def train_in_chunks(groups: Groups, layers: Sequence[MLPLayer]) -> Tensor:
     )
     for layer, mean, var in zip(layers, moments[::2], moments[1::2], strict=True):
         bias = layer.linear.bias
-        _track(layer.norm, mean if bias is None else mean + bias, var, network.batch)
+        track_moments(layer.norm, mean if bias is None else mean + bias, var, network.batch)
     return cast(Tensor, pooled)
 
 
@@ -82,7 +82,7 @@ class _MaxOverGroups(torch.autograd.Function):
                 sums[1] += (z * z).sum(0)
                 if i == top:
                     rows = (z * sign if falls else z).view(-1, k, z.shape[1])
-                    best[first:last], chosen[first:last] = _maximum(rows)
+                    best[first:last], chosen[first:last] = maximum(rows)
             mean, square = (network.summed(sums) / network.batch).unbind()
             var = (square - mean * mean).clamp_min_(0)
             network.affines.append(Affine.of(mean, var, layer))
@@ -109,22 +109,9 @@ class _MaxOverGroups(torch.autograd.Function):
         return None, *terms, *layers, *(None if b is None else torch.zeros_like(b) for b in biases)
 
 
-def _maximum(rows: Tensor) -> tuple[Tensor, Tensor]:
+def maximum(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Return the maximum of (n, k, C) over k and a place of it; `torch.max` takes much longer."""
     best = rows.amax(dim=1)  # (n, C)
     places = torch.arange(rows.shape[1], dtype=rows.dtype).unsqueeze(1)  # (k, 1)
     hits = torch.eq(rows, best.unsqueeze(1), out=torch.empty_like(rows))  # (n, k, C), 0 or 1
     return best, hits.mul_(places).amax(dim=1)
-
-
-@torch.no_grad()
-def _track(norm: nn.BatchNorm1d, mean: Tensor, var: Tensor, size: float) -> None:
-    """Move the running statistics as `torch.nn.BatchNorm1d` does."""
-    if not norm.track_running_stats:
-        return
-    count = norm.get_buffer("num_batches_tracked").add_(1)
-    share = 1 / float(count) if norm.momentum is None else norm.momentum
-    unbiased = var * (size / max(size - 1, 1))
-    for name, value in (("running_mean", mean), ("running_var", unbiased)):
-        buffer = norm.get_buffer(name)
-        buffer.lerp_(value.to(buffer.dtype), share)
