@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from statistics import mean
@@ -90,30 +90,32 @@ def train(root: Path, arm: str, seed: int, *options: str) -> dict[str, Any]:
     return result
 
 
-def without_images(root: Path) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+def without_images(root: Path, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Train the controls: labels alone, then a student taught by that one on unlabelled scans."""
-    pairs = []
-    for seed in SEEDS:
-        control = train(root, "control", seed, "method=none")
-        run = f"distillation.run={root / f'control-{seed}'}"
-        pairs.append((control, train(root, "self", seed, "method=self", run)))
-    return pairs
+    control = train(root, "control", seed, "method=none")
+    run = f"distillation.run={root / f'control-{seed}'}"
+    return control, train(root, "self", seed, "method=self", run)
 
 
-def with_images(root: Path) -> list[dict[str, Any]]:
-    """Train PointCMT; every seed learns from the first one's teacher."""
-    first, *others = SEEDS
-    teacher = f"stages_from={root / f'pointcmt-{first}'}"
-    found = [train(root, "pointcmt", first)]
-    return found + [train(root, "pointcmt", seed, teacher) for seed in others]
+def with_its_teacher(root: Path, seed: int, first: Future[dict[str, Any]]) -> dict[str, Any]:
+    """Train PointCMT with the teacher of the first seed."""
+    first.result()
+    return train(root, "pointcmt", seed, f"stages_from={root / f'pointcmt-{SEEDS[0]}'}")
+
+
+def train_all(root: Path) -> str:
+    """Train every arm on every seed, two at a time; return the table of their accuracies."""
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(train, root, "pointcmt", SEEDS[0])
+        pairs = [pool.submit(without_images, root, seed) for seed in SEEDS]
+        others = [pool.submit(with_its_teacher, root, seed, first) for seed in SEEDS[1:]]
+    return accuracies([pair.result() for pair in pairs], [one.result() for one in (first, *others)])
 
 
 def main(root: Path) -> None:
     """Run it all and print the tables."""
     started = time.monotonic()
-    with ThreadPoolExecutor(2) as pool:
-        controls, students = pool.submit(without_images, root), pool.submit(with_images, root)
-        table = accuracies(controls.result(), students.result())
+    table = train_all(root)
     run, exported, host = root / f"pointcmt-{SEEDS[0]}", root / "exported", root / "exported-host"
     checks = ("--data", "shapes", "--json")
     report = json.loads(command("pointcmt-export", run, "-o", exported, *checks))
