@@ -5,9 +5,10 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pointcmt.models.layers import MLPLayer, activate, gather_points, scaled
+from pointcmt.models.layers import MLPLayer, activate, flat_index, gather_points, scaled
 from pointcmt.models.student import HeadName, PointStudent, Size
 from pointcmt.ops import farthest_point_sample, knn
 
@@ -32,6 +33,10 @@ class GeometricAffine(nn.Module):
     One standard deviation is taken over all differences of a cloud, as the authors' corrected
     release does. Their first release took it over the whole batch, so that a prediction depended
     on the other clouds in the batch.
+
+    Attributes:
+        alpha: (C,) the map's factor.
+        beta: (C,) its shift.
     """
 
     def __init__(self, channels: int) -> None:
@@ -39,11 +44,27 @@ class GeometricAffine(nn.Module):
         self.alpha = nn.Parameter(torch.ones(channels))
         self.beta = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, neighbours: Tensor, centres: Tensor) -> Tensor:
-        """Map neighbours (B, M, k, C) and centres (B, M, C) to (B, M, k, C)."""
-        difference = neighbours - centres.unsqueeze(2)
-        deviation = difference.flatten(1).std(dim=1) + 1e-5  # (B,)
-        return difference * (self.alpha / deviation[:, None])[:, None, None, :] + self.beta
+    def scale(self, features: Tensor, centres: Tensor, flat: Tensor) -> Tensor:
+        """Return what differences are multiplied by, (B, C).
+
+        The deviation follows from sums over the neighbours, so that no difference is written down.
+
+        Args:
+            features: (B, N, C).
+            centres: (B, M, C), some of them.
+            flat: (B * M * k,) the centres' neighbours, as rows of all clouds' features.
+        """
+        exact, own = features.flatten(0, 1).double(), centres.double()
+        groups = flat.view(own.shape[0] * own.shape[1], -1)  # (B * M, k)
+        k = groups.shape[1]
+        sums = F.embedding_bag(groups, exact, mode="sum").view(own.shape)  # (B, M, C)
+        squares = exact.square().sum(1).index_select(0, flat).view(len(own), -1).sum(1)  # (B,)
+        squares = squares + (own * (k * own - 2 * sums)).flatten(1).sum(1)
+        total = (sums - k * own).flatten(1).sum(1)  # (B,)
+        count = k * own[0].numel()
+        variance = (squares - total.square() / count) / (count - 1)
+        deviation = variance.clamp_min(1e-24).sqrt() + 1e-5  # the root of 0 has no gradient
+        return self.alpha / deviation.to(features.dtype).unsqueeze(1)
 
 
 class Stage(nn.Module):
@@ -82,11 +103,14 @@ class Stage(nn.Module):
         """Map (B, N, 3) and (B, N, C) to (B, M, 3) and (B, M, C_out)."""
         chosen = farthest_point_sample(xyz, self.centres)  # (B, M)
         centre_xyz, centre = gather_points(xyz, chosen), gather_points(features, chosen)
-        neighbours = gather_points(features, knn(centre_xyz, xyz, self.k))  # (B, M, k, C)
-        aligned = self.affine(neighbours, centre)
+        flat = flat_index(knn(centre_xyz, xyz, self.k), xyz.shape[1])  # (B * M * k,)
+        scale = self.affine.scale(features, centre, flat).unsqueeze(1)  # (B, 1, C)
         local, own = self.transfer.linear.weight.chunk(2, dim=1)  # (C_out, C) each
-        x = aligned @ local.t() + (centre @ own.t()).unsqueeze(2)  # (B, M, k, C_out)
-        x = self.before(self.transfer.finish(x)).amax(dim=2)  # (B, M, C_out)
+        table = (features * scale) @ local.t()  # (B, N, C_out)
+        shared = (self.affine.beta - centre * scale) @ local.t() + centre @ own.t()  # (B, M, C_out)
+        near = table.flatten(0, 1).index_select(0, flat).view(*chosen.shape, self.k, -1)
+        x = self.transfer.finish(near + shared.unsqueeze(2))  # (B, M, k, C_out)
+        x = self.before(x).amax(dim=2)  # (B, M, C_out)
         return centre_xyz, self.after(x)
 
 
