@@ -59,3 +59,19 @@ def browser() -> Iterator[Any]:
     """Chromium, or a skip where it is not installed; see `tests.browser`."""
     with open_browser() as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def local_ray() -> Iterator[Any]:
+    """Ray on this machine's loopback address, or a skip where it is not installed."""
+    os.environ |= {
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # what makes it bind to that address alone
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",  # a busy machine starts it slowly
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",
+    }
+    ray = pytest.importorskip("ray", reason="ray is not installed")
+    ray.init(num_cpus=2, object_store_memory=200 * 2**20, include_dashboard=False)
+    yield ray
+    ray.shutdown()

@@ -17,18 +17,9 @@ from numpy.typing import NDArray
 
 from tests.reference.tiny_student import CLASSES, reference_logits
 
-ray = pytest.importorskip("ray", reason="ray is not installed")
 ROOT = Path(__file__).parents[2]
 PORT = 8971
 pytestmark = pytest.mark.timeout(600)
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    os.environ |= {"RAY_AUTH_MODE": "disabled", "RAY_OVERRIDE_NODE_IP_ADDRESS": "127.0.0.1"}
-    ray.init(num_cpus=4, include_dashboard=False, _node_ip_address="127.0.0.1")
-    yield ray
-    ray.shutdown()
 
 
 def post(clouds: NDArray[Any]) -> tuple[int, Any]:
@@ -60,7 +51,7 @@ def workers() -> Iterator[int]:
 
 
 def test_replicas_of_ray_serve_answer_the_protocol(
-    cluster: Any, model: Path, clouds: NDArray[np.float32]
+    local_ray: Any, model: Path, clouds: NDArray[np.float32]
 ) -> None:
     from ray import serve
 
@@ -90,7 +81,7 @@ def test_replicas_of_ray_serve_answer_the_protocol(
 
 
 def test_ray_data_answers_every_file_once_though_a_worker_is_killed(
-    cluster: Any, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    local_ray: Any, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = 10_000
     generator = np.random.default_rng(0)
@@ -118,7 +109,7 @@ def test_ray_data_answers_every_file_once_though_a_worker_is_killed(
     example["main"](str(model), str(folder), str(tmp_path / "answers"))
     killer.join()
     assert killed
-    table = ray.data.read_parquet(str(tmp_path / "answers")).to_pandas()
+    table = local_ray.data.read_parquet(str(tmp_path / "answers")).to_pandas()
     names = [Path(path).name for path in table["path"]]
     assert sorted(names) == sorted([*(f"{i}.npy" for i in range(count)), "broken.npy"])
     failed = table[table["error"] != ""]

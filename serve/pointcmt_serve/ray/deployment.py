@@ -40,8 +40,7 @@ def deployment(
     fewest, most = replicas
     if not 1 <= fewest <= most:
         raise InputError(f"replicas are {fewest} to {most}; give 1 or more, the fewest first")
-    server = serve.deployment(
-        serve.ingress()(_Server),
+    as_deployment = serve.deployment(
         name="pointcmt",
         ray_actor_options={"num_cpus": cpus},
         autoscaling_config={
@@ -53,6 +52,7 @@ def deployment(
         max_queued_requests=settings.batching.queue,
         graceful_shutdown_timeout_s=settings.grace,
     )
+    server = as_deployment(serve.ingress()(_Server))
     return server.bind(replace(settings, fixed=SEVERAL.format("several replicas")))
 
 
