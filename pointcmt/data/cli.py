@@ -152,6 +152,16 @@ def check(path: str, as_json: bool) -> None:
     sys.exit(0 if report.ok else 1)
 
 
+def _share(ctx: click.Context, param: click.Parameter, value: str | None) -> slice:
+    """Read "2/8" as every eighth object, from the second on."""
+    if value is None:
+        return slice(None)
+    part, _, parts = value.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise click.BadParameter(f"{value!r} is not a part of so many, such as 2/8")
+    return slice(int(part) - 1, None, int(parts))
+
+
 @main.command()
 @click.argument("path")
 @click.option("--out", type=click.Path(path_type=Path), help="Default: PATH with -views added.")
@@ -173,6 +183,7 @@ def check(path: str, as_json: bool) -> None:
 @click.option("--splat", type=click.IntRange(1, 64), default=3, show_default=True, help="Pixels.")
 @up_option
 @click.option("--workers", type=click.IntRange(1), help="Processes; default: one a core.")
+@click.option("--share", callback=_share, metavar="PART/PARTS", help="Only this machine's objects.")
 @cache_option
 @json_option
 @command_errors
@@ -185,6 +196,7 @@ def views(
     splat: int,
     up: str,
     workers: int | None,
+    share: slice,
     cache: Path | None,
     as_json: bool,
 ) -> None:
@@ -212,8 +224,8 @@ def views(
     jobs = _view_jobs(reference, render, cache)
     root = Path(reference.data.name) if reference.data.embedded else reference.root
     out = out or root.with_name(f"{root.name}-views")
-    with tqdm(total=len(jobs), disable=None, unit="object") as bar:
-        report = write_views(jobs, out, settings, workers or os.cpu_count() or 1, bar.update)
+    with tqdm(total=len(jobs[share]), disable=None, unit="object") as bar:
+        report = write_views(jobs, out, settings, workers or os.cpu_count() or 1, bar.update, share)
     for line in report.failed:
         click.echo(f"failed: {line}", err=True)
     for line in report.plainer:

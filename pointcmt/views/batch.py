@@ -57,6 +57,7 @@ def write_views(
     settings: ViewSettings,
     workers: int = 1,
     advance: Callable[[int], object] = lambda _count: None,
+    share: slice = slice(None),
 ) -> ViewReport:
     """Write the views of all objects; those whose pictures are all there are skipped.
 
@@ -66,6 +67,7 @@ def write_views(
         settings: how they are made; a folder holds pictures of one kind only.
         workers: processes; 1 works in this one.
         advance: called with a number of objects that are done.
+        share: which of the jobs are this call's, where several machines draw.
 
     Returns:
         The counts, and the objects that failed; their good neighbours are written all the same.
@@ -78,7 +80,7 @@ def write_views(
         require_renderer()
     _require_distinct(jobs)
     _require_same_settings(out, settings)
-    count = len(settings.cameras)
+    count, jobs = len(settings.cameras), jobs[share]
     missing = [
         job for job in jobs if not all(p.is_file() for p in picture_paths(out, job.stem, count))
     ]

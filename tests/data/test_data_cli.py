@@ -224,3 +224,16 @@ def test_the_vertical_follows_the_format(meshes, clouds, tmp_path):
     assert vertical(meshes) == "z"
     assert vertical(clouds) == "y"
     assert vertical(tmp_path / "some.glb") == "y"
+
+
+@pytest.mark.parametrize("share", ["0/2", "3/2", "1", "1/0", "a/b"])
+def test_a_share_that_is_none_is_refused(share):
+    assert (
+        f"'{share}' is not a part of so many"
+        in run("views", "shapes:1", "--share", share, status=2).stderr
+    )
+
+
+def test_a_share_is_counted_alone(tmp_path):
+    arguments = ("views", "shapes:1", "--size", 16, "--workers", 1, "--out", tmp_path / "out")
+    assert "8 made, 0 there" in run(*arguments, "--share", "3/3").stdout

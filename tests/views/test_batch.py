@@ -65,6 +65,14 @@ def test_what_is_there_is_skipped_and_what_is_missing_made_again(tmp_path):
     assert (tmp_path / "chair/train/chair_0003_001.png").stat().st_mtime_ns == untouched
 
 
+def test_shares_together_are_the_whole(tmp_path):
+    write_views(jobs_of(5), tmp_path / "whole", PROJECT)
+    for part, count in enumerate((2, 2, 1)):
+        report = write_views(jobs_of(5), tmp_path / "parts", PROJECT, share=slice(part, None, 3))
+        assert (report.made, report.skipped) == (count, 0)
+    assert files(tmp_path / "parts") == files(tmp_path / "whole")
+
+
 def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
     draw, drawn = batch.draw, []
 
