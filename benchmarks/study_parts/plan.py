@@ -11,6 +11,14 @@ BALANCED = (
     "distillation.warmup=0.2",
     "distillation.supervise=1.0",
 )
+GENTLE = (
+    "distillation.balance=share",
+    "distillation.feature=0.05",
+    "distillation.classifier=0.1",
+    "distillation.warmup=0.2",
+    "distillation.supervise=1.0",
+    "distillation.logits=1.0",
+)
 UNLABELLED = ("data.unlabelled=rest", "data.unlabelled_batch=32")
 SOFT = ("method=hinton", "distillation={temperature: 2.0}")
 
@@ -18,17 +26,13 @@ ARMS: dict[str, tuple[str, ...]] = {
     "control": ("method=none",),
     "FE + CE, balanced": BALANCED,
     "unlabelled: teacher's logits": (*SOFT, *UNLABELLED),
+    "unlabelled: teacher's logits, FE, CE": (*GENTLE, *UNLABELLED),
     "unlabelled: own logits, no images": (
         "method=self",
         "distillation={temperature: 2.0}",
         *UNLABELLED,
     ),
     "FE + CE, published": ("distillation.feature=30.0", "distillation.classifier=0.3"),
-    "unlabelled: FE + CE balanced, teacher's logits": (
-        *BALANCED,
-        "distillation.logits=1.0",
-        *UNLABELLED,
-    ),
     "CE": ("distillation.feature=0.0", "distillation.classifier=0.3"),
     "FE": ("distillation.feature=30.0", "distillation.classifier=0.0"),
     "Hinton": SOFT,
