@@ -35,8 +35,8 @@ generator, trained on the labelled clouds alone; arms of one seed share everythi
 Differences are paired by subset and seed; the interval is Student's t at 95 %, seeds and subsets
 taken as independent. "Unlabelled" arms see 32 clouds of the rest of the training split in every
 step, without labels; "minus own logits" says what images add to them. The balanced shares were set
-beforehand, not searched on this test split or any other; `python -m benchmarks.shares` compares
-some on a validation split. Machine: AMD EPYC, one thread a run.
+beforehand; those beside the teacher's logits were chosen on a validation split
+(`python -m benchmarks.shares`), never on this test split. Machine: AMD EPYC, one thread a run.
 """
 
 
