@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pointcmt.ops.cuda import driver
-from pointcmt.ops.cuda.driver import Launch
+from pointcmt.kernels.calls import Launch
+from pointcmt.ops.cuda import launching
 
 SOURCE = Path(__file__).with_suffix(".cu")
 EPS, ROUNDS, LAUNCHES = 0.05, 3000, 7
@@ -96,4 +96,4 @@ class ReleasedAuction:
         threads: int = THREADS,
     ) -> None:
         how = Launch(kernel, (), len(self.x), threads, source=SOURCE)
-        driver.launch(how, reads, writes, [c_int(self.x.shape[1]), *more])
+        launching.launch(how, reads, writes, [c_int(self.x.shape[1]), *more])

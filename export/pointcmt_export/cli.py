@@ -79,7 +79,8 @@ def _numbers(count: int | None) -> Any:
     default="graph",
     show_default=True,
     type=click.Choice(get_args(Sampling)),
-    help="Who samples and groups: the graph, or the host with the native library (faster on CPUs).",
+    help="Who samples and groups: the graph; the host with the native library (faster on CPUs); "
+    "or, for trt and trt-rtx, the GPU with kernels of its own.",
 )
 @click.option(
     "--precision",

@@ -113,7 +113,7 @@ def convert(source: Source, options: Options) -> tuple[Converted, Expectation]:
     with torch._dynamo.config.patch(fake_tensor_cache_enabled=False):
         traced = trace(module, source.channels, source.student.min_points)
         steps, on_xyz = host_steps(traced)
-        host = options.sampling == "host"
+        host = options.graph_sampling == "host"
         maxima = find_maxima(traced, steps)
         graph = to_onnx(traced, maxima, steps, on_xyz) if host else to_onnx(traced, maxima)
     expected = Expectation(
@@ -144,7 +144,7 @@ def metadata(source: Source, graph: Converted, options: Options) -> dict[str, ob
         "provenance": dict(config.provenance),
         "weights_sha256": source.fingerprint(),
         "min_points": str(source.student.min_points),
-        "sampling": options.sampling,
+        "sampling": options.graph_sampling,
         "precision": options.precision,
         "inputs": [step.to_json() for step in graph.host],
         "indices": list(graph.indices),

@@ -9,13 +9,14 @@ import click
 from pointcmt.errors import InputError
 from pointcmt_serve.artefact import BESIDE
 
-Sampling = Literal["graph", "host"]
+Sampling = Literal["graph", "host", "device"]
 Payload = Literal["onnx", "plan", "python"]  # what runs the network in Triton
 Clouds = Literal["raw", "prepared"]  # what clients of Triton send
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 
 FORMATS = {"int8": ("onnx", "openvino"), "bf16": ("openvino",)}  # whose engines run these
-SAMPLINGS: tuple[Sampling, ...] = ("graph", "host")
+SAMPLINGS: tuple[Sampling, ...] = ("graph", "host")  # that every format but OpenVINO's takes
+ON_DEVICE = ("trt", "trt-rtx")  # the formats whose session samples points on the GPU
 BATCH = (1, 8, 64)
 
 allow_option = click.option(
@@ -123,7 +124,8 @@ class Options:
     Attributes:
         format: a name in `formats.FORMATS`, or "all"; each has the ONNX file beside it.
         sampling: "graph" for a graph that takes points alone, "host" for one that also takes the
-            indices that the native library computes.
+            indices that the native library computes, "device" for the same graph as an engine
+            whose indices are computed by kernels on its GPU.
         precision: of the weights and the arithmetic between them; indices are float32 always. bf16
             and int8 are written beside the float32 file.
         calibration: the data set whose training clouds show the ranges of int8; None takes `data`.
@@ -155,6 +157,11 @@ class Options:
             raise InputError("--calibration is for --precision int8")
         if self.precision in BESIDE:
             self._require_provable()
+        if self.sampling == "device" and self.format not in ON_DEVICE:
+            raise InputError(
+                f"--sampling device is for --format {' or '.join(ON_DEVICE)}, whose engines sample "
+                f"on their GPU, not for {self.format}; use --sampling host"
+            )
 
     def _require_provable(self) -> None:
         asked, formats = f"--precision {self.precision}", FORMATS[self.precision]
@@ -162,6 +169,11 @@ class Options:
             raise InputError(f"{asked} is for --format {' or '.join(formats)}, not {self.format}")
         if self.data is None:
             raise InputError(f"{asked} is proved by its accuracy; name a data set with --data")
+
+    @property
+    def graph_sampling(self) -> Literal["graph", "host"]:
+        """How the graph itself comes by its indices, whoever computes its inputs."""
+        return "graph" if self.sampling == "graph" else "host"
 
     def of_onnx_file(self) -> "Options":
         """Return the options of `model.onnx`, which is in float32 beside a file of bf16 or int8."""

@@ -28,7 +28,8 @@ def missing(device: str) -> str:
     return {
         "cpu": "the compiled library: install a C++17 compiler (g++ or clang++) and reinstall "
         "pointcmt to build it",
-        "cuda": "NVRTC, which compiles the kernels for this GPU: pip install 'pointcmt[cuda]'",
+        "cuda": "NVRTC or cuda-bindings, which compile and launch the kernels: "
+        "pip install 'pointcmt[cuda]'",
     }.get(device, "")
 
 

@@ -43,9 +43,13 @@ def statuses(report: Any) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", EACH_NETWORK)
 def test_every_network_becomes_an_engine_with_the_hosts_indices(name: str, tmp_path: Path) -> None:
-    """DGCNN's first neighbours have a row for every point, the others' a fixed number."""
+    """DGCNN's first neighbours have a row for every point, the others' a fixed number.
+
+    Where the GPU computes the indices, the graph is the same.
+    """
     pytest.importorskip("tensorrt_rtx_bindings")
-    found = built(name, "host", "fp32", tmp_path)
+    sampling = "device" if name == "pointnet2-msg" else "host"
+    found = built(name, sampling, "fp32", tmp_path)
     folded = has_own_network(small_student(name))
     assert found["trt-rtx weights"].status == ("passed" if folded else "not run")
     if not torch.cuda.is_available():
@@ -53,6 +57,7 @@ def test_every_network_becomes_an_engine_with_the_hosts_indices(name: str, tmp_p
     car = json.loads((tmp_path / "out" / "model.rtx.engine.json").read_text())
     for key, file in (("onnx_sha256", "model.onnx"), ("engine_sha256", "model.rtx.engine")):
         assert car[key] == hashlib.sha256((tmp_path / "out" / file).read_bytes()).hexdigest()
+    assert car["sampling"] == sampling
     assert car["profile"] == {"batch": [1, 2, 4], "points": [40, 48, 64]}
     for value in onnx.load(tmp_path / "out" / "model.onnx").graph.input[1:]:
         free = [d.dim_param for d in value.type.tensor_type.shape.dim if d.dim_param]

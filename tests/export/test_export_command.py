@@ -123,6 +123,7 @@ def test_a_bad_source_is_one_sentence(spoil: Spoil, sentence: str, tmp_path: Pat
         (("--profile-points", "1,2"), "3 whole numbers"),
         (("--profile-points", "9,8,7"), "rising order"),
         (("--format", "tflite"), "tflite"),
+        (("--sampling", "device"), "is for --format trt or trt-rtx, whose engines sample on their"),
     ],
 )
 def test_a_bad_flag_is_one_sentence(

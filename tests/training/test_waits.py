@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pointcmt.models import create_student
 from pointcmt.ops import cuda
-from pointcmt.ops.cuda import driver
+from pointcmt.ops.cuda import launching
 from pointcmt_training import compute, inputs, loop
 from pointcmt_training.config import Config
 from pointcmt_training.distillation.method import Images
@@ -88,8 +88,8 @@ class Questions(TorchFunctionMode):
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> Count:
     """Count the waits of the first epoch of a stage, of two steps."""
-    monkeypatch.setattr(driver, "launch", lambda *_: None)
-    monkeypatch.setattr(driver, "shared_limit", lambda _: 100_000)
+    monkeypatch.setattr(launching, "launch", lambda *_: None)
+    monkeypatch.setattr(launching, "shared_limit", lambda _: 100_000)
     for module in (compute, inputs, loop):  # pinned memory, which is not waited for
         carried = lambda values, device: torch.empty_like(values, device=device)  # noqa: E731
         monkeypatch.setattr(module, "carried", carried)

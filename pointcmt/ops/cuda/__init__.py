@@ -6,7 +6,7 @@ most a thousandth above the optimum; `certified_matching` reports the proof.
 
 import torch
 
-from pointcmt.ops.cuda import nvrtc
+from pointcmt import kernels
 from pointcmt.ops.cuda.farthest_point import farthest_point_sample
 from pointcmt.ops.cuda.matching import Certified, certified_matching, emd_matching
 from pointcmt.ops.cuda.neighbours import ball_query, knn
@@ -23,5 +23,5 @@ __all__ = [
 
 
 def available() -> bool:
-    """Whether this machine has a GPU that torch can use, and NVRTC to compile for it."""
-    return torch.cuda.is_available() and nvrtc.available()
+    """Whether this machine has a GPU that torch can use, and what compiles for it."""
+    return torch.cuda.is_available() and kernels.available()

@@ -23,8 +23,3 @@ def finite(**arguments: Tensor) -> None:
 def dense(tensor: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """The tensor in a dtype, contiguous and apart from autograd."""
     return tensor.detach().to(dtype).contiguous()
-
-
-def whole_warps(threads: int) -> int:
-    """The number of threads, rounded up to warps of 32."""
-    return max(1, -(-threads // 32)) * 32

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from pointcmt import op_arguments
-from pointcmt.ops.cuda import driver, inputs
-from pointcmt.ops.cuda.driver import Launch, Scalar
+from pointcmt.kernels.calls import Launch, Scalar, whole_warps
+from pointcmt.ops.cuda import inputs, launching
 
 TOLERANCE = 1e-3
 MOST_POINTS = 2**20  # a bid's key has 20 bits for its bidder
@@ -95,10 +95,10 @@ def certified_matching(x: Tensor, y: Tensor, tolerance: float = TOLERANCE) -> Ce
     proof = torch.zeros(batch, 2, dtype=torch.float64, device=x.device)  # cost, bound
     work = torch.zeros(batch, 4, dtype=torch.int64, device=x.device)
     if batch and points:
-        how, size = plan(batch, points, wide, driver.shared_limit(x.device))
+        how, size = plan(batch, points, wide, launching.shared_limit(x.device))
         workspace = torch.empty(batch, size, dtype=torch.uint8, device=x.device)
         scalars: list[Scalar] = [c_longlong(size), c_int(points), c_float(tolerance)]
-        driver.launch(how, [x, y], [matching, proof, work, workspace], scalars)
+        launching.launch(how, [x, y], [matching, proof, work, workspace], scalars)
     return Certified(matching, proof[:, 0], proof[:, 1], work)
 
 
@@ -121,7 +121,7 @@ def plan(batch: int, points: int, wide: bool, shared_limit: int) -> tuple[Launch
     tiers = sum(_BOARD + size <= shared_limit for size in (hot, hot + warm))
     shared = [0, hot, hot + warm][tiers]
     defines = (("COORDINATE", "double" if wide else "float"), ("SHARED_TIERS", tiers))
-    threads = min(inputs.whole_warps(points), _MOST_THREADS)
+    threads = min(whole_warps(points), _MOST_THREADS)
     workspace = hot + warm + cold - shared
     return Launch("emd", defines, batch, threads, _BOARD + shared), workspace
 

@@ -1,20 +1,11 @@
 """Ball query and k nearest neighbours on the GPU."""
 
-from ctypes import c_float, c_int, c_longlong
-
 import torch
 from torch import Tensor
 
 from pointcmt import op_arguments
-from pointcmt.ops.cuda import driver, inputs
-from pointcmt.ops.cuda.driver import Launch, Scalar
-
-_WARPS = 8
-_QUERIES = 4  # of a warp, in knn.cu
-_TILE = 32 * 33 * 4  # bytes: 32 channels of 32 points, padded
-_ROW = 32 * 4  # bytes: 32 channels of one query
-_KEY = 8  # bytes of a list's element
-_LISTS = 40 * 1024  # bytes of lists a block; with the tile they fit the 48 KiB that every GPU has
+from pointcmt.kernels import calls
+from pointcmt.ops.cuda import inputs, launching
 
 
 def ball_query(xyz: Tensor, centers: Tensor, radius: float, k: int) -> Tensor:
@@ -38,13 +29,9 @@ def ball_query(xyz: Tensor, centers: Tensor, radius: float, k: int) -> Tensor:
     xyz, centers = inputs.dense(xyz), inputs.dense(centers)
     (batch, points, _), queries = xyz.shape, centers.shape[1]
     found = torch.empty(batch, queries, k, dtype=torch.int64, device=xyz.device)
-    rows = batch * queries
-    if rows == 0:
-        return found
-    limit = torch.tensor(radius, dtype=torch.float32).square().item()
-    how = Launch("ball_query", (), -(-rows // _WARPS), _WARPS * 32)
-    scalars: list[Scalar] = [c_longlong(rows), c_int(points), c_int(queries), c_int(k)]
-    driver.launch(how, [xyz, centers], [found], [*scalars, c_float(limit)])
+    if batch * queries:
+        call = calls.ball_query(batch, points, queries, float(radius), k)
+        launching.run(call, [xyz, centers], found)
     return found
 
 
@@ -68,24 +55,7 @@ def knn(query: Tensor, points: Tensor, k: int) -> Tensor:
     query, points = inputs.dense(query), inputs.dense(points)
     batch, queries, channels = query.shape
     found = torch.empty(batch, queries, k, dtype=torch.int64, device=query.device)
-    if batch * queries == 0:
-        return found
-    how = knn_plan(batch, queries, k)
-    size = 0 if how.defines[0][1] else how.blocks * how.threads // 32 * _QUERIES * k
-    lists = torch.empty(size, dtype=torch.int64, device=query.device)
-    sizes = [c_int(points.shape[1]), c_int(queries), c_int(channels), c_int(k)]
-    driver.launch(how, [query, points], [found, lists], sizes)
+    if batch * queries:
+        call = calls.knn(batch, points.shape[1], queries, channels, k)
+        launching.run(call, [query, points], found)
     return found
-
-
-def knn_plan(batch: int, queries: int, k: int) -> Launch:
-    """As many warps of 4 queries as have room for their lists in shared memory, at most 8.
-
-    Where a single warp's lists have no room they lie in global memory.
-    """
-    lists = _QUERIES * k * _KEY  # bytes a warp
-    shared = lists <= _LISTS
-    warps = min(_WARPS, _LISTS // lists) if shared else _WARPS
-    blocks = batch * -(-queries // (warps * _QUERIES))
-    size = warps * _QUERIES * _ROW + _TILE + (warps * lists if shared else 0)
-    return Launch("knn", (("LISTS_SHARED", int(shared)),), blocks, warps * 32, size)

@@ -21,6 +21,7 @@ class Cuda:
     """One GPU.
 
     Attributes:
+        index: its number.
         name: as the driver calls it; None where there is no such GPU.
     """
 
@@ -31,20 +32,20 @@ class Cuda:
             ImportError: `cuda-bindings` is not installed.
         """
         self._api = importlib.import_module(MODULE)
-        self._index = index
+        self.index = index
         self.name = self._find()
 
     def _find(self) -> str | None:
         status, count = self._api.cudaGetDeviceCount()
-        if status != self._api.cudaError_t.cudaSuccess or self._index >= count:
+        if status != self._api.cudaError_t.cudaSuccess or self.index >= count:
             return None  # without a driver that is an error, too
-        described = self._call(self._api.cudaGetDeviceProperties, self._index)
+        described = self._call(self._api.cudaGetDeviceProperties, self.index)
         name = described.name
         return name.decode() if isinstance(name, bytes) else str(name)
 
     def use(self) -> None:
         """Let what this thread calls next go to this GPU."""
-        self._call(self._api.cudaSetDevice, self._index)
+        self._call(self._api.cudaSetDevice, self.index)
 
     def make_stream(self) -> Any:
         """Return a new stream; `int()` of it is its handle."""

@@ -61,7 +61,7 @@ class Session(ABC):
         if clouds.ndim != 3 or clouds.shape[2] != channels:
             raise InputError(f"{file}: takes clouds (B, N, {channels}), not {clouds.shape}")
         try:
-            chosen = host_indices(self.artefact.steps, clouds, self._threads)
+            chosen = self._chosen(clouds)
             given = self._run({POINTS: clouds, **chosen}, indices)
         except InputError as error:
             raise InputError(f"{file}: {error}") from error
@@ -72,9 +72,13 @@ class Session(ABC):
             raise InputError(f"{file}: gave a logit that is not finite")
         return Outputs(logits, {**chosen, **given} if indices else {})
 
+    def _chosen(self, clouds: NDArray[np.float32]) -> dict[str, NDArray[np.int64]]:
+        """Return the indices that the network takes beside the points."""
+        return host_indices(self.artefact.steps, clouds, self._threads)
+
     @abstractmethod
     def _run(self, inputs: dict[str, NDArray[Any]], indices: bool) -> dict[str, NDArray[Any]]:
-        """Return the logits, and where `indices` are wanted, all other outputs of the graph."""
+        """Return the logits, and where `indices` are wanted, all others that are computed here."""
 
 
 def first_line(error: BaseException) -> str:

@@ -18,8 +18,8 @@ def path_of(engine: Path) -> Path:
     return engine.with_name(f"{engine.name}.json")
 
 
-def require_fitting(engine: Path, library: Kind, version: str, gpu: str | None) -> None:
-    """Check that an engine file can be loaded here.
+def require_fitting(engine: Path, library: Kind, version: str, gpu: str | None) -> dict[str, Any]:
+    """Check that an engine file can be loaded here, and return its side-car.
 
     Args:
         engine: the engine file; its side-car and the ONNX file it was built from lie beside it.
@@ -48,6 +48,7 @@ def require_fitting(engine: Path, library: Kind, version: str, gpu: str | None) 
             f"{engine}: was built on a {stated['gpu']}, but this machine has {gpu}; "
             "export again on the machine that runs it"
         )
+    return stated
 
 
 def require_bfloat16(file: Path) -> Path:

@@ -2,15 +2,19 @@
 
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
+from pointcmt.kernels import driver
+from pointcmt.kernels.calls import Call
+from pointcmt_serve.device_indices import Work, plan_work
 from pointcmt_serve.engines.cuda import Cuda
-from pointcmt_serve.engines.session import LOGITS
+from pointcmt_serve.engines.memory import Memory
+from pointcmt_serve.engines.session import LOGITS, POINTS
+from pointcmt_serve.host_indices import Step
 
 if TYPE_CHECKING:
     from pointcmt_serve.engines.tensorrt_plan import Plan
@@ -19,28 +23,20 @@ PROFILE = 0  # the one with which pointcmt-export builds
 Arrays = dict[str, NDArray[Any]]
 
 
-@dataclass(frozen=True)
-class Buffer:
-    """Bytes on the GPU, and as many pinned ones of the host, through which they are copied."""
-
-    address: int
-    host: NDArray[np.uint8]
-
-    def view(self, shape: tuple[int, ...], kind: Any) -> NDArray[Any]:
-        """Return the first of the host's bytes as an array."""
-        size = int(np.prod(shape)) * np.dtype(kind).itemsize
-        view: NDArray[Any] = self.host[:size].view(kind).reshape(shape)
-        return view
-
-
 class Lane:
-    """An execution context with its stream and a buffer for each input and output."""
+    """An execution context with its stream and a buffer for each input and output.
 
-    def __init__(self, plan: "Plan", cuda: Cuda) -> None:
-        self._plan = plan
-        self._cuda = cuda
-        self._buffers: dict[str, Buffer] = {}
-        self._made: dict[str, tuple[int, ...]] = {}
+    Args:
+        plan: the engine.
+        cuda: its GPU.
+        steps: the index inputs that are computed on the GPU; others are loaded as points are.
+    """
+
+    def __init__(self, plan: "Plan", cuda: Cuda, steps: Sequence[Step] = ()) -> None:
+        self._plan, self._cuda, self._steps = plan, cuda, steps
+        self._memory = Memory(cuda)
+        self._made: dict[str, tuple[int, ...]] = {}  # shapes of what the GPU computes
+        self._launches: list[tuple[Call, list[int]]] = []
         self._context = plan.engine.create_execution_context()
         self._stream = cuda.make_stream()
         # Only an engine's first context has a profile from the beginning.
@@ -49,10 +45,11 @@ class Lane:
             raise InputError("the engine's profile could not be set")
 
     def run(self, inputs: Arrays, wanted: Sequence[str]) -> Arrays:
-        """Return the wanted outputs for inputs within the profile.
+        """Return the wanted outputs and computed indices for inputs within the profile.
 
         Raises:
             InputError: the engine refuses a shape, or fails.
+            RuntimeError: a kernel cannot be launched.
         """
         self.load(inputs)
         self.execute()
@@ -61,17 +58,20 @@ class Lane:
     def load(self, inputs: Arrays) -> None:
         """Begin to copy the inputs to the GPU."""
         for name, values in inputs.items():
-            if not self._context.set_input_shape(name, values.shape):
-                raise InputError(f"the engine takes no {name} of shape {values.shape}")
-            held = self._place(name, values.shape)
+            held = self._memory.on_host(name, values.shape, self._plan.types[name])
             np.copyto(held, values)
-            self._cuda.copy_in(self._buffers[name].address, held, self._stream)
-        self._made = {n: tuple(self._context.get_tensor_shape(n)) for n in self._plan.outputs}
-        for name, shape in self._made.items():
-            self._place(name, shape)
+            self._cuda.copy_in(self._input(name, values.shape), held, self._stream)
+        work = plan_work(self._steps, inputs[POINTS].shape)
+        self._launches = [(each.call, self._arrays(each)) for each in work]
+        self._made = {each.makes: each.shape for each in work}
+        for name in self._plan.outputs:
+            self._made[name] = tuple(self._context.get_tensor_shape(name))
+            self._bound(name, self._made[name])
 
     def execute(self) -> None:
         """Begin to compute."""
+        for call, arrays in self._launches:
+            driver.launch(call.how, self._cuda.index, int(self._stream), arrays, call.scalars)
         if not self._context.execute_async_v3(int(self._stream)):
             raise InputError("the engine failed")
 
@@ -80,35 +80,43 @@ class Lane:
         self._cuda.wait(self._stream)
 
     def read(self, wanted: Sequence[str]) -> Arrays:
-        """Return outputs, after waiting for them."""
-        held = {name: self._place(name, self._made[name]) for name in wanted}
-        for name, values in held.items():
-            self._cuda.copy_out(self._buffers[name].address, values, self._stream)
+        """Return outputs and computed indices, after waiting for them."""
+        types, held = self._plan.types, Arrays()
+        for name in wanted:
+            held[name] = self._memory.on_host(name, self._made[name], types[name])
+            address = self._memory.on_gpu(name, held[name].nbytes)
+            self._cuda.copy_out(address, held[name], self._stream)
         self.wait()
         return {name: values.copy() for name, values in held.items()}
 
-    def _place(self, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
-        """Return the host's array for a tensor of this shape; its GPU buffer the context knows."""
-        kind, held = self._plan.types[name], self._buffers.get(name)
-        size = int(np.prod(shape)) * np.dtype(kind).itemsize
-        if held is None or held.host.nbytes < size:
-            self._free(name)
-            held = Buffer(self._cuda.allocate(size), self._cuda.pin(size))
-            self._buffers[name] = held
-            self._context.set_tensor_address(name, held.address)
-        return held.view(shape, kind)
+    def _arrays(self, work: Work) -> list[int]:
+        """Return the addresses of a launch's arrays, in the order of the kernel's arguments."""
+        arrays = [self._memory.on_gpu(name, 0) for name in work.reads]
+        if work.makes in self._plan.types:
+            arrays.append(self._input(work.makes, work.shape))
+        else:
+            arrays.append(self._memory.on_gpu(work.makes, work.size))
+        if work.call.workspace is not None:
+            arrays.append(self._memory.on_gpu(f"{work.makes} workspace", work.call.workspace))
+        return arrays
 
-    def _free(self, name: str) -> None:
-        held = self._buffers.pop(name, None)
-        if held is not None:
-            self._cuda.free(held.address)
-            self._cuda.unpin(held.host)
+    def _input(self, name: str, shape: tuple[int, ...]) -> int:
+        """Tell the context an input's shape and place; return its address on the GPU."""
+        if not self._context.set_input_shape(name, shape):
+            raise InputError(f"the engine takes no {name} of shape {shape}")
+        return self._bound(name, shape)
+
+    def _bound(self, name: str, shape: tuple[int, ...]) -> int:
+        """Return the address on the GPU of a tensor of this shape, which the context knows."""
+        size = int(np.prod(shape)) * np.dtype(self._plan.types[name]).itemsize
+        address = self._memory.on_gpu(name, size)
+        self._context.set_tensor_address(name, address)
+        return address
 
     def close(self) -> None:
         """Free the buffers and the stream."""
         self._cuda.use()
-        for name in list(self._buffers):
-            self._free(name)
+        self._memory.free()
         self._cuda.free_stream(self._stream)
 
 

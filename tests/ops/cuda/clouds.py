@@ -59,6 +59,12 @@ def nearest(query: Tensor, points: Tensor, k: int) -> Tensor:
     return torch.from_numpy(np.lexsort((index, table), axis=-1)[..., :k].copy())
 
 
+def gathered(cloud: Tensor, index: Tensor | None) -> Tensor:
+    """The coordinates (B, m, 3) of the points of clouds (B, N, C) that indices (B, m) name."""
+    xyz = cloud[..., :3]
+    return xyz if index is None else xyz.gather(1, index[..., None].expand(-1, -1, 3))
+
+
 def optimum(x: Tensor, y: Tensor) -> NDArray[np.float64]:
     """The least total distance of each pair (B,), from scipy in float64."""
     from scipy.optimize import linear_sum_assignment

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pointcmt.ops.cuda import driver
+from pointcmt.ops.cuda import launching
 from tests.ops.cuda.emulation import Emulator, require_compiler
 
 
@@ -16,8 +16,8 @@ def emulator(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> Em
     assert pytestconfig.cache is not None
     folder = Path(pytestconfig.cache.mkdir("emulator"))
     device = Emulator(folder)
-    monkeypatch.setattr(driver, "launch", device.launch)
-    monkeypatch.setattr(driver, "shared_limit", lambda _: device.shared_bytes)
+    monkeypatch.setattr(launching, "launch", device.launch)
+    monkeypatch.setattr(launching, "shared_limit", lambda _: device.shared_bytes)
     return device
 
 

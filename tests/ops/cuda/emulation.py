@@ -1,6 +1,6 @@
 """Runs the kernels' own sources on the CPU: compiles them with g++ against emulator/device.cuh.
 
-`Emulator.launch` has the signature of `pointcmt.ops.cuda.driver.launch` and stands in for it, so
+`Emulator.launch` has the signature of `pointcmt.ops.cuda.launching.launch` and stands in for it, so
 that the Python backend, the launch plans and the kernels run together, on tensors in main memory.
 """
 
@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from pointcmt.ops.cuda.driver import Launch, Scalar
-from pointcmt.ops.cuda.nvrtc import KERNELS
+from pointcmt.kernels.calls import Launch, Scalar
+from pointcmt.kernels.nvrtc import KERNELS
 
 EMULATOR = Path(__file__).parent / "emulator"
 FORWARD, REVERSE, RANDOM = range(3)
@@ -86,20 +86,31 @@ class Emulator:
         scalars: Sequence[Scalar],
     ) -> None:
         """Run a kernel to its end; raises `KernelError` if it did wrong."""
+        tensors = [*reads, *writes]
+        assert all(tensor.is_contiguous() for tensor in tensors)
+        places = [(tensor.data_ptr(), tensor.nbytes) for tensor in tensors]
+        self.run(how, places, len(reads), scalars)
+
+    def run(
+        self,
+        how: Launch,
+        places: Sequence[tuple[int, int]],
+        inputs: int,
+        scalars: Sequence[Scalar],
+    ) -> None:
+        """Run a kernel on memory given by address and bytes, of which the first are read only."""
         run, most_threads = self._kernel(how)
         assert how.threads % 32 == 0
         assert how.threads <= most_threads
         assert how.shared_bytes <= self.shared_bytes
-        tensors = [*reads, *writes]
-        assert all(tensor.is_contiguous() for tensor in tensors)
         self.launches.append(how)
-        values = [*(ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors), *scalars]
+        values = [*(ctypes.c_void_p(address) for address, _ in places), *scalars]
         arguments = (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values))
-        base = (ctypes.c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
-        sizes = (ctypes.c_uint64 * len(tensors))(*(tensor.nbytes for tensor in tensors))
+        base = (ctypes.c_void_p * len(places))(*(address for address, _ in places))
+        sizes = (ctypes.c_uint64 * len(places))(*(size for _, size in places))
         settings = _How(
             *(how.blocks, how.threads, how.shared_bytes, self.schedule, int(self.races)),
-            *(len(reads), len(writes), -1 if self.skipped is None else self.skipped),
+            *(inputs, len(places) - inputs, -1 if self.skipped is None else self.skipped),
             *(int(self.fresh), self.seed, self.switch_limit),
             *(ctypes.addressof(base), ctypes.addressof(sizes)),
         )

@@ -6,21 +6,24 @@ from pathlib import Path
 import pytest
 
 from benchmarks.ops_parts import released_auction
-from pointcmt.ops.cuda import farthest_point, matching, neighbours, nvrtc
-from pointcmt.ops.cuda.driver import Launch
+from pointcmt.kernels import calls, nvrtc
+from pointcmt.kernels.calls import Launch
+from pointcmt.ops.cuda import matching
 
 VOLTA, AMPERE, HOPPER = (7, 0), (8, 0), (9, 0)
 BALL_QUERY = nvrtc.KERNELS / "ball_query.cu"
 USUAL = [
-    farthest_point.plan(32, 1024),
-    Launch("ball_query", (), 1, 256),
-    neighbours.knn_plan(32, 1024, 20),
+    calls.farthest_point_sample(32, 1024, 512).how,
+    calls.ball_query(32, 1024, 512, 0.2, 32).how,
+    calls.knn(32, 1024, 1024, 3, 20).how,
+    calls.gather_points(32, 1024, 6, 512).how,
     matching.plan(32, 1024, False, 96 * 1024)[0],
 ]
 RARE = [
-    farthest_point.plan(1, 8192),
-    farthest_point.plan(1, 10000),
-    neighbours.knn_plan(1, 1, 2000),
+    calls.farthest_point_sample(1, 8192, 1).how,
+    calls.farthest_point_sample(1, 10000, 1).how,
+    calls.knn(1, 2000, 1, 3, 2000).how,
+    calls.gather_points(32, 1024, 6).how,
     *(matching.plan(1, points, False, 96 * 1024)[0] for points in (3000, 5000)),
     matching.plan(1, 1024, True, 96 * 1024)[0],
 ]

@@ -1,37 +1,48 @@
-"""Launching, against a stand-in for NVIDIA's driver library that writes down what it is told."""
+"""Launching by `cuda-bindings`, on a stand-in for NVIDIA's driver that writes down what it is told.
+
+The stand-in takes the driver's name, so another process loads it.
+"""
 
 import ctypes
+import json
 import subprocess
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from pointcmt.ops.cuda import driver
+from pointcmt.kernels import driver
+from pointcmt.kernels.calls import Launch, Scalar
+from pointcmt.ops.cuda import launching
 from tests.ops.cuda.emulation import require_compiler
 
 LIBCUDA = r"""
+#include <dlfcn.h>
 #include <cstdio>
 #include <cstring>
 extern "C" {
 char told[4096];
 int failing = 0;
 int say(const char* text) { std::strcat(told, text); std::strcat(told, "\n"); return 0; }
+int cuGetProcAddress_v2(const char* name, void** found, int, unsigned long, int*) {
+  *found = dlsym(RTLD_DEFAULT, name);
+  return *found ? 0 : 500;
+}
 int cuDeviceGet(int* device, int ordinal) { *device = ordinal + 40; return 0; }
 int cuDeviceGetAttribute(int* value, int attribute, int device) {
-  *value = attribute == 97 && device == 43 ? 98304 : -1;
+  *value = device != 43 ? -1 : attribute == 97 ? 98304 : attribute == 75 ? 8 : 6;
   return 0;
 }
 int cuDevicePrimaryCtxRetain(void** context, int device) {
   *context = reinterpret_cast<void*>(0x7f0000000000l + device);
   return 0;
 }
-int cuCtxPushCurrent_v2(void* context) {
+int cuCtxPushCurrent(void* context) {
   return say(context == reinterpret_cast<void*>(0x7f000000002bl) ? "push" : "wrong context");
 }
-int cuCtxPopCurrent_v2(void** context) { *context = nullptr; return say("pop"); }
+int cuCtxPopCurrent(void** context) { *context = nullptr; return say("pop"); }
 int cuModuleLoadData(void** module, const void* image) {
   *module = reinterpret_cast<void*>(0x7f1111111111l);
   return say(std::memcmp(image, "an\0image", 8) ? "wrong image" : "load");
@@ -58,69 +69,75 @@ int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsign
   if (extra || function != reinterpret_cast<void*>(0x7f2222222222l)) say("wrong");
   return failing;
 }
-int cuGetErrorName(int error, const char** name) {
-  *name = error == 701 ? "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES" : "?";
-  return 0;
-}
 }
 """
-HOW = driver.Launch("ball_query", (), 5, 64, 1000)
-SCALARS: list[driver.Scalar] = [ctypes.c_int(-7), ctypes.c_longlong(2**40), ctypes.c_float(0.25)]
+LAUNCHING = """
+import ctypes, json, sys
+
+library = ctypes.CDLL(sys.argv[1], ctypes.RTLD_GLOBAL)
+from pointcmt.kernels import driver
+from pointcmt.kernels.calls import Launch
+
+asked = []
+driver.compile_kernel = lambda *how: asked.append(how[2]) or b"an\\0image"
+scalars = [ctypes.c_int(-7), ctypes.c_longlong(2**40), ctypes.c_float(0.25)]
+for failing in (0, 0, 701):
+    ctypes.c_int.in_dll(library, "failing").value = failing
+    try:
+        driver.launch(
+            Launch("ball_query", (), 5, 64, 1000), 3, 0x7F3333333333, [0x7F4444444440, 0], scalars
+        )
+    except RuntimeError as error:
+        reason = str(error)
+told = (ctypes.c_char * 4096).in_dll(library, "told").value.decode().splitlines()
+print(json.dumps({"told": told, "asked": asked, "reason": reason}))
+"""
+LAUNCHED = [
+    "push",
+    "grid 5 1 1 block 64 1 1 shared 1000 stream 0x7f3333333333",
+    "0x7f4444444440 (nil) -7 1099511627776 0.25",
+    "pop",
+]
 
 
-@pytest.fixture
-def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ctypes.CDLL]:
-    """The stand-in, serving a GPU of index 3."""
+def test_a_launch_reaches_the_driver_with_every_argument_in_place(tmp_path: Path) -> None:
+    """Three launches of one kernel, which is loaded once; the last of them fails."""
+    pytest.importorskip("cuda.bindings.driver")
     require_compiler()
     (tmp_path / "cuda.cpp").write_text(LIBCUDA)
-    command = ["g++", "-shared", "-fPIC", "cuda.cpp", "-o", "libcuda.so"]
-    subprocess.run(command, check=True, cwd=tmp_path)
-    fake = ctypes.CDLL(str(tmp_path / "libcuda.so"))
-    monkeypatch.setattr(driver, "_library", lambda: fake)
-    monkeypatch.setattr(driver, "compile_kernel", lambda *_: b"an\0image")
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 0))
-    stream = SimpleNamespace(cuda_stream=0x7F3333333333)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: stream)
-    caches = [driver.shared_limit, driver._function, driver._primary_context, driver._handle]
-    for cache in caches:
-        cache.cache_clear()
-    yield fake
-    for cache in caches:
-        cache.cache_clear()
+    words = ["g++", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "cuda.cpp", "-o", "libcuda.so"]
+    subprocess.run(words, check=True, cwd=tmp_path)
+    words = [sys.executable, "-c", LAUNCHING, str(tmp_path / "libcuda.so")]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    found = json.loads(done.stdout)
+    loaded = ["push", "load", "ball_query", "attribute 8 = 98304", "pop"]
+    assert found["told"] == [*loaded, *LAUNCHED, *LAUNCHED, *LAUNCHED]
+    assert found["asked"] == [[8, 6]]
+    assert found["reason"] == "the CUDA driver failed: CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES"
 
 
-def tensor_at(address: int) -> torch.Tensor:
-    """What `launch` asks of a tensor on the GPU of index 3."""
-    device = torch.device("cuda", 3)
-    return SimpleNamespace(device=device, data_ptr=lambda: address)  # type: ignore[return-value]
+def test_tensors_are_launched_on_torchs_stream_of_their_gpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[object] = []
+    place = torch.device("cuda", 3)
+
+    def tensor_at(address: int) -> torch.Tensor:
+        return SimpleNamespace(device=place, data_ptr=lambda: address)  # type: ignore[return-value]
+
+    def stream(device: torch.device) -> SimpleNamespace:
+        return SimpleNamespace(cuda_stream=30 if device == place else 0)
+
+    monkeypatch.setattr(torch.cuda, "current_stream", stream)
+    monkeypatch.setattr(driver, "launch", lambda *given: told.extend(given))
+    how, scalars = Launch("knn", (), 1, 32), list[Scalar]([ctypes.c_int(4)])
+    launching.launch(how, [tensor_at(64)], [tensor_at(128)], scalars)
+    assert told == [how, 3, 30, [64, 128], scalars]
 
 
-def told(library: ctypes.CDLL) -> list[str]:
-    text = (ctypes.c_char * 4096).in_dll(library, "told")
-    return text.value.decode().splitlines()
-
-
-def test_a_launch_reaches_the_driver_with_every_argument_in_place(library: ctypes.CDLL) -> None:
-    driver.launch(HOW, [tensor_at(0x7F4444444440)], [tensor_at(0x7F5555555550)], SCALARS)
-    assert told(library) == [
-        "push",
-        "load",
-        "ball_query",
-        "attribute 8 = 98304",
-        "grid 5 1 1 block 64 1 1 shared 1000 stream 0x7f3333333333",
-        "0x7f4444444440 0x7f5555555550 -7 1099511627776 0.25",
-        "pop",
-    ]
-
-
-def test_a_kernel_is_loaded_once(library: ctypes.CDLL) -> None:
-    for _ in range(3):
-        driver.launch(HOW, [tensor_at(64)], [tensor_at(64)], SCALARS)
-    assert told(library).count("load") == 1
-
-
-def test_a_failed_launch_is_named_and_leaves_the_context(library: ctypes.CDLL) -> None:
-    ctypes.c_int.in_dll(library, "failing").value = 701
-    with pytest.raises(RuntimeError, match="CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES"):
-        driver.launch(HOW, [tensor_at(64)], [tensor_at(64)], SCALARS)
-    assert told(library)[-1] == "pop"
+@pytest.mark.parametrize("found", [SimpleNamespace(), None])
+def test_the_bindings_may_be_missing(
+    found: SimpleNamespace | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, driver.MODULE, found)
+    assert driver.available() is bool(found)

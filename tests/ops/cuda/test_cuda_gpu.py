@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from pointcmt.kernels import calls
 from pointcmt.ops import cuda
-from tests.ops.cuda.clouds import KINDS, cloud, cost, farthest, nearest, optimum, within
+from pointcmt.ops.cuda import launching
+from tests.ops.cuda.clouds import KINDS, cloud, cost, farthest, gathered, nearest, optimum, within
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="no GPU here: the emulator's tests stand in"
@@ -37,6 +39,16 @@ def test_neighbours_among_features(generator: torch.Generator, channels: int, k:
 def test_large_clouds_are_sampled(generator: torch.Generator, points: int) -> None:
     xyz = cloud("lattice", 1, points, generator)
     assert torch.equal(cuda.farthest_point_sample(xyz.cuda(), 50).cpu(), farthest(xyz, 50))
+
+
+@pytest.mark.parametrize("m", [None, 90])
+def test_coordinates_are_gathered(generator: torch.Generator, m: int | None) -> None:
+    cloud = torch.rand(3, 50, 6, generator=generator)
+    index = None if m is None else torch.randint(50, (3, m), generator=generator)
+    reads = [cloud.cuda()] if index is None else [cloud.cuda(), index.cuda()]
+    xyz = torch.empty(3, m or 50, 3, device="cuda")
+    launching.run(calls.gather_points(3, 50, 6, m), reads, xyz)
+    assert torch.equal(xyz.cpu(), gathered(cloud, index))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -66,6 +66,7 @@ def write(form: Format, vendor: Vendor, job: Job) -> list[Check]:
             library_version=str(vendor.api.__version__),
             gpu=gpu,
             precision=job.options.precision,
+            sampling=job.options.sampling,
             profile=profile,
         ).write(file)
         return built

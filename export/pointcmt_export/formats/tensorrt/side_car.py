@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pointcmt_export.options import FittedProfile, Precision
+from pointcmt_export.options import FittedProfile, Precision, Sampling
 from pointcmt_serve.engines.side_car import FORMAT, path_of
 from pointcmt_serve.engines.tensorrt_library import Kind
 
@@ -20,6 +20,7 @@ class SideCar:
         library_version: exactly; an engine runs with no other.
         gpu: the GPU it was built on, or None for an engine of TensorRT-RTX built without one.
         precision: "fp32" or "fp16".
+        sampling: who computes the indices: "graph", "host" or "device".
         profile: the shapes it takes.
     """
 
@@ -29,6 +30,7 @@ class SideCar:
     library_version: str
     gpu: str | None
     precision: Precision
+    sampling: Sampling
     profile: FittedProfile
 
     def write(self, engine: Path) -> None:

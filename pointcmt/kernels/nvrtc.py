@@ -16,7 +16,7 @@ from pathlib import Path
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
 
-KERNELS = Path(__file__).parent / "kernels"
+KERNELS = Path(__file__).parent / "sources"
 OPTIONS = ("--std=c++17", "--fmad=false")  # fused multiply-add would change indices
 Defines = tuple[tuple[str, str | int], ...]
 
