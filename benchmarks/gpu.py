@@ -3,12 +3,12 @@
     python -m benchmarks.gpu --minutes 30 [--data FOLDER] [--output runs/gpu] [--device cpu]
 
 Four parts: the CUDA ops beside the native ones and the released auction; each format that can be
-exported here, built, verified and timed beside torch eager, compiled and as a CUDA graph; a short
-training of every stage in float32 and by autocast, with the operations that take the time; and the
-recipe `modelnet40`, as far as it comes. Nothing is fetched. A part's result is written to
-OUTPUT/<part>.json as soon as it is there, and the same command goes on with the next one; the last
-part resumes. Without a GPU it says so and does what the CPU can of the second part, or, with
-`--device cpu`, all of it in small.
+exported here, built, verified and timed beside torch eager, compiled and as a CUDA graph, engines of
+TensorRT with points sampled by graph, host and device; a short training of every stage in float32
+and by autocast, with the operations that take the time; and the recipe `modelnet40`, as far as it
+comes. Nothing is fetched. A part's result is written to OUTPUT/<part>.json as soon as it is there,
+and the same command goes on with the next one; the last part resumes. Without a GPU it says so and
+does what the CPU can of the second part, or, with `--device cpu`, all of it in small.
 """
 
 import argparse
@@ -35,6 +35,11 @@ from pointcmt_training.run import run
 
 BATCHES = (1, 32, 128)  # of the paper's column, and around it
 PRECISIONS = ("float32", "bf16", "fp16")
+SAMPLED = {  # who samples points, of formats for which it is not the graph alone
+    "openvino": ("host",),
+    "trt": ("graph", "host", "device"),
+    "trt-rtx": ("graph", "host", "device"),
+}
 GRACE = 60  # seconds for a command to end after it was interrupted
 SHOWN = 15  # operations of a profile
 SMALL = [
@@ -108,12 +113,14 @@ def engines(job: Job) -> Report:
         points = 64 if job.small else 1024
         save_student(model, student, ModelConfig(name, options, classes, points))
     built: Report = {}
-    for each in FORMATS:
-        made = job.output / "exports" / each
-        sampling = ("--sampling", "host") if each == "openvino" else ()
-        words = (_program("export"), model, "-o", made, "--format", each, *sampling)
-        before = {"status": 0, "said": "built before"}
-        built[each] = before if made.is_dir() else _command(job, *words)
+    for form in FORMATS:
+        for sampling in SAMPLED.get(form, ("graph",)):
+            each = form if sampling == "graph" else f"{form}-{sampling}"
+            made = job.output / "exports" / each
+            how = ("--format", form, "--sampling", sampling)
+            before = {"status": 0, "said": "built before"}
+            words = (_program("export"), model, "-o", made, *how)
+            built[each] = before if made.is_dir() else _command(job, *words)
     exported = [job.output / "exports" / each for each in built if built[each]["status"] == 0]
     sizes = [word for size in BATCHES for word in ("--batch", str(size))]
     seconds = "0.1" if job.small else "5"

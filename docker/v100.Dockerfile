@@ -19,7 +19,7 @@ COPY training training
 COPY export export
 COPY serve serve
 RUN grep -v '^onnxruntime==' constraints.txt > v100.txt \
-    && uv pip install --no-cache --torch-backend=cu126 -c v100.txt '.[export]' \
+    && uv pip install --no-cache --torch-backend=cu126 -c v100.txt '.[export,cuda]' \
     && uv pip uninstall onnxruntime \
     && uv pip install --no-cache 'onnxruntime-gpu>=1.20,<1.23' \
     && pip install --no-cache-dir 'tensorrt-cu12==10.4.0'

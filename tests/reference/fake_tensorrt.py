@@ -6,6 +6,7 @@ returns an error.
 
 import ctypes
 import enum
+import itertools
 import threading
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
@@ -50,7 +51,7 @@ class FakeCuda:
 
     def __init__(self, gpus: int = 1, memory: int = 1 << 30) -> None:
         self._gpus, self._memory = gpus, memory
-        self._next = FIRST_ADDRESS
+        self._numbers = itertools.count(1)  # several threads take from it
         self._thread = threading.local()
         self.allocated: dict[int, tuple[int, Any]] = {}  # address: device, bytes
         self.pinned: dict[int, Any] = {}  # address: bytes
@@ -71,9 +72,9 @@ class FakeCuda:
         return (Status.cudaSuccess,)
 
     def cudaStreamCreate(self) -> tuple[Any, ...]:  # noqa: N802
-        self._next += 1
-        self.streams[self._next] = Stream(self._next, self._device())
-        return Status.cudaSuccess, self.streams[self._next]
+        number = next(self._numbers)
+        self.streams[number] = Stream(number, self._device())
+        return Status.cudaSuccess, self.streams[number]
 
     def cudaStreamDestroy(self, stream: Stream) -> tuple[Any, ...]:  # noqa: N802
         known = self.streams.pop(int(stream), None)
@@ -89,11 +90,11 @@ class FakeCuda:
 
     def cudaMalloc(self, size: int) -> tuple[Any, ...]:  # noqa: N802
         self.calls.append("cudaMalloc")
-        if sum(len(content) for _, content in self.allocated.values()) + size > self._memory:
+        if sum(len(content) for _, content in list(self.allocated.values())) + size > self._memory:
             return Status.cudaErrorMemoryAllocation, None
-        self._next += 1 << 32
-        self.allocated[self._next] = self._device(), (ctypes.c_ubyte * size)()
-        return Status.cudaSuccess, self._next
+        address = FIRST_ADDRESS + (next(self._numbers) << 32)
+        self.allocated[address] = self._device(), (ctypes.c_ubyte * size)()
+        return Status.cudaSuccess, address
 
     def cudaFree(self, address: int) -> tuple[Any, ...]:  # noqa: N802
         self.calls.append("cudaFree")

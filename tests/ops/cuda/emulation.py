@@ -29,6 +29,7 @@ BARRIER = re.compile(r"__sync(?:threads|warp)\(\);")
 KERNEL = re.compile(r"__launch_bounds__\((\d+).*\)\s+(\w+)\(")
 ENTRY = """
 extern "C" const char* run_{name}(const Launch* how, void** arguments) {{
+  if (how->given != emulator::count({name})) return "a launch with too few or many arguments";
   return emulator::launch(*how, [](void** a) {{ emulator::call({name}, a); }}, arguments);
 }}
 """
@@ -41,7 +42,8 @@ class KernelError(AssertionError):
 class _How(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("blocks", "threads", "shared_bytes", "schedule")),
-        *((name, ctypes.c_int32) for name in ("races", "inputs", "outputs", "skipped", "fresh")),
+        *((name, ctypes.c_int32) for name in ("races", "inputs", "outputs", "skipped")),
+        *((name, ctypes.c_int32) for name in ("fresh", "given")),
         *((name, ctypes.c_uint64) for name in ("seed", "switch_limit")),
         *((name, ctypes.c_void_p) for name in ("base", "bytes")),
     )
@@ -111,7 +113,7 @@ class Emulator:
         settings = _How(
             *(how.blocks, how.threads, how.shared_bytes, self.schedule, int(self.races)),
             *(inputs, len(places) - inputs, -1 if self.skipped is None else self.skipped),
-            *(int(self.fresh), self.seed, self.switch_limit),
+            *(int(self.fresh), len(values), self.seed, self.switch_limit),
             *(ctypes.addressof(base), ctypes.addressof(sizes)),
         )
         fault = run(ctypes.byref(settings), arguments)

@@ -293,6 +293,7 @@ struct Launch {
   int32_t blocks, threads, shared_bytes, schedule, races, inputs, outputs;
   int32_t skipped_barrier;  // its number in the sources, or -1
   int32_t fresh;            // whether outputs hold nothing that may be read
+  int32_t given;            // how many arguments there are
   uint64_t seed, switch_limit;
   void** base;      // [inputs + outputs] where each tensor starts
   uint64_t* bytes;  // [inputs + outputs] how long it is
@@ -345,6 +346,11 @@ inline const char* launch(const Launch& how, void (*body)(void**), void** argume
 template <class... Parameters, size_t... Index>
 void call(void (*kernel)(Parameters...), void** arguments, std::index_sequence<Index...>) {
   kernel(*static_cast<Parameters*>(arguments[Index])...);
+}
+
+template <class... Parameters>
+constexpr int count(void (*)(Parameters...)) {
+  return sizeof...(Parameters);
 }
 
 template <class... Parameters>
