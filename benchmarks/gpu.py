@@ -3,12 +3,12 @@
     python -m benchmarks.gpu --minutes 30 [--data FOLDER] [--output runs/gpu] [--device cpu]
 
 Four parts: the CUDA ops beside the native ones and the released auction; each format that can be
-exported here, built, verified and timed beside torch eager, compiled and as a CUDA graph, engines of
-TensorRT with points sampled by graph, host and device; a short training of every stage in float32
-and by autocast, with the operations that take the time; and the recipe `modelnet40`, as far as it
-comes. Nothing is fetched. A part's result is written to OUTPUT/<part>.json as soon as it is there,
-and the same command goes on with the next one; the last part resumes. Without a GPU it says so and
-does what the CPU can of the second part, or, with `--device cpu`, all of it in small.
+exported here, built, verified and timed beside torch eager, compiled and as a CUDA graph, engines
+of TensorRT with points sampled by graph, host and device; a short training of every stage in
+float32 and by autocast, with the operations that take the time; and the recipe `modelnet40`, as far
+as it comes. Nothing is fetched. A part's result is written to OUTPUT/<part>.json as soon as it is
+there, and the same command goes on with the next one; the last part resumes. Without a GPU it says
+so and does what the CPU can of the second part, or, with `--device cpu`, all of it in small.
 """
 
 import argparse
