@@ -2,6 +2,7 @@
 
 from pointcmt.data.catalog import CATALOG, open_dataset, parse_reference
 from pointcmt.data.dataset import CloudDataset, Sample, ViewSource
+from pointcmt.data.readers.decoded import DecodedViews
 from pointcmt.data.readers.folder import CloudFolder
 from pointcmt.data.readers.modelnet40 import MODELNET10_CLASSES, MODELNET40_CLASSES, ModelNet40
 from pointcmt.data.readers.modelnet_meshes import ModelNetMeshes
@@ -30,6 +31,7 @@ __all__ = [
     "CloudDataset",
     "CloudFolder",
     "DataSet",
+    "DecodedViews",
     "ModelNet40",
     "ModelNetMeshes",
     "ModelNetResampled",

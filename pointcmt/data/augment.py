@@ -28,6 +28,10 @@ class Kind(IntEnum):
     DROP_POINT = 6
     SHUFFLE = 7
     TUMBLE = 8
+    VIEWS = 9
+    FLIP = 10
+    CROP = 11
+    ERASE = 12
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,10 @@ class ViewSource(Protocol):
         """Return the views of one object, (V, H, W, 3)."""
         ...
 
+    def decoded(self, index: int) -> bool:
+        """Return whether these views can be had without decoding files."""
+        ...
+
     def subset(self, indices: ArrayLike) -> "ViewSource":
         """Return the source of the chosen objects, in the order of `indices`."""
         ...

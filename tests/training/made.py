@@ -31,6 +31,9 @@ class Pictures:
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         return self.pixels[index]
 
+    def decoded(self, index: int) -> bool:
+        return True
+
     def subset(self, indices: ArrayLike) -> "Pictures":
         chosen = copy.copy(self)
         chosen.pixels = self.pixels[np.asarray(indices)]

@@ -9,6 +9,7 @@ from pointcmt.errors import InputError
 from pointcmt.views.rendering import can_render
 from pointcmt_training.inputs import Split, load_inputs
 from pointcmt_training.recipe import load_config
+from pointcmt_training.stages.teacher import augmented_views
 
 pytestmark = pytest.mark.skipif(not can_render(), reason="the extra `render` is not installed")
 CPU = torch.device("cpu")
@@ -20,6 +21,12 @@ OPTIONS = [
     "views.size=16",
     "views.cameras=six",
 ]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("POINTCMT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 def inputs(root: Path, *more: str) -> tuple[Split, Split]:
@@ -51,12 +58,12 @@ def test_a_part_of_the_split_keeps_its_own_pictures(root: Path) -> None:
     assert len(pool) == 24
 
 
-def test_drawn_views_are_some_of_the_objects_own_and_differ_between_steps(root: Path) -> None:
+def test_drawn_views_are_some_of_the_objects_own_and_differ_between_epochs(root: Path) -> None:
     train, _ = inputs(root)
     index = torch.tensor([3])
     every = train.views(index)[0]  # (6, 3, 16, 16)
-    torch.manual_seed(0)
-    draws = [train.views(index, drawn=2)[0] for _ in range(20)]
+    config = load_config("shapes", [*OPTIONS, "views.drawn=2"])
+    draws = [augmented_views(train, index, epoch, config)[0] for epoch in range(20)]
     places = [
         tuple((every == view).all((1, 2, 3)).nonzero()[0].item() for view in d) for d in draws
     ]
@@ -74,3 +81,13 @@ def test_drawn_views_are_some_of_the_objects_own_and_differ_between_steps(root: 
 def test_pictures_that_do_not_fit_are_refused(root: Path, option: str, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         inputs(root, option)
+
+
+@pytest.mark.parametrize(("gigabytes", "objects"), [("4", 2), ("1e-9", 0), ("0", 0)])
+def test_decoded_pictures_are_kept_where_the_split_fits(
+    root: Path, cache: Path, gigabytes: str, objects: int
+) -> None:
+    train, _ = inputs(root, f"views.cache_gb={gigabytes}")
+    views = train.views(torch.tensor([5, 0]))
+    assert len(list(cache.rglob("*.npy"))) == objects
+    assert torch.equal(train.views(torch.tensor([5, 0])), views)

@@ -49,7 +49,8 @@ class DataConfig(Section):
         test_share: folder only, where it has no train and test: share of each class to test on.
         channels: folder only: columns to read, by name, x, y and z first.
         up: folder only: vertical axis of files that do not state theirs, or null.
-        cache: folder for prepared clouds; by default in the user's cache folder.
+        cache: folder for prepared clouds and decoded pictures; by default in the user's cache
+            folder.
         class_balance: against classes of very different sizes, for teacher and student: "weights"
             in the cross-entropy, or a "sampler" that shows every class as often.
     """
@@ -82,11 +83,19 @@ class ViewsConfig(Section):
         size: height and width in pixels of what is projected or rendered here.
         cameras: where rendered views stand: 20 on a "dodecahedron", "ring12" around the vertical,
             or "six" along the axes.
-        drawn: rendered views that each step of stage I draws anew of an object's, random
-            viewpoints as augmentation; 0 shows all, as stages II and III and every test do.
-        workers: processes that render.
+        drawn: views that each step of stage I draws anew of an object's, random viewpoints as
+            augmentation; 0 shows all, as stages II and III and every test do.
+        workers: processes that render, and that decode pictures ahead of the steps; 0 does both in
+            this one.
+        cache_gb: pictures of a split that fill at most so much are kept decoded, in the folder of
+            `data.cache` or the user's cache folder; 0 keeps none.
         augment: project augmented clouds in stage I, as SimpleView does. Stages II and III always
             see plain views, whose features are computed once.
+        flip: probability that a picture is mirrored in stage I, left to right.
+        crop: largest share of a picture's height and width that is cut away in stage I; the rest,
+            a random part, is enlarged to the whole.
+        erase: probability that stage I blackens a random rectangle in a picture, of 2 to 33 % of
+            its area (random erasing).
     """
 
     kind: Literal["projected", "projected-color", "rendered"] = "projected"
@@ -94,8 +103,12 @@ class ViewsConfig(Section):
     size: Annotated[int, Field(ge=16, le=1024)] = 128
     cameras: Literal["dodecahedron", "ring12", "six"] = "dodecahedron"
     drawn: Annotated[int, Field(ge=0, le=20)] = 0
-    workers: Count = 1
+    workers: Annotated[int, Field(ge=0, le=256)] = 1
+    cache_gb: Annotated[float, Field(ge=0)] = 4.0
     augment: bool = True
+    flip: Annotated[float, Field(ge=0, le=1)] = 0.0
+    crop: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    erase: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 @dataclass(frozen=True)

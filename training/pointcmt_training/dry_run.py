@@ -2,7 +2,6 @@
 
 import sys
 
-import torch
 from torch import nn
 
 from pointcmt.models.student import Student
@@ -32,10 +31,9 @@ def plan(config: Config) -> dict[str, str]:
         lines["unlabelled"] = f"{unlabelled} clouds, {inputs.unlabelled_batch} a step"
     lines["classes"] = str(len(inputs.classes))
     if config.distillation.uses_images:
-        views = tuple(inputs.train.views(torch.arange(1)).shape[1:])
         teacher = build_teacher(config, inputs, student.feature_dim)
         generator = build_generator(config, student.feature_dim)
-        lines["views"] = f"{config.views.kind}, {_shape(views)} an object"
+        lines["views"] = f"{config.views.kind}, {_shape(inputs.train.view_shape)} an object"
         lines["teacher"] = f"{config.teacher.backbone}, {_parameters(teacher)}"
         lines["generator"] = f"{config.generator.points} points, {_parameters(generator)}"
     lines["student"] = f"{config.student}, {_parameters(student)}, D = {student.feature_dim}"

@@ -1,5 +1,6 @@
 """What training reads: the splits of a data set as tensors, and the images of its objects."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,9 +19,10 @@ from pointcmt.data.catalog import find
 from pointcmt.data.tools.identity import Identity, identify
 from pointcmt.errors import InputError
 from pointcmt.views import project_color, project_depth
+from pointcmt_training.ahead import PictureReader
 from pointcmt_training.compute import carried
 from pointcmt_training.config import Config, ViewsConfig
-from pointcmt_training.pictures import rendered
+from pointcmt_training.pictures import kept, rendered
 from pointcmt_training.unlabelled import with_unlabelled
 
 NORMALS = ("nx", "ny", "nz")
@@ -56,20 +58,46 @@ class Split:
         """Return the number of clouds."""
         return len(self.labels)
 
-    def views(self, indices: Tensor, clouds: Tensor | None = None, drawn: int = 0) -> Tensor:
+    def views(
+        self, indices: Tensor, clouds: Tensor | None = None, drawn: Tensor | None = None
+    ) -> Tensor:
         """Return the images of these objects, (B, V, C, H, W) float32 in [0, 1].
 
         Args:
             indices: (B,) int64.
             clouds: (B, N, 3), projected in place of the stored clouds, point for point.
-            drawn: rendered views to draw at random for each object; 0 takes all in their order.
+            drawn: (B, V) int64, the views to take of each object; by default all in their order.
         """
         if self.config.kind == "rendered":
             return self._pictures(indices, drawn)
-        chosen = self.points[indices, :, :3] if clouds is None else clouds
+        images = self._projected(indices, self.points[indices, :, :3] if clouds is None else clouds)
+        if drawn is None:
+            return images
+        return images[torch.arange(len(images), device=drawn.device)[:, None], drawn]
+
+    def _projected(self, indices: Tensor, clouds: Tensor) -> Tensor:
         if self.config.kind == "projected":
-            return project_depth(chosen, self.config.size)
-        return project_color(chosen, self.colors[indices], self.config.size)
+            return project_depth(clouds, self.config.size)
+        return project_color(clouds, self.colors[indices], self.config.size)
+
+    @cached_property
+    def view_shape(self) -> tuple[int, int, int, int]:
+        """Views, channels, height and width of an object's images."""
+        views, channels, height, width = self.views(torch.arange(1)).shape[1:]
+        return views, channels, height, width
+
+    def expect(self, batches: Sequence[Tensor], ahead: int) -> None:
+        """Let workers read the pictures of index batches (b,), which will be asked for next.
+
+        Of each batch, they read this rank's share.
+
+        Args:
+            batches: in their order.
+            ahead: how many objects' pictures may wait in memory.
+        """
+        if self.config.kind == "rendered":
+            shares = [batch[ranks.share(len(batch))].tolist() for batch in batches]
+            self._reader.expect([index for share in shares for index in share], ahead)
 
     @cached_property
     def colors(self) -> Tensor:
@@ -77,17 +105,20 @@ class Split:
         colors = np.ascontiguousarray(self.dataset.points[..., 3:6])
         return torch.from_numpy(colors).to(self.points.device)
 
-    def _pictures(self, indices: Tensor, drawn: int) -> Tensor:
+    def _pictures(self, indices: Tensor, drawn: Tensor | None) -> Tensor:
+        pictures = [self._reader(index) for index in indices.tolist()]
+        if drawn is not None:
+            chosen = zip(pictures, drawn.tolist(), strict=True)
+            pictures = [views[order] for views, order in chosen]
+        stacked = torch.from_numpy(np.stack(pictures))  # (B, V, H, W, 3)
+        images = carried(stacked, self.points.device).permute(0, 1, 4, 2, 3)
+        return images.float().div_(255)
+
+    @cached_property
+    def _reader(self) -> PictureReader:
         if self.dataset.views is None:
             raise InputError(f"views.kind=rendered: {self.dataset.name} comes without pictures")
-        pictures = [torch.from_numpy(self.dataset.views[i]) for i in indices.tolist()]
-        if drawn:
-            batch, share = ranks.sharing()
-            batch, share = (batch, share) if batch else (len(pictures), slice(None))
-            orders = [torch.randperm(len(pictures[0]))[:drawn] for _ in range(batch)]
-            pictures = [p[order] for p, order in zip(pictures, orders[share], strict=True)]
-        stacked = torch.stack(pictures).to(self.points.device)  # (B, V, H, W, 3)
-        return stacked.permute(0, 1, 4, 2, 3).float() / 255
+        return PictureReader(self.dataset.views, self.config.workers)
 
 
 @dataclass(frozen=True)
@@ -204,4 +235,5 @@ def _split(dataset: CloudDataset, config: Config, device: torch.device) -> Split
         have = ", ".join(dataset.channels)
         raise InputError(f"options.channels={wanted}: {dataset.name} has {have} only")
     points = torch.from_numpy(np.ascontiguousarray(dataset.points[..., :wanted])).to(device)
-    return Split(dataset, points, torch.from_numpy(dataset.labels).to(device), config.views)
+    labels = torch.from_numpy(dataset.labels).to(device)
+    return Split(kept(dataset, config.views, config.data), points, labels, config.views)

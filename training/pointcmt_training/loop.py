@@ -93,15 +93,15 @@ class Loop:
         self.module.train()
         sums: Losses = {}
         order = self.order() if self.order else torch.randperm(self.samples)
-        batches = _batches(carried(order, self._device), self.schedule.batch_size)
+        parts = batches(carried(order, self._device), self.schedule.batch_size)
         past = [record["loss"] for record in self.records]
-        for place, indices in enumerate(batches):
-            set_rates(optimizer, self.module, self.schedule, epoch + place / len(batches), past)
+        for place, indices in enumerate(parts):
+            set_rates(optimizer, self.module, self.schedule, epoch + place / len(parts), past)
             for name, value in self._update(indices, epoch, optimizer).items():
                 sums[name] = sums[name] + value.detach() if name in sums else value.detach()
             bar.update()
         means = torch.stack(list(sums.values())).tolist()  # the one time that the device is awaited
-        record = {name: one / len(batches) for name, one in zip(sums, means, strict=True)}
+        record = {name: one / len(parts) for name, one in zip(sums, means, strict=True)}
         if not math.isfinite(record["loss"]):
             raise self._diverged(epoch)
         record |= self.after_epoch(epoch + 1)
@@ -181,7 +181,8 @@ def require_batch(section: str, schedule: Schedule, samples: int) -> None:
         )
 
 
-def _batches(order: Tensor, size: int) -> tuple[Tensor, ...]:
+def batches(order: Tensor, size: int) -> tuple[Tensor, ...]:
+    """Cut an order (n,) into batches (size,); the last, smaller one is dropped."""
     return torch.split(order[: len(order) // size * size], size)
 
 

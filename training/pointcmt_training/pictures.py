@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pointcmt import ranks
-from pointcmt.data import CloudDataset, RenderedViews, Shapes
+from pointcmt.data import CloudDataset, DecodedViews, RenderedViews, Shapes
 from pointcmt.errors import InputError
 from pointcmt.views.batch import ViewJob, write_views
 from pointcmt.views.pictures import ViewSettings
@@ -19,7 +19,7 @@ def rendered(
     """Return the pictures of a split's objects, `<class>/<split>/<name>_001.png` in `views.root`.
 
     The embedded shapes and ModelNet's meshes are rendered by `views.workers` processes of each rank
-    first; pictures that are there are kept, so that a second run finds them all.
+    first; pictures that are there stay, so that a second run finds them all.
 
     Raises:
         InputError: no folder is named, it holds pictures of other settings, an object's mesh or
@@ -33,10 +33,23 @@ def rendered(
     return RenderedViews.of(root, split, dataset)
 
 
+def kept(dataset: CloudDataset, views: ViewsConfig, data: DataConfig) -> CloudDataset:
+    """Return the same data set, whose pictures are decoded once if they fit into `views.cache_gb`.
+
+    All are taken to be as large as those of the first object.
+    """
+    if not isinstance(dataset.views, RenderedViews) or not len(dataset) or not views.cache_gb:
+        return dataset
+    if len(dataset) * dataset.views[0].nbytes > views.cache_gb * 1e9:
+        return dataset
+    folder = Path(data.cache) / "pictures" if data.cache else None
+    return dataset.with_views(DecodedViews(dataset.views, folder))
+
+
 def _write(jobs: list[ViewJob], root: Path, views: ViewsConfig, dataset: CloudDataset) -> None:
     if not jobs:
         return
-    report = write_views(jobs, root, _settings(views, dataset), views.workers)
+    report = write_views(jobs, root, _settings(views, dataset), max(1, views.workers))
     if report.failed:
         raise InputError(report.failed[0])
 

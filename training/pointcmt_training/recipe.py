@@ -157,6 +157,8 @@ HARMLESS = (
     "device",
     "data.cache",
     "log",
+    "views.workers",
+    "views.cache_gb",
 )  # may change between the parts of one run
 
 

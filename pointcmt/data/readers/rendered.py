@@ -81,8 +81,7 @@ class RenderedViews:
             InputError: a picture is damaged, absurdly large, or of another size than the first.
         """
         pictures = []
-        for number in range(1, self.count + 1):
-            path = self._path(self.stems[index], number)
+        for path in self.paths(index):
             pictures.append(_read(path))
             if pictures[-1].shape != pictures[0].shape:
                 raise InputError(
@@ -90,6 +89,15 @@ class RenderedViews:
                     f"first view has {pictures[0].shape[1]}x{pictures[0].shape[0]}"
                 )
         return np.stack(pictures)
+
+    def decoded(self, index: int) -> bool:
+        """Return False: files are decoded each time; `DecodedViews` keeps what came of them."""
+        return False
+
+    def paths(self, index: int) -> list[Path]:
+        """Return the files of one object, V of them."""
+        stem = self.stems[index]
+        return [self._path(stem, number) for number in range(1, self.count + 1)]
 
     def subset(self, indices: ArrayLike) -> "RenderedViews":
         """Return the chosen objects' pictures, in the order of `indices`."""

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pointcmt import ranks
+from pointcmt.data.augment_pictures import PictureAugmentation, draw_views
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
 from pointcmt.metrics import Accuracy
@@ -23,7 +24,7 @@ from pointcmt_training.config import Config
 from pointcmt_training.evaluate import BATCH, evaluate, map_batches
 from pointcmt_training.folder import RunFolder
 from pointcmt_training.inputs import Inputs, Split
-from pointcmt_training.loop import Loop
+from pointcmt_training.loop import Loop, batches
 from pointcmt_training.stages.common import (
     augmented,
     digest,
@@ -50,14 +51,8 @@ def train_teacher(
 
     encode = compiled(teacher.encode, config.compute)
 
-    def read(indices: Tensor, epoch: int) -> Tensor:
-        clouds = None
-        if config.views.augment and config.views.kind != "rendered":
-            clouds = augmented(train, indices, epoch, config, shuffle=False)[..., :3]
-        return train.views(indices, clouds, config.views.drawn)  # (B, V, C, H, W)
-
     def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:
-        views = partial(read, epoch=epoch)
+        views = partial(augmented_views, train, epoch=epoch, config=config)
         features = ranks.shared(
             lambda mine: encoded(teacher, encode, views, mine, schedule.parts), indices
         )  # (B, D)
@@ -66,14 +61,30 @@ def train_teacher(
         loss = F.cross_entropy(logits, labels, weights, label_smoothing=schedule.label_smoothing)
         return {"loss": loss, "accuracy": share_right(logits, labels)}
 
-    order = partial(epoch_order, config, train.labels)
+    def order() -> Tensor:
+        drawn = epoch_order(config, train.labels)
+        train.expect(batches(drawn, schedule.batch_size), schedule.batch_size)
+        return drawn
+
     loop = Loop("teacher", teacher, schedule, len(train), step, folder, config, order=order)
     return train_or_load(teacher, folder, "teacher", lambda: loop)
+
+
+def augmented_views(split: Split, indices: Tensor, epoch: int, config: Config) -> Tensor:
+    """Return the images that stage I learns from, (B, V, C, H, W): changed anew in every epoch."""
+    asked, clouds, drawn = config.views, None, None
+    if asked.augment and asked.kind != "rendered":
+        clouds = augmented(split, indices, epoch, config, shuffle=False)[..., :3]
+    if asked.drawn:
+        drawn = draw_views(indices, split.view_shape[0], asked.drawn, epoch, config.seed)
+    change = PictureAugmentation(asked.flip, asked.crop, asked.erase)
+    return change(split.views(indices, clouds, drawn), indices, epoch, config.seed)
 
 
 def teacher_accuracy(teacher: MultiViewTeacher, split: Split) -> Accuracy:
     """Measure the teacher on the images of a split."""
     labels = split.labels.cpu()
+    split.expect([torch.arange(len(split))], at_once(split))
     return evaluate(
         teacher, lambda i: teacher(split.views(i)), labels, teacher.num_classes, at_once(split)
     )
@@ -87,8 +98,7 @@ def at_once(split: Split) -> int:
     """
     if split.points.is_cuda:
         return BATCH
-    views = split.views(torch.arange(1)).shape[1]
-    return max(1, PICTURES // views)
+    return max(1, PICTURES // split.view_shape[0])
 
 
 def teacher_features(
@@ -102,6 +112,7 @@ def teacher_features(
     kept = told(lambda: _read_features(path) if path.is_file() else None)
     if kept is not None:
         return kept.to(split.points.device)
+    split.expect([torch.arange(len(split))], at_once(split))
     features = map_batches(
         teacher, lambda i: teacher.encode(split.views(i)), len(split), at_once(split)
     )
@@ -131,7 +142,7 @@ def build_teacher(config: Config, inputs: Inputs, feature_dim: int) -> MultiView
         teacher = MultiViewTeacher(
             config.teacher.backbone,
             num_classes=len(inputs.classes),
-            in_channels=inputs.train.views(torch.arange(1)).shape[2],
+            in_channels=inputs.train.view_shape[1],
             width=config.teacher.width,
             stem=config.teacher.stem,
             aggregate=config.teacher.aggregate,
