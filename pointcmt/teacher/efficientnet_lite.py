@@ -41,8 +41,7 @@ class _ReLU6(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (y,), (gradient,) = ctx.saved_tensors, gradients
-        passed: Tensor = (y > 0) & (y < 6)
-        return gradient * passed
+        return torch.ops.aten.hardtanh_backward(gradient, y, 0, 6)  # 0 at both ends
 
 
 def relu6_(x: Tensor) -> Tensor:
@@ -125,6 +124,11 @@ class EfficientNetLite0(nn.Module):
         self._conv_head = SameConv2d(widths[-1], HEAD, 1)
         self._bn1 = _norm(HEAD)
         self.out_channels = HEAD
+
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """The blocks between stem and head, in their order."""
+        return [*self._blocks]
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode images (B, in_channels, H, W) of any size as features (B, 1280)."""

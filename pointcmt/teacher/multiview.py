@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pointcmt.teacher.efficientnet_lite import EfficientNetLite0
-from pointcmt.teacher.resnet import RESNETS, Stem
+from pointcmt.teacher.resnet import RESNETS, ResNet, Stem
 
 Aggregate = Literal["max", "mean"]
 
@@ -77,6 +77,17 @@ class MultiViewTeacher(nn.Module):
         self.classifier = nn.Linear(self.feature_dim, num_classes)
         self.register_buffer("mean", _statistic(made.mean, in_channels), persistent=False)
         self.register_buffer("std", _statistic(made.std, in_channels), persistent=False)
+
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """The blocks of the CNN, each of which maps one tensor to another.
+
+        Raises:
+            ValueError: the CNN is one of timm's, whose blocks are not known.
+        """
+        if not isinstance(self.encoder, ResNet | EfficientNetLite0):
+            raise ValueError(f"the blocks of {self.backbone} are not known")
+        return self.encoder.blocks
 
     def encode(self, views: Tensor) -> Tensor:
         """Encode views (B, V, in_channels, H, W), float in [0, 1], as F_img (B, D).

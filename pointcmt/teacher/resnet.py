@@ -119,6 +119,11 @@ class ResNet(nn.Module):
         self.layer4 = _stage(block, inputs[3], channels[3], depths[3], stride=2)
         self.out_channels = inputs[4]
 
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """The residual blocks, in their order."""
+        return [*self.layer1, *self.layer2, *self.layer3, *self.layer4]
+
     def forward(self, images: Tensor) -> Tensor:
         """Encode images (B, in_channels, H, W) of any size as features (B, out_channels)."""
         x: Tensor = self.maxpool(self.bn1(self.conv1(images)).relu())

@@ -7,9 +7,12 @@ import pytest
 import torch
 from torch import nn
 
+from pointcmt.errors import InputError
+from pointcmt.teacher.multiview import MultiViewTeacher
 from pointcmt_training.compute import encoded
 from pointcmt_training.distillation.method import Images
 from pointcmt_training.folder import RunFolder
+from pointcmt_training.rehearsal import Held
 from pointcmt_training.stages.student import train_student
 from pointcmt_training.stages.teacher import train_teacher
 from tests.training import made
@@ -40,6 +43,33 @@ def test_parts_of_pictures_train_the_teacher(tmp_path: Path) -> None:
     config = made.settings("views.kind=rendered", "views.drawn=1", "teacher.parts=2")
     teacher = train_teacher(config, made.inputs(config), RunFolder(tmp_path), made.FEATURES)
     assert int(teacher.encoder.bn1.num_batches_tracked) == 2 * 2 * 2  # epochs, steps, parts
+
+
+@pytest.mark.parametrize(
+    "cnn",
+    [["teacher.backbone=resnet50", "teacher.width=0.1"], ["teacher.backbone=efficientnet-lite0", "teacher.width=1.0"]],
+)
+def test_recomputed_blocks_make_the_same_update_and_keep_little(
+    cnn: list[str], tmp_path: Path
+) -> None:
+    teachers, kept = [], []
+    for recomputed in ("false", "true"):
+        config = made.settings(f"teacher.recompute={recomputed}", "teacher.epochs=1", *cnn)
+        held, folder = Held(), RunFolder(tmp_path / recomputed)
+        with held.counted():
+            teachers.append(train_teacher(config, made.inputs(config), folder, made.FEATURES))
+        kept.append(held.most)
+    made.assert_same_weights(*teachers)
+    assert kept[1] < 0.5 * kept[0]
+
+
+def test_recomputing_is_refused_where_it_cannot_be_done() -> None:
+    with pytest.raises(InputError, match=r"teacher\.recompute=true: is not for compute\.compile"):
+        made.settings("teacher.recompute=true", "compute.compile=true")
+    teacher = MultiViewTeacher("resnet18", 3, width=0.1)
+    teacher.encoder, teacher.backbone = nn.Identity(), "timm:other"
+    with pytest.raises(ValueError, match="blocks of timm:other are not known"):
+        _ = teacher.blocks
 
 
 def test_what_is_computed_again_moves_no_running_statistics_and_drops_the_same() -> None:

@@ -1,7 +1,7 @@
 """How a step uses the machine: precision, recomputation, and copies that nobody waits for."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 
@@ -90,6 +90,31 @@ def encoded(
         contexts = partial(_contexts, network)
         features.append(checkpoint(run, read(part), use_reentrant=False, context_fn=contexts))
     return torch.cat(features)
+
+
+def recompute(blocks: Iterable[nn.Module]) -> None:
+    """Let blocks forget their activations, which are computed once more for the gradient.
+
+    Each block sees the whole batch, so the update is the same to the bit.
+
+    Args:
+        blocks: of one network, changed in place; each maps one tensor to another.
+    """
+    for block in blocks:
+        block.forward = _recomputed(block, block.forward)  # type: ignore[method-assign]
+
+
+def _recomputed(
+    block: nn.Module, forward: Callable[[Tensor], Tensor]
+) -> Callable[[Tensor], Tensor]:
+    def run(x: Tensor) -> Tensor:
+        if not torch.is_grad_enabled():
+            return forward(x)
+        contexts = partial(_contexts, block)
+        out: Tensor = checkpoint(forward, x, use_reentrant=False, context_fn=contexts)
+        return out
+
+    return run
 
 
 def _contexts(

@@ -171,6 +171,8 @@ class TeacherConfig(Schedule):
         parts: how many parts of a batch are encoded one after the other, with the activations of
             one in memory, for a third more time. The update is that of the whole batch, except that
             batch norm normalises each part by itself.
+        recompute: forget the activations within each block of the CNN and compute them once more
+            for the gradient: the same update to the bit, for a third more time. Not of timm's.
     """
 
     backbone: str = "resnet18"
@@ -180,6 +182,7 @@ class TeacherConfig(Schedule):
     start: str = ""
     label_smoothing: Smoothing = 0.2
     parts: Count = 1
+    recompute: bool = False
 
 
 @dataclass(frozen=True)
@@ -335,6 +338,11 @@ class Config(Section):
             raise InputError(f"data.validation=0.0: must be above 0 to {needs}")
         if selects and self.protocol == "paper":
             raise InputError("protocol=paper selects on the test split: leave training.selection")
+        if self.teacher.recompute and self.compute.compile:
+            raise InputError(
+                "teacher.recompute=true: is not for compute.compile=true, which chooses by itself "
+                "what to compute once more"
+            )
         if self.views.kind == "rendered" and self.data.unlabelled not in ("", "rest"):
             raise InputError(
                 f"data.unlabelled={self.data.unlabelled}: a folder of clouds comes without "

@@ -38,12 +38,12 @@ def run(config: Config, root: Path) -> dict[str, Any]:
         return run_parts(config, root)
     folder = RunFolder(root)
     told(lambda: folder.require_free(config))
-    tune_allocator()
     if told(folder.result.is_file):
         return told(lambda: _finished(config, folder))
     inputs, student = agreed(
         lambda: prepare(config), lambda made: (shaping(config), made[0].identity)
     )
+    tune_allocator()  # what reading the data has freed is given back before
     told(lambda: folder.claim(config, inputs.identity))
     method = config.distillation
     teaching = teach(config, inputs, folder, student.feature_dim) if method.uses_images else None

@@ -19,7 +19,7 @@ from pointcmt.files import write_beside
 from pointcmt.metrics import Accuracy
 from pointcmt.teacher.multiview import MultiViewTeacher
 from pointcmt.teacher.pretrained import start_from
-from pointcmt_training.compute import compiled, encoded
+from pointcmt_training.compute import compiled, encoded, recompute
 from pointcmt_training.config import Config
 from pointcmt_training.evaluate import BATCH, evaluate, map_batches
 from pointcmt_training.folder import RunFolder
@@ -148,6 +148,8 @@ def build_teacher(config: Config, inputs: Inputs, feature_dim: int) -> MultiView
             aggregate=config.teacher.aggregate,
             feature_dim=feature_dim,
         )
+        if config.teacher.recompute:
+            recompute(teacher.blocks)
     except (ValueError, ImportError) as error:
         raise InputError(f"teacher: {error}") from error
     if config.teacher.start:
