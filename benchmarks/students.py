@@ -13,7 +13,6 @@ import copy
 import gc
 import json
 import os
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.machine import processor
 from benchmarks.plain_students import own_gradients, plain_port
 from pointcmt.models import STUDENTS, create_student
 
@@ -104,10 +104,8 @@ def measure(name: str, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.split(":")[1].strip() for line in lines if "model name" in line), "")
     return {
-        "cpu": model or platform.processor(),
+        "cpu": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "load": os.getloadavg()[0],

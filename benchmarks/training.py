@@ -13,7 +13,6 @@ second of two passes; memory is the most that the process held beyond what it be
 import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.machine import processor
 from benchmarks.plain_students import PORTS, plain_port
 from pointcmt.models import create_student
 from pointcmt_training.config import Config
@@ -192,7 +192,7 @@ def main() -> None:
         return
     words = ["--batch", str(args.batch), "--steps", str(args.steps), "--device", args.device]
     about = {
-        "machine": platform.processor() or platform.machine(),
+        "machine": processor(),
         "device": args.device,
         "threads": args.threads,
         "batch": args.batch,

@@ -10,7 +10,6 @@ import argparse
 import json
 import math
 import os
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from benchmarks.machine import processor
 from pointcmt.views import DODECAHEDRON_VIEWS, SIX_VIEWS, project_color, project_depth
 
 POINTS, SIZE, SPLAT = 1024, 128, 3
@@ -121,7 +121,7 @@ def main() -> None:
     depth = [f"depth, 6 views, {threads}" for threads in ("1 thread", "2 threads")]
     reached = max(rates[name].wall for name in depth if name in rates)
     machine = (
-        f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, "
+        f"{processor()}, {os.cpu_count()} cores, torch {torch.__version__}, "
         f"load {os.getloadavg()[0]:.1f}"
     )
     report = {

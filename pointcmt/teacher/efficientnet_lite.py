@@ -41,7 +41,8 @@ class _ReLU6(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (y,), (gradient,) = ctx.saved_tensors, gradients
-        return torch.ops.aten.hardtanh_backward(gradient, y, 0, 6)  # 0 at both ends
+        passed: Tensor = torch.ops.aten.hardtanh_backward(gradient, y, 0, 6)  # 0 at both ends
+        return passed
 
 
 def relu6_(x: Tensor) -> Tensor:

@@ -47,7 +47,10 @@ def test_parts_of_pictures_train_the_teacher(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "cnn",
-    [["teacher.backbone=resnet50", "teacher.width=0.1"], ["teacher.backbone=efficientnet-lite0", "teacher.width=1.0"]],
+    [
+        ["teacher.backbone=resnet50", "teacher.width=0.25"],
+        ["teacher.backbone=efficientnet-lite0", "teacher.width=1.0"],
+    ],
 )
 def test_recomputed_blocks_make_the_same_update_and_keep_little(
     cnn: list[str], tmp_path: Path

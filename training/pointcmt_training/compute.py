@@ -101,7 +101,7 @@ def recompute(blocks: Iterable[nn.Module]) -> None:
         blocks: of one network, changed in place; each maps one tensor to another.
     """
     for block in blocks:
-        block.forward = _recomputed(block, block.forward)  # type: ignore[method-assign]
+        block.forward = _recomputed(block, block.forward)
 
 
 def _recomputed(
