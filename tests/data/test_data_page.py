@@ -37,7 +37,7 @@ def test_other_examples_call_the_classes_as_they_are(block):
 def test_every_public_class_has_its_example():
     text = "".join(BLOCKS)
     classes = [n for n in data.__all__ if inspect.isclass(getattr(data, n))]
-    helpers = {"CloudDataset", "DataSet", "Sample", "ViewSource"}
+    helpers = {"CloudDataset", "DataSet", "DecodedViews", "Sample", "ViewSource"}
     assert not [
         name for name in classes if name not in helpers and not re.search(rf"{name}(\.of)?\(", text)
     ]

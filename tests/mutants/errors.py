@@ -121,8 +121,8 @@ MUTANTS = (
     _training(
         "the teacher's clouds are augmented though told not to",
         TEACHER,
-        'if config.views.augment and config.views.kind != "rendered":',
-        'if config.views.kind != "rendered":',
+        'if asked.augment and asked.kind != "rendered":',
+        'if asked.kind != "rendered":',
         "plain_loops",
     ),
     # schedule and optimiser
@@ -187,7 +187,7 @@ MUTANTS = (
     _training(
         "a record sums over the steps",
         LOOP,
-        "one / len(batches) for name, one",
+        "one / len(parts) for name, one",
         "one for name, one",
         "loop",
     ),
@@ -383,12 +383,12 @@ MUTANTS = (
         "cloud[:, :3]",
         "unlabelled",
     ),
-    _training(
+    Mutant(
         "drawn views repeat",
-        INPUTS,
-        "torch.randperm(len(pictures[0]))[:drawn]",
-        "torch.zeros(drawn, dtype=torch.long)",
-        "pictures",
+        "pointcmt/data/augment_pictures.py",
+        "order.argsort(dim=1, stable=True)[:, :drawn]",
+        "order.argsort(dim=1, stable=True)[:, :1].repeat(1, drawn)",
+        ("tests/training/test_pictures.py", "tests/data/test_augment_pictures.py"),
     ),
     _training(
         "the teacher's label smoothing is dropped",
@@ -440,7 +440,7 @@ MUTANTS = (
         "permute(0, 1, 4, 3, 2)",
         "inputs",
     ),
-    _training("rendered views are not scaled", INPUTS, ".float() / 255", ".float()", "inputs"),
+    _training("rendered views are not scaled", INPUTS, ".float().div_(255)", ".float()", "inputs"),
     _training(
         "colours are another object's",
         INPUTS,

@@ -45,6 +45,17 @@ def test_parts_of_pictures_train_the_teacher(tmp_path: Path) -> None:
     assert int(teacher.encoder.bn1.num_batches_tracked) == 2 * 2 * 2  # epochs, steps, parts
 
 
+@pytest.mark.parametrize(("width", "last"), [(0.25, True), (0.1, False)])
+def test_channels_come_last_where_they_fill_vectors(
+    width: float, last: bool, tmp_path: Path
+) -> None:
+    """With the 13 channels of a tenth of a ResNet torch's gradients damage the heap."""
+    config = made.settings("teacher.epochs=1", f"teacher.width={width}")
+    teacher = train_teacher(config, made.inputs(config), RunFolder(tmp_path), made.FEATURES)
+    kernel = teacher.encoder.layer2[0].conv2.weight
+    assert kernel.is_contiguous(memory_format=torch.channels_last) == last
+
+
 @pytest.mark.parametrize(
     "cnn",
     [

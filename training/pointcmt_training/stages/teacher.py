@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from pointcmt import ranks
 from pointcmt.data.augment_pictures import PictureAugmentation, draw_views
@@ -46,7 +46,8 @@ def train_teacher(
     train, schedule = inputs.train, config.teacher
     teacher = seeded(config.seed, lambda: build_teacher(config, inputs, feature_dim))
     teacher.to(train.points.device)
-    teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if _whole_vectors(teacher):
+        teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     weights = loss_weights(config, train.labels, len(inputs.classes))
 
     encode = compiled(teacher.encode, config.compute)
@@ -68,6 +69,15 @@ def train_teacher(
 
     loop = Loop("teacher", teacher, schedule, len(train), step, folder, config, order=order)
     return train_or_load(teacher, folder, "teacher", lambda: loop)
+
+
+def _whole_vectors(teacher: MultiViewTeacher) -> bool:
+    """Whether every convolution gives a multiple of 8 channels.
+
+    With 13 or 51 channels last, torch 2.13's gradients on a processor write beyond their memory.
+    """
+    convolutions = (part for part in teacher.modules() if isinstance(part, nn.Conv2d))
+    return all(part.out_channels % 8 == 0 for part in convolutions)
 
 
 def augmented_views(split: Split, indices: Tensor, epoch: int, config: Config) -> Tensor:
