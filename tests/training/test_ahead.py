@@ -1,6 +1,7 @@
 """Pictures read ahead: by other processes, in any order asked for, to the same weights."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +86,8 @@ def test_what_is_expected_is_read_by_workers_and_what_is_not_by_this_process() -
 
 
 def test_a_killed_worker_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGCHLD)
+
     def dies(*_: object, **__: object) -> Iterator[Tensor]:
         yield torch.zeros(2, 18, 24, 3, dtype=torch.uint8)
         raise RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
@@ -93,6 +96,7 @@ def test_a_killed_worker_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch) 
     reader = PictureReader(Told(9), 1)
     reader.expect([0, 1], 2)
     reader(0)
+    assert signal.getsignal(signal.SIGCHLD) == before  # no later child comes upon torch's handler
     with pytest.raises(InputError, match=r"was killed.*views\.workers=0"):
         reader(1)
 

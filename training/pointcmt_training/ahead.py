@@ -1,5 +1,7 @@
 """Pictures read by worker processes before a step asks for them."""
 
+import signal
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 
@@ -53,7 +55,7 @@ class PictureReader:
             worker_init_fn=_begin,
             generator=torch.Generator(),  # its own, so that training's numbers stay what they are
         )
-        self._order, self._coming = deque(indices), iter(loader)
+        self._order, self._coming = deque(indices), _started(loader)
 
     def __call__(self, index: int) -> NDArray[np.uint8]:
         """Return the views of one object, (V, H, W, 3).
@@ -84,6 +86,19 @@ class PictureReader:
     def _worth_workers(self, indices: set[int]) -> bool:
         missing = sum(not self.source.decoded(index) for index in indices)
         return missing > 0 and missing * len(self.source[next(iter(indices))]) > FEW
+
+
+def _started(loader: DataLoader[Tensor | InputError]) -> Iterator[Tensor | InputError]:
+    """Start a loader's workers, without the handler of SIGCHLD that torch leaves behind.
+
+    It would run for every child of this process from then on, on whatever signal stack another
+    library has left, which crashed the process; a killed worker is noticed without it.
+    """
+    before = signal.getsignal(signal.SIGCHLD)
+    iterator = iter(loader)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, before)
+    return iterator
 
 
 class _Pictures(Dataset[Tensor | InputError]):
