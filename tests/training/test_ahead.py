@@ -86,8 +86,6 @@ def test_what_is_expected_is_read_by_workers_and_what_is_not_by_this_process() -
 
 
 def test_a_killed_worker_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = signal.getsignal(signal.SIGCHLD)
-
     def dies(*_: object, **__: object) -> Iterator[Tensor]:
         yield torch.zeros(2, 18, 24, 3, dtype=torch.uint8)
         raise RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
@@ -96,7 +94,6 @@ def test_a_killed_worker_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch) 
     reader = PictureReader(Told(9), 1)
     reader.expect([0, 1], 2)
     reader(0)
-    assert signal.getsignal(signal.SIGCHLD) == before  # no later child comes upon torch's handler
     with pytest.raises(InputError, match=r"was killed.*views\.workers=0"):
         reader(1)
 
@@ -124,7 +121,7 @@ def on_pictures(config: Config) -> Inputs:
 
 def test_workers_change_no_weight_and_no_feature(tmp_path: Path) -> None:
     augmented = ["views.drawn=1", "views.flip=0.5", "views.crop=0.3", "views.erase=0.5"]
-    ended = []
+    before, ended = signal.getsignal(signal.SIGCHLD), []
     for workers in (0, 2):
         config = made.settings(
             "views.kind=rendered", f"views.workers={workers}", "teacher.width=0.25", *augmented
@@ -136,6 +133,7 @@ def test_workers_change_no_weight_and_no_feature(tmp_path: Path) -> None:
     (one, features), (other, others) = ended
     made.assert_same_weights(one, other)
     assert torch.equal(features, others)
+    assert signal.getsignal(signal.SIGCHLD) == before  # no later child comes upon torch's handler
 
 
 @pytest.mark.parametrize("kind", ["rendered", "projected", "projected-color"])
