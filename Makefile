@@ -31,7 +31,7 @@ demo: $(VENV)/.ready  ## train, export, verify and classify on the embedded shap
 
 # Without npm or its registry the page's tests are skipped, and say so.
 test:  ## every check: lint, types, layers, spelling, tests
-	-$(MAKE) --no-print-directory -j 2 $(VENV)/.ready $(if $(shell command -v npm),page)
+	-$(MAKE) --no-print-directory -j 2 $(VENV)/.ready $(if $(shell command -v npm 2>/dev/null),page)
 	$(MAKE) --no-print-directory -j 2 lint suite
 
 suite: collected

@@ -97,8 +97,26 @@ def _short(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
+class Described:
+    """What follows from the names of classes, channels and parts; see `ModelConfig`."""
+
+    classes: tuple[str, ...]
+    channels: tuple[str, ...]
+    parts: Parts
+
+    @property
+    def outputs(self) -> int:
+        """How many logits there are: a class each, or for a segmenter a part each."""
+        return sum(part_counts(self.parts)) or len(self.classes)
+
+    @property
+    def own_channels(self) -> tuple[str, ...]:
+        """The channels that a cloud has, without those that tell a segmenter the class."""
+        return self.channels[: -len(self.classes)] if self.parts else self.channels
+
+
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Described):
     """All that is needed to rebuild a student and to prepare its input.
 
     Attributes:
@@ -126,16 +144,6 @@ class ModelConfig:
     channels: tuple[str, ...] = XYZ
     up: str | None = None
     parts: Parts = field(default_factory=dict)
-
-    @property
-    def outputs(self) -> int:
-        """How many logits there are: a class each, or for a segmenter a part each."""
-        return sum(part_counts(self.parts)) or len(self.classes)
-
-    @property
-    def own_channels(self) -> tuple[str, ...]:
-        """The channels that a cloud has, without those that tell a segmenter the class."""
-        return self.channels[: -len(self.classes)] if self.parts else self.channels
 
     def __post_init__(self) -> None:
         check_description({each.name: getattr(self, each.name) for each in fields(self)}, WHERE)

@@ -104,14 +104,24 @@ class Stage(nn.Module):
         chosen = farthest_point_sample(xyz, self.centres)  # (B, M)
         centre_xyz, centre = gather_points(xyz, chosen), gather_points(features, chosen)
         flat = flat_index(knn(centre_xyz, xyz, self.k), xyz.shape[1])  # (B * M * k,)
-        scale = self.affine.scale(features, centre, flat).unsqueeze(1)  # (B, 1, C)
-        local, own = self.transfer.linear.weight.chunk(2, dim=1)  # (C_out, C) each
-        table = (features * scale) @ local.t()  # (B, N, C_out)
-        shared = (self.affine.beta - centre * scale) @ local.t() + centre @ own.t()  # (B, M, C_out)
+        exact = torch.promote_types(features.dtype, torch.float32)
+        with torch.autocast(features.device.type, enabled=False):  # near features differ by little
+            table, shared = self._split(features.to(exact), centre.to(exact), flat)
         near = table.flatten(0, 1).index_select(0, flat).view(*chosen.shape, self.k, -1)
         x = self.transfer.finish(near + shared.unsqueeze(2))  # (B, M, k, C_out)
         x = self.before(x).amax(dim=2)  # (B, M, C_out)
         return centre_xyz, self.after(x)
+
+    def _split(self, features: Tensor, centre: Tensor, flat: Tensor) -> tuple[Tensor, Tensor]:
+        """Map aligned differences before points are grouped; see `GeometricAffine.scale`.
+
+        Returns:
+            (B, N, C_out) what each neighbour gives, (B, M, C_out) what its centre adds.
+        """
+        scale = self.affine.scale(features, centre, flat).unsqueeze(1)  # (B, 1, C)
+        local, own = self.transfer.linear.weight.chunk(2, dim=1)  # (C_out, C) each
+        shared = (self.affine.beta - centre * scale) @ local.t() + centre @ own.t()
+        return (features * scale) @ local.t(), shared
 
 
 class PointMLP(PointStudent):

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pointcmt.description import check_description, parse_json
+from pointcmt.description import Described, check_description, parse_json
 from pointcmt.errors import InputError
 from pointcmt.geometry import XYZ
-from pointcmt.parts import Parts, part_counts
+from pointcmt.parts import Parts
 from pointcmt_serve.explain.maxima import Maxima, check_maxima
 from pointcmt_serve.host_indices import Step, check_steps
 from pointcmt_serve.pretrained import located, names
@@ -32,7 +32,7 @@ LARGEST_FILE = 2**31  # bytes: the limit of one protobuf message, and so of an O
 
 
 @dataclass(frozen=True)
-class Artefact:
+class Artefact(Described):
     """The description an exporter leaves in an ONNX file's `metadata_props`.
 
     Attributes:
@@ -65,16 +65,6 @@ class Artefact:
     precision: str = "fp32"
     parts: Parts = field(default_factory=dict)
     maxima: Maxima | None = None
-
-    @property
-    def outputs(self) -> int:
-        """How many logits there are: a class each, or at every point a part each."""
-        return sum(part_counts(self.parts)) or len(self.classes)
-
-    @property
-    def own_channels(self) -> tuple[str, ...]:
-        """The channels that a cloud has, without those that tell a segmenter the class."""
-        return self.channels[: -len(self.classes)] if self.parts else self.channels
 
 
 def file_name(name: str, precision: str | None) -> str:

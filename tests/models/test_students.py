@@ -136,6 +136,22 @@ def test_a_few_steps_fit_a_batch(name: str) -> None:
 
 
 @EVERY
+def test_half_precision_changes_logits_and_gradients_little(name: str) -> None:
+    student = small(name).train()
+    points, labels = clouds(4 * CLASSES), torch.arange(CLASSES).repeat(4)
+    found = []
+    for half in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            logits = student(points).float()
+        loss = torch.nn.functional.cross_entropy(logits, labels)
+        gradients = torch.autograd.grad(loss, list(student.parameters()), allow_unused=True)
+        found.append((logits, torch.cat([g.flatten() for g in gradients if g is not None])))
+    (exact, gradient), (rounded, other) = found
+    assert (rounded - exact).norm() < 0.25 * exact.norm()
+    assert torch.cosine_similarity(gradient, other, dim=0) > 0.7
+
+
+@EVERY
 def test_extra_channels_are_read(name: str) -> None:
     student = small(name, channels=6).eval()
     points = clouds(2, channels=6)

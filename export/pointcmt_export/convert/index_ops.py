@@ -116,7 +116,7 @@ _FEATURE_DISTANCES = """double = Constant <value_float: float = 2.0> ()
 
 
 def functions() -> list[onnx.FunctionProto]:
-    """Return every function that `symbols` may name.
+    """Return every function that `replace_ops.name_ops` may call.
 
     Their arguments are those of `pointcmt.ops`; numbers are attributes: `m`, `k` as lists of one,
     `limit` the squared radius, `pads` what ONNX's Pad takes.

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pointcmt.models.grouped.cpu import infer_in_chunks, train_in_chunks
 from pointcmt.models.grouped.groups import Groups
+from pointcmt.models.grouped.network import suits_chunks
 from pointcmt.models.layers import MLPLayer
 
 __all__ = ["Groups", "max_over_groups", "max_over_points", "max_over_whole_groups"]
@@ -53,11 +54,4 @@ def max_over_whole_groups(groups: Groups, layers: Sequence[MLPLayer]) -> Tensor:
 
 def _suits_chunks(groups: Groups) -> bool:
     values = groups.local if groups.local is not None else groups.table
-    return (
-        values is not None
-        and groups.count > 0
-        and values.device.type == "cpu"
-        and values.dtype in (torch.float32, torch.float64)
-        and not torch.compiler.is_compiling()
-        and not torch.is_autocast_enabled("cpu")
-    )
+    return values is not None and groups.count > 0 and suits_chunks(values)

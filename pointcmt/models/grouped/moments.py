@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 from pointcmt import ranks
 from pointcmt.models.global_batch import GlobalBatchNorm
 from pointcmt.models.grouped.cpu import maximum
-from pointcmt.models.grouped.network import CHUNK_BYTES
+from pointcmt.models.grouped.network import CHUNK_BYTES, suits_chunks
 from pointcmt.models.layers import MLPLayer, track_moments
 
 Compute = Callable[..., Tensor]
@@ -71,10 +71,11 @@ def _best(
     k: int, compute: Compute, rows: Sequence[Tensor], shared: Sequence[Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the maximum (G, C) of each group, and mean and variance (C,) of all rows."""
-    if rows[0].device.type == "cpu" and not torch.compiler.is_compiling():
+    if suits_chunks(rows[0]):
         parts = _Best.apply(k, compute, len(rows), *rows, *shared)  # type: ignore[no-untyped-call]
         return cast(tuple[Tensor, Tensor, Tensor], parts)
     values = compute(*rows, *shared)
+    values = values.to(torch.promote_types(values.dtype, torch.float32))  # for the moments
     var, mean = torch.var_mean(values, dim=0, correction=0)
     return values.view(-1, k, values.shape[1]).amax(dim=1), mean, var
 

@@ -14,6 +14,19 @@ from pointcmt.models.layers import MLPLayer
 CHUNK_BYTES = 1024 * 1024  # of the widest layer; with its inputs and gradients it fits a core's L2
 
 
+def suits_chunks(values: Tensor) -> bool:
+    """Whether rows made of these are computed a chunk at a time: on a processor, in full precision.
+
+    Under torch.compile, which fuses by itself, they are not.
+    """
+    return (
+        values.device.type == "cpu"
+        and values.dtype in (torch.float32, torch.float64)
+        and not torch.compiler.is_compiling()
+        and not torch.is_autocast_enabled("cpu")
+    )
+
+
 class Layer(NamedTuple):
     """What a chunk needs of an `MLPLayer`; the first layer's weight is in the groups."""
 
