@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from benchmarks.study_parts.plan import ARMS, BUDGETS, OWN, Run
 
@@ -13,7 +13,7 @@ Found = Mapping[Run, float]
 def interval(differences: Sequence[float]) -> tuple[float, float]:
     """Return mean and half width of the 95 % confidence interval (Student's t, two or more)."""
     spread = stdev(differences) / len(differences) ** 0.5
-    return mean(differences), float(t.ppf(0.975, len(differences) - 1)) * spread
+    return mean(differences), float(stdtrit(len(differences) - 1, 0.975)) * spread
 
 
 def paired(found: Found, fraction: float, arm: str, other: str) -> list[float]:

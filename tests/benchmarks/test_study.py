@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_rel
 
 from benchmarks import study
 from benchmarks.study_parts.plan import ARMS, BUDGETS, OWN, TEACHING, Run, needs, options, plan
@@ -27,6 +26,8 @@ def results(seeds: int = 5) -> dict[Run, float]:
 
 
 def test_the_interval_is_that_of_the_paired_t_test() -> None:
+    from scipy.stats import ttest_rel  # a second to import
+
     found = results()
     differences = paired(found, 0.02, OTHER, "control")
     arms = [[v for r, v in sorted(found.items()) if r.arm == arm] for arm in (OTHER, "control")]

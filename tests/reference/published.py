@@ -50,11 +50,12 @@ def norm(state: State, key: str, x: Tensor) -> Tensor:
         state[f"{key}.{part}"].double()
         for part in ("weight", "bias", "running_mean", "running_var")
     )
-    return (x - mean) / torch.sqrt(var + 1e-5) * w + b
+    scale = w / torch.sqrt(var + 1e-5)
+    return torch.addcmul(b - mean * scale, x, scale)
 
 
 def relu(x: Tensor) -> Tensor:
-    return torch.where(x > 0, x, 0.0)
+    return x.clamp_min(0)
 
 
 def leaky(x: Tensor) -> Tensor:

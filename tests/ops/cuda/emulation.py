@@ -24,7 +24,7 @@ from pointcmt.kernels.nvrtc import KERNELS
 
 EMULATOR = Path(__file__).parent / "emulator"
 FORWARD, REVERSE, RANDOM = range(3)
-FLAGS = ("-std=c++17", "-O1", "-U_FORTIFY_SOURCE", "-ffp-contract=off", "-fPIC", "-shared", "-w")
+FLAGS = ("-std=c++17", "-Og", "-U_FORTIFY_SOURCE", "-ffp-contract=off", "-fPIC", "-shared", "-w")
 BARRIER = re.compile(r"__sync(?:threads|warp)\(\);")
 KERNEL = re.compile(r"__launch_bounds__\((\d+).*\)\s+(\w+)\(")
 ENTRY = """

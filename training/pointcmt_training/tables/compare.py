@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
-from scipy.stats import t
+from scipy.special import stdtrit
 from torch import Tensor
 
 from pointcmt.data.tools.identity import changes
@@ -151,7 +151,7 @@ def _difference(runs: Sequence[Run], first: Sequence[Run]) -> str:
     each = ", ".join(f"{value:+.1f}" for value in found)
     if len(found) < 2:
         return each
-    half = float(t.ppf(0.975, len(found) - 1)) * stdev(found) / len(found) ** 0.5
+    half = float(stdtrit(len(found) - 1, 0.975)) * stdev(found) / len(found) ** 0.5
     return f"{each}; mean {mean(found):+.1f} ± {half:.1f}"
 
 
