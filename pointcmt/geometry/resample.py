@@ -35,6 +35,8 @@ def resample(points: NDArray[np.float32], count: int, seed: int = 0) -> NDArray[
     if points.ndim != 2 or len(points) == 0:
         raise InputError(f"the cloud is {points.shape}; (N, 3) with at least one point is needed")
     require_count(count)
+    if len(points) == count:
+        return np.ascontiguousarray(points)
     return np.ascontiguousarray(points[resampled_rows(len(points), count, seed)])
 
 

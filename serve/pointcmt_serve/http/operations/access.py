@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 ACCESS = logging.getLogger("pointcmt.access")
+_encode = json.JSONEncoder(default=str).encode
 
 
 class JsonLines(logging.Formatter):
@@ -27,7 +28,7 @@ class JsonLines(logging.Formatter):
             entry.update(fields)
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, default=str)
+        return _encode(entry)
 
 
 def set_up_logging(level: str) -> None:

@@ -48,19 +48,21 @@ def answer_tensors(
         predictions: one a cloud.
         classes: C, how many classes the network knows; the scores have shape (B, C).
     """
+    rows = [p.logits for p in predictions]
+    logits = np.array(rows, dtype="<f4").reshape(len(rows), classes)  # (B, C)
     return [
         _classified(output, predictions)
         if output.classes
-        else Tensor(output.name, OUTPUTS[output.name], _values(output.name, predictions, classes))
+        else Tensor(output.name, OUTPUTS[output.name], _values(output.name, predictions, logits))
         for output in wanted
     ]
 
 
-def _values(name: str, predictions: Sequence[Prediction], classes: int) -> NDArray[Any]:
+def _values(
+    name: str, predictions: Sequence[Prediction], logits: NDArray[np.float32]
+) -> NDArray[Any]:
     if name == "labels":
         return np.array([p.label for p in predictions], dtype=object)  # (B,)
-    rows = [p.logits for p in predictions]
-    logits: NDArray[Any] = np.array(rows, dtype="<f4").reshape(len(rows), classes)  # (B, C)
     if name == "indices":
         return np.array(logits.argmax(axis=1), dtype="<i8")  # (B,)
     return softmax(logits).astype("<f4") if name == "probabilities" else logits
