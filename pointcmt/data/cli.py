@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pointcmt.data.catalog import Reference
     from pointcmt.fetch.mirrors import Archive
     from pointcmt.views.batch import ViewJob
+    from pointcmt.views.rendering import Look
 
 ROOT = "data"
 KINDS = {  # the words of a recipe's views.kind, and short ones
@@ -181,6 +182,13 @@ def _share(ctx: click.Context, param: click.Parameter, value: str | None) -> sli
 )
 @click.option("--size", type=click.IntRange(8, 4096), help="Pixels; default: 224 and 128.")
 @click.option("--splat", type=click.IntRange(1, 64), default=3, show_default=True, help="Pixels.")
+@click.option(
+    "--look",
+    type=click.Choice(["shaded", "normals"]),
+    default="shaded",
+    show_default=True,
+    help="Of rendered meshes; normals colour each face by how it is turned to the camera.",
+)
 @up_option
 @click.option("--workers", type=click.IntRange(1), help="Processes; default: one a core.")
 @click.option("--share", callback=_share, metavar="PART/PARTS", help="Only this machine's objects.")
@@ -194,6 +202,7 @@ def views(
     view_set: str | None,
     size: int | None,
     splat: int,
+    look: "Look",
     up: str,
     workers: int | None,
     share: slice,
@@ -220,6 +229,7 @@ def views(
         size=size or (224 if render else 128),
         up=(reference.data.up or vertical(reference.root)) if up == "auto" else up,
         splat=splat,
+        look=look,
     )
     jobs = _view_jobs(reference, render, cache)
     root = Path(reference.data.name) if reference.data.embedded else reference.root

@@ -14,7 +14,7 @@ from pointcmt.errors import InputError
 from pointcmt.geometry import Mesh
 from pointcmt.views.cameras import Views, dodecahedron, ring, six
 from pointcmt.views.projection import project_color, project_depth
-from pointcmt.views.rendering import render_views
+from pointcmt.views.rendering import LOOKS, Look, render_views
 from pointcmt.views.surfaces import Surface, read_surfaces
 
 Source = Path | Mesh | NDArray[np.float32]
@@ -37,6 +37,7 @@ class ViewSettings:
         size: height and width in pixels.
         up: the vertical of the objects, `y` or `z`.
         splat: side of a point's square in pixels, for clouds.
+        look: how meshes are drawn, `shaded` or as `normals`; see `render_views`.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class ViewSettings:
     size: int
     up: str = "y"
     splat: int = 3
+    look: Look = "shaded"
 
     def __post_init__(self) -> None:
         """Check the choices.
@@ -55,6 +57,7 @@ class ViewSettings:
             ("kind", self.kind, ("render", "project")),
             ("views", self.views, tuple(VIEW_SETS)),
             ("up", self.up, tuple(UP)),
+            ("look", self.look, LOOKS),
         ):
             if value not in known:
                 raise InputError(f"unknown {name} {value!r}: use one of {', '.join(known)}")
@@ -80,17 +83,16 @@ def draw(source: Source, settings: ViewSettings) -> NDArray[np.uint8]:
         InputError: the mesh cannot be read or rendered.
         ValueError: the cloud or a setting is out of its range.
     """
-    if isinstance(source, Path):
-        return render_views(read_surfaces(source), settings.cameras, settings.size)
-    if isinstance(source, Mesh):
-        surface = Surface(source.vertices, source.faces)
-        return render_views([surface], settings.cameras, settings.size)
+    if isinstance(source, Path | Mesh):
+        mesh = isinstance(source, Mesh)
+        parts = [Surface(source.vertices, source.faces)] if mesh else read_surfaces(source)
+        return render_views(parts, settings.cameras, settings.size, look=settings.look)
     points = torch.from_numpy(np.array(source, np.float32))[None]  # a copy: maps are read-only
-    look: dict[str, Any] = {"splat": settings.splat, "views": settings.cameras}
+    how: dict[str, Any] = {"splat": settings.splat, "views": settings.cameras}
     if points.shape[2] == 6:
-        images = project_color(points[..., :3], points[..., 3:], settings.size, **look)[0]
+        images = project_color(points[..., :3], points[..., 3:], settings.size, **how)[0]
         return _bytes(images.movedim(1, 3))
-    return _bytes(project_depth(points, settings.size, **look)[0, :, 0])
+    return _bytes(project_depth(points, settings.size, **how)[0, :, 0])
 
 
 def _bytes(images: torch.Tensor) -> NDArray[np.uint8]:

@@ -10,16 +10,20 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
 from pointcmt.views.cameras import DODECAHEDRON_VIEWS, Views
+from pointcmt.views.normals import normal_colors
 from pointcmt.views.surfaces import GREY, Surface
 
-FOV = 30.0  # degrees; the distance follows, so that the object's sphere fills the frame
+Look = Literal["shaded", "normals"]
+LOOKS: tuple[str, ...] = get_args(Look)
+FOV = 30.0  # degrees
+DISTANCE = 1 / math.sin(math.radians(FOV) / 2)  # so that the object's sphere fills the frame
 DARKEST = 0.15  # what black is drawn as, so that dark objects stand out from a black background
 LIGHTS = (((-0.6, 0.8, 1.0), 0.85), ((0.8, -0.2, 1.0), 0.35))  # camera axes: position, intensity
 
@@ -30,6 +34,7 @@ def render_views(
     size: int = 224,
     *,
     background: float = 0.0,
+    look: Look = "shaded",
 ) -> NDArray[np.uint8]:
     """Render an object from each view, centred and scaled to fill the frame.
 
@@ -42,6 +47,8 @@ def render_views(
         views: (V, 3, 3) rotations from world to camera axes, see `pointcmt.views.cameras`.
         size: height and width in pixels.
         background: grey level in [0, 1].
+        look: "shaded", lit and in its own colours; or "normals", each face in the colour that says
+            how it is turned to the camera, see `normal_colors`.
 
     Returns:
         (V, size, size, 3) uint8, red, green, blue.
@@ -58,9 +65,11 @@ def render_views(
     parts = _fit([part for part in map(_with_area, surfaces) if len(part.faces)])
     images = np.empty((len(rotations), size, size, 3), np.uint8)
     with _stage(size, background) as plotter:
-        for part in parts:
-            _place(plotter, part)
+        meshes = [_place(plotter, part, look) for part in parts]
         for view, image in zip(rotations, images, strict=True):
+            if look == "normals":
+                for mesh, part in zip(meshes, parts, strict=True):
+                    mesh.cell_data["color"] = normal_colors(part, view, _camera(view))
             image[:] = _shoot(plotter, view)
     return images
 
@@ -123,13 +132,30 @@ def _pyvista() -> Any:
     return pyvista
 
 
-def _place(plotter: Any, part: Surface) -> None:
-    pyvista = _pyvista()
-    mesh = pyvista.PolyData.from_regular_faces(part.vertices.astype(np.float32), part.faces)
+def _place(plotter: Any, part: Surface, look: Look) -> Any:
+    """Add a part to the scene and return its mesh."""
+    mesh = _pyvista().PolyData.from_regular_faces(part.vertices.astype(np.float32), part.faces)
+    if look == "normals":
+        mesh.cell_data["color"] = np.zeros((len(part.faces), 3), np.uint8)
+        plotter.add_mesh(mesh, scalars="color", rgb=True, lighting=False)
+        return mesh
+    plotter.add_mesh(
+        mesh,
+        ambient=0.2,
+        diffuse=0.8,
+        specular=0.15,
+        specular_power=20,
+        lighting=True,
+        **_paint(mesh, part),
+    )
+    return mesh
+
+
+def _paint(mesh: Any, part: Surface) -> dict[str, Any]:
     look: dict[str, Any] = {"color": (GREY,) * 3}
     if part.texture is not None and part.coordinates is not None:
         mesh.active_texture_coordinates = part.coordinates.astype(np.float32)
-        look = {"texture": pyvista.Texture(_lifted(part.texture))}
+        look = {"texture": _pyvista().Texture(_lifted(part.texture))}
     elif part.vertex_colors is not None:
         mesh.point_data["color"] = _lifted(part.vertex_colors)
         look = {"scalars": "color", "rgb": True}
@@ -138,9 +164,7 @@ def _place(plotter: Any, part: Surface) -> None:
         look = {"scalars": "color", "rgb": True}
     if part.opacity < 1:
         look["opacity"] = part.opacity
-    plotter.add_mesh(
-        mesh, ambient=0.2, diffuse=0.8, specular=0.15, specular_power=20, lighting=True, **look
-    )
+    return look
 
 
 def _lifted(colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -150,12 +174,15 @@ def _lifted(colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return lifted
 
 
+def _camera(view: NDArray[np.float64]) -> NDArray[np.float64]:
+    return -DISTANCE * view[2]
+
+
 def _shoot(plotter: Any, view: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Return (size, size, 3); `view` has the rows right, down and the direction of sight."""
-    distance = 1 / math.sin(math.radians(FOV) / 2)
-    plotter.camera.position = tuple(-distance * view[2])
+    plotter.camera.position = tuple(_camera(view))
     plotter.camera.focal_point = (0.0, 0.0, 0.0)
     plotter.camera.up = tuple(-view[1])
-    plotter.camera.clipping_range = (distance - 1.01, distance + 1.01)
+    plotter.camera.clipping_range = (DISTANCE - 1.01, DISTANCE + 1.01)
     plotter.render()  # without it every screenshot would show the first view
     return np.asarray(plotter.screenshot(return_img=True))[..., :3]

@@ -1,6 +1,7 @@
 """Views of a whole data set on disk: complete, resumable, and one bad object does not stop it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -155,6 +156,17 @@ def test_pictures_of_other_settings_are_not_mixed(tmp_path):
         write_views(jobs_of(1), tmp_path, ViewSettings("project", "six", 32))
 
 
+def test_a_folder_that_names_no_look_holds_shaded_pictures(tmp_path):
+    write_views(jobs_of(1), tmp_path, PROJECT)
+    path = tmp_path / "views.json"
+    settings = json.loads(path.read_text())
+    assert settings.pop("look") == "shaded"
+    path.write_text(json.dumps(settings))
+    assert write_views(jobs_of(1), tmp_path, PROJECT).skipped == 1
+    with pytest.raises(InputError, match="name another folder"):
+        write_views(jobs_of(1), tmp_path, replace(PROJECT, look="normals"))
+
+
 def test_a_damaged_settings_file_is_named(tmp_path):
     (tmp_path / "views.json").write_text("{")
     with pytest.raises(InputError, match=r"views\.json: is not JSON"):
@@ -186,7 +198,7 @@ def test_a_full_disk_keeps_whole_pictures_only(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"kind": "paint"}, {"views": "seven"}, {"up": "x"}],
+    [{"kind": "paint"}, {"views": "seven"}, {"up": "x"}, {"look": "bright"}],
     ids=lambda wrong: next(iter(wrong)),
 )
 def test_unknown_settings_list_the_known_ones(wrong):

@@ -74,6 +74,26 @@ def test_windings_do_not_matter():
     assert np.abs(render_views([flipped], SIX_VIEWS, 64).astype(int) - expected).max() <= 2
 
 
+@pytest.mark.parametrize("flipped", [False, True])
+def test_normals_are_told_by_colour_in_the_axes_of_each_camera(flipped):
+    box = surface(trimesh.creation.box((1.0, 1.0, 1.0)))
+    faces = box.faces[:, ::-1] if flipped else box.faces
+    views = DODECAHEDRON_VIEWS[:5].astype(np.float64)
+    images = render_views([Surface(box.vertices, faces)], views, 96, look="normals")
+    for image, (right, down, sight) in zip(images, views, strict=True):
+        axes = np.concatenate([np.eye(3), -np.eye(3)])  # the normals of a box
+        radius = np.sqrt(3) / 2  # of its sphere, which is scaled to one
+        camera = -sight / np.sin(np.radians(15))
+        shown = axes[axes @ camera > 0.5 / radius]
+        expected = np.stack([shown @ right, -(shown @ down), -(shown @ sight)], axis=1)
+        expected = ((expected + 1) * 127.5).round().astype(int)
+        colors, counts = np.unique(image.reshape(-1, 3), axis=0, return_counts=True)
+        found = colors[(counts > 200) & colors.any(axis=1)].astype(int)  # rims are blended
+        gaps = np.abs(found[:, None] - expected).max(axis=2)
+        assert (gaps.min(axis=1) <= 1).all()
+        assert (gaps.min(axis=0) <= 1).all()
+
+
 def test_faces_that_turn_away_from_the_light_are_darker():
     image = render_views([surface(odd_box())], DODECAHEDRON_VIEWS[:1], 64)[0]
     shades = np.unique(image[silhouettes(image[None])[0]][:, 0])

@@ -81,6 +81,8 @@ class ViewsConfig(Section):
         root: folder of the rendered pictures, `<class>/<split>/<name>_001.png` and so on. Those of
             the embedded shapes and of ModelNet's meshes are made there once.
         size: height and width in pixels of what is projected or rendered here.
+        look: of views that are rendered here: "shaded", or "normals", each face in the colour that
+            says how it is turned to the camera.
         cameras: where rendered views stand: 20 on a "dodecahedron", "ring12" around the vertical,
             or "six" along the axes.
         drawn: views that each step of stage I draws anew of an object's, random viewpoints as
@@ -101,6 +103,7 @@ class ViewsConfig(Section):
     kind: Literal["projected", "projected-color", "rendered"] = "projected"
     root: str = ""
     size: Annotated[int, Field(ge=16, le=1024)] = 128
+    look: Literal["shaded", "normals"] = "shaded"
     cameras: Literal["dodecahedron", "ring12", "six"] = "dodecahedron"
     drawn: Annotated[int, Field(ge=0, le=20)] = 0
     workers: Annotated[int, Field(ge=0, le=256)] = 1

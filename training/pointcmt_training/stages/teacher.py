@@ -168,6 +168,7 @@ def build_teacher(config: Config, inputs: Inputs, feature_dim: int) -> MultiView
 
 
 def _fingerprint(config: Config, teacher: MultiViewTeacher, split: Split) -> str:
-    views = f"{config.views.kind} {config.views.size} {config.views.cameras}"
+    seen = config.views
+    views = f"{seen.kind} {seen.size} {seen.cameras} {seen.look}"
     made_of = f"{split.dataset.fingerprint()} {views} {digest(teacher.state_dict())}"
     return hashlib.sha256(made_of.encode()).hexdigest()[:32]
