@@ -84,8 +84,7 @@ def draw(source: Source, settings: ViewSettings) -> NDArray[np.uint8]:
         ValueError: the cloud or a setting is out of its range.
     """
     if isinstance(source, Path | Mesh):
-        mesh = isinstance(source, Mesh)
-        parts = [Surface(source.vertices, source.faces)] if mesh else read_surfaces(source)
+        parts = read_surfaces(source) if isinstance(source, Path) else [Surface.of(source)]
         return render_views(parts, settings.cameras, settings.size, look=settings.look)
     points = torch.from_numpy(np.array(source, np.float32))[None]  # a copy: maps are read-only
     how: dict[str, Any] = {"splat": settings.splat, "views": settings.cameras}

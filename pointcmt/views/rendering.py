@@ -175,7 +175,7 @@ def _lifted(colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _camera(view: NDArray[np.float64]) -> NDArray[np.float64]:
-    return -DISTANCE * view[2]
+    return np.asarray(-DISTANCE * view[2])
 
 
 def _shoot(plotter: Any, view: NDArray[np.float64]) -> NDArray[np.uint8]:

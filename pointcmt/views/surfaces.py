@@ -49,6 +49,11 @@ class Surface:
     coordinates: NDArray[np.float64] | None = None
     opacity: float = 1.0
 
+    @classmethod
+    def of(cls, mesh: Mesh) -> "Surface":
+        """Return a mesh without colours as a surface."""
+        return cls(mesh.vertices, mesh.faces)
+
 
 def read_surfaces(path: Path | str) -> list[Surface]:
     """Read a mesh file with its colours: of vertices, of faces, of materials, or textures.

@@ -69,7 +69,7 @@ def _embedded_surfaces(data: CloudDataset, index: int) -> list[Surface] | None:
     if not isinstance(data, Shapes) or not can_render():
         return None
     mesh = data.mesh(index)
-    return [Surface(mesh.vertices, mesh.faces)]
+    return [Surface.of(mesh)]
 
 
 def _index(data: CloudDataset, which: str) -> int | None:
