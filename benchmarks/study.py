@@ -77,12 +77,13 @@ def earlier(results: Path) -> dict[Run, float]:
     }
 
 
-def write(results: Path, found: Mapping[Run, float], wanted: int) -> None:
+def write(results: Path, found: Mapping[Run, float]) -> None:
     """Write the tables of what is finished."""
     rows = [{**dataclasses.asdict(run), "overall": value} for run, value in sorted(found.items())]
     students = {run: value for run, value in found.items() if run.arm != TEACHING}
     teachers = {run: value for run, value in found.items() if run.arm == TEACHING}
     write_text(results / "study.json", json.dumps(rows, indent=1) + "\n")
+    wanted = len(list(plan(list(BUDGETS), list(ARMS))))
     missing = f"Finished: {len(students)} of {wanted} runs; the same command goes on.\n"
     begun = [fraction for fraction in BUDGETS if any(r.fraction == fraction for r in students)]
     sections = [table(students, teachers, fraction) for fraction in begun]
@@ -116,7 +117,7 @@ def main() -> None:
         train(run, args.runs, args.data, samples[run.fraction])
         with writing:
             found[run] = overall(args.runs, run)
-            write(results, found, len(runs))
+            write(results, found)
 
     with ThreadPoolExecutor(args.workers) as pool:
         for run in runs:

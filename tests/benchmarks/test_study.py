@@ -84,10 +84,10 @@ def test_a_finished_run_is_not_repeated_and_the_tables_are_written(
     with pytest.raises(AssertionError, match="trained again"):
         study.train(Run(0.02, 0, 2, OWN), tmp_path, Path("nowhere"), 197)
     found = {run: study.overall(tmp_path, run) for run in results(2)}
-    study.write(tmp_path, found, 90)
+    study.write(tmp_path, found)
     assert study.earlier(tmp_path) == found
     assert len(json.loads((tmp_path / "study.json").read_text())) == 8
-    assert "Finished: 8 of 90" in (tmp_path / "study.md").read_text()
+    assert "Finished: 8 of " in (tmp_path / "study.md").read_text()
 
 
 @pytest.mark.parametrize("failing", [False, True])
