@@ -35,6 +35,9 @@ class MultiViewTeacher(nn.Module):
     feature before the aggregation, because generator and student need one D. ResNet-18 and
     ResNet-34 at width 1 have D = 512 by nature and get no such layer.
 
+    Several `networks` see the same views and share the classifier. It is linear, so the mean of
+    their features, which is F_img then, gets the mean of their logits.
+
     Args:
         backbone: "resnet18", "resnet34", "resnet50", "efficientnet-lite0", or "timm:NAME" for any
             network of the timm library, where it is installed.
@@ -44,6 +47,7 @@ class MultiViewTeacher(nn.Module):
         stem: first layers of a ResNet; SimpleView's is "small" (see `ResNet`).
         aggregate: over views, "max" (Eq. 3) or "mean".
         feature_dim: D; None keeps the CNN's own length.
+        networks: K, how many CNNs answer together.
 
     Raises:
         ValueError: an unknown name, or an option that the backbone does not have.
@@ -62,8 +66,11 @@ class MultiViewTeacher(nn.Module):
         stem: Stem = "imagenet",
         aggregate: Aggregate = "max",
         feature_dim: int | None = 512,
+        networks: int = 1,
     ) -> None:
         super().__init__()
+        if networks < 1:
+            raise ValueError(f"networks must be at least 1, got {networks}")
         if aggregate not in ("max", "mean"):
             raise ValueError(f"aggregate must be 'max' or 'mean', got {aggregate!r}")
         made = _make_backbone(backbone, in_channels, width, stem)
@@ -75,22 +82,40 @@ class MultiViewTeacher(nn.Module):
         self.feature_dim = made.dim if feature_dim is None else feature_dim
         self.projection = _projection(made.dim, self.feature_dim)
         self.classifier = nn.Linear(self.feature_dim, num_classes)
+        further = [_make_backbone(backbone, in_channels, width, stem) for _ in range(networks - 1)]
+        self.others = nn.ModuleList(_Network(other, self.feature_dim) for other in further)
         self.register_buffer("mean", _statistic(made.mean, in_channels), persistent=False)
         self.register_buffer("std", _statistic(made.std, in_channels), persistent=False)
 
     @property
     def blocks(self) -> list[nn.Module]:
-        """The blocks of the CNN, each of which maps one tensor to another.
+        """The blocks of the CNNs, each of which maps one tensor to another.
 
         Raises:
             ValueError: the CNN is one of timm's, whose blocks are not known.
         """
-        if not isinstance(self.encoder, ResNet | EfficientNetLite0):
-            raise ValueError(f"the blocks of {self.backbone} are not known")
-        return self.encoder.blocks
+        found: list[nn.Module] = []
+        for encoder in self.encoders:
+            if not isinstance(encoder, ResNet | EfficientNetLite0):
+                raise ValueError(f"the blocks of {self.backbone} are not known")
+            found += encoder.blocks
+        return found
+
+    @property
+    def encoders(self) -> list[nn.Module]:
+        """The K CNNs, each from images (N, in_channels, H, W) to features."""
+        return [self.encoder, *(other.get_submodule("encoder") for other in self.others)]
 
     def encode(self, views: Tensor) -> Tensor:
         """Encode views (B, V, in_channels, H, W), float in [0, 1], as F_img (B, D).
+
+        Raises:
+            ValueError: `views` is not of that shape.
+        """
+        return self.encode_each(views).mean(dim=1)
+
+    def encode_each(self, views: Tensor) -> Tensor:
+        """Encode views as `encode` does, with a feature of each network: (B, K, D).
 
         Raises:
             ValueError: `views` is not of that shape.
@@ -100,18 +125,31 @@ class MultiViewTeacher(nn.Module):
                 f"views must be (B, V, {self.in_channels}, H, W), got {tuple(views.shape)}"
             )
         images = (views.flatten(0, 1) - self.mean) / self.std  # (B * V, C, H, W)
-        features: Tensor = self.projection(self.encoder(images))  # (B * V, D)
-        features = features.view(*views.shape[:2], -1)  # (B, V, D)
-        return features.amax(dim=1) if self.aggregate == "max" else features.mean(dim=1)
+        found = [self.projection(self.encoder(images)), *(other(images) for other in self.others)]
+        features = torch.stack([each.view(*views.shape[:2], -1) for each in found], dim=1)
+        return features.amax(dim=2) if self.aggregate == "max" else features.mean(dim=2)
 
     def classify(self, features: Tensor) -> Tensor:
-        """Map features (B, D) to logits (B, C)."""
+        """Map features (..., D) to logits (..., C)."""
         logits: Tensor = self.classifier(features)
         return logits
 
     def forward(self, views: Tensor) -> Tensor:
         """Map views (B, V, in_channels, H, W), float in [0, 1], to logits (B, C)."""
         return self.classify(self.encode(views))
+
+
+class _Network(nn.Module):
+    """A CNN and its projection: images (N, in_channels, H, W) to features (N, D)."""
+
+    def __init__(self, made: Backbone, feature_dim: int) -> None:
+        super().__init__()
+        self.encoder = made.encoder
+        self.projection = _projection(made.dim, feature_dim)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.projection(self.encoder(images))
+        return features
 
 
 def _make_backbone(name: str, in_channels: int, width: float, stem: Stem) -> Backbone:

@@ -91,7 +91,7 @@ def build_teacher(config: TeacherConfig, tensors: Tensors, where: str) -> MultiV
 
 
 def start_from(teacher: MultiViewTeacher, source: Path | str = "imagenet") -> None:
-    """Give the CNN of a teacher trained weights; projection and classifier stay as they are.
+    """Give every CNN of a teacher trained weights; projection and classifier stay as they are.
 
     Args:
         teacher: changed in place. With one image channel it takes the sum over RGB of the first
@@ -115,7 +115,8 @@ def start_from(teacher: MultiViewTeacher, source: Path | str = "imagenet") -> No
     odd += [key for key in own if key in state and own[key].shape != state[key].shape]
     if odd:
         raise InputError(f"{source}: not the weights of a {teacher.backbone} ({listing(odd)})")
-    teacher.encoder.load_state_dict(own | state)
+    for encoder in teacher.encoders:
+        encoder.load_state_dict(own | state)
 
 
 COUNTER = "num_batches_tracked"  # absent from files older than PyTorch 0.4.1

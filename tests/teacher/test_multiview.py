@@ -33,6 +33,27 @@ def test_order_of_views_does_not_matter() -> None:
     torch.testing.assert_close(teacher(views), teacher(views.flip(1)))
 
 
+def test_several_networks_answer_with_the_mean_of_their_logits() -> None:
+    teacher = small_teacher(networks=3).eval()
+    views = torch.rand(2, 4, 1, 32, 32)
+    each = teacher.encode_each(views)
+    assert each.shape == (2, 3, 512)
+    assert (each[:, 0] - each[:, 1]).abs().max() > 1e-3  # they start differently
+    alone = small_teacher().eval()
+    alone.classifier.load_state_dict(teacher.classifier.state_dict())
+    logits = []
+    for encoder, projection in (
+        (teacher.encoder, teacher.projection),
+        *((other.encoder, other.projection) for other in teacher.others),
+    ):
+        alone.encoder.load_state_dict(encoder.state_dict())
+        alone.projection.load_state_dict(projection.state_dict())
+        logits.append(alone(views))
+    torch.testing.assert_close(teacher(views), torch.stack(logits).mean(dim=0))
+    assert len(teacher.blocks) == 3 * len(alone.blocks)
+    assert not any(key.startswith("others") for key in alone.state_dict())
+
+
 def test_only_a_cnn_of_another_length_gets_a_projection() -> None:
     def has_projection(**options: object) -> bool:
         teacher = MultiViewTeacher(**options)  # type: ignore[arg-type]
@@ -73,6 +94,7 @@ def test_more_than_one_view_of_an_object_gets_a_gradient() -> None:
     [
         ({"backbone": "resnet19"}, "resnet18, resnet34, resnet50"),
         ({"aggregate": "sum"}, "aggregate"),
+        ({"networks": 0}, "networks"),
         ({"backbone": "timm:resnet18", "width": 0.25}, "width"),
     ],
 )

@@ -28,8 +28,9 @@ def features(state: State, views: torch.Tensor, made: MultiViewTeacher) -> torch
     return resnet_features(state, (views[:, 0] - made.mean) / made.std, "resnet18")
 
 
-def test_a_teacher_starts_from_a_users_own_file(weights: Path) -> None:
-    made = teacher()
+@pytest.mark.parametrize("networks", [1, 2])
+def test_a_teacher_starts_from_a_users_own_file(weights: Path, networks: int) -> None:
+    made = teacher(networks=networks)
     start_from(made, weights)
     views = torch.rand(2, 1, 3, 32, 32, dtype=torch.float64)
     with torch.no_grad():

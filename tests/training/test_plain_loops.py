@@ -145,6 +145,27 @@ def test_the_teacher_on_every_kind_of_view(kind: str, augment: bool, tmp_path: P
     made.assert_same_weights(teacher, twin, 1e-4)
 
 
+def test_a_teacher_of_two_networks(tmp_path: Path) -> None:
+    plain = ("teacher.optimizer=sgd", "teacher.lr=0.01", "teacher.label_smoothing=0")
+    config = made.settings("teacher.networks=2", "views.augment=false", *plain)
+    inputs = made.inputs(config)
+    split = inputs.train
+    torch.manual_seed(config.seed)
+    twin = MultiViewTeacher("resnet18", 3, 1, 0.25, feature_dim=made.FEATURES, networks=2)
+
+    def loss(indices: Tensor, epoch: int) -> Tensor:
+        images = (VIEWS["projected"](split, split.points[indices], indices) - twin.mean) / twin.std
+        losses = []
+        for network in (nn.Sequential(twin.encoder, twin.projection), *twin.others):
+            features = network(images.flatten(0, 1)).unflatten(0, images.shape[:2]).amax(dim=1)
+            losses.append(cross_entropy(twin.classifier(features), split.labels[indices], 0.0))
+        return torch.stack(losses).mean()
+
+    teacher = train_teacher(config, inputs, RunFolder(tmp_path), made.FEATURES)
+    train(twin, config, "teacher", len(split), loss)
+    made.assert_same_weights(teacher, twin, 1e-4)
+
+
 def test_the_generator(tmp_path: Path) -> None:
     config = made.settings("generator.optimizer=adamw", "generator.weight_decay=0.2")
     inputs = made.inputs(config)

@@ -168,6 +168,7 @@ class TeacherConfig(Schedule):
         width: multiplier of its channels; 0.25 is SimpleView's.
         stem: first layers of a ResNet, "imagenet" or, for small images, SimpleView's "small".
         aggregate: how the views are joined, "max" (Eq. 3) or "mean".
+        networks: how many such CNNs, of different starts, answer together.
         start: where the CNN's weights start: "" from scratch, "imagenet", or a weight file or
             teacher folder (paper, Table 8).
         label_smoothing: of the cross-entropy.
@@ -182,6 +183,7 @@ class TeacherConfig(Schedule):
     width: Annotated[float, Field(gt=0)] = 1.0
     stem: Literal["imagenet", "small"] = "imagenet"
     aggregate: Literal["max", "mean"] = "max"
+    networks: Annotated[int, Field(ge=1, le=64)] = 1
     start: str = ""
     label_smoothing: Smoothing = 0.2
     parts: Count = 1

@@ -50,17 +50,18 @@ def train_teacher(
         teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     weights = loss_weights(config, train.labels, len(inputs.classes))
 
-    encode = compiled(teacher.encode, config.compute)
+    encode = compiled(teacher.encode_each, config.compute)
 
     def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:
         views = partial(augmented_views, train, epoch=epoch, config=config)
         features = ranks.shared(
             lambda mine: encoded(teacher, encode, views, mine, schedule.parts), indices
-        )  # (B, D)
-        logits = teacher.classify(features)
-        labels = train.labels[indices]
-        loss = F.cross_entropy(logits, labels, weights, label_smoothing=schedule.label_smoothing)
-        return {"loss": loss, "accuracy": share_right(logits, labels)}
+        )  # (B, K, D)
+        logits, labels = teacher.classify(features), train.labels[indices]
+        each = labels.repeat_interleave(schedule.networks)  # (B * K,): every network must be right
+        smoothing = schedule.label_smoothing
+        loss = F.cross_entropy(logits.flatten(0, 1), each, weights, label_smoothing=smoothing)
+        return {"loss": loss, "accuracy": share_right(logits.mean(dim=1), labels)}
 
     def order() -> Tensor:
         drawn = epoch_order(config, train.labels)
@@ -157,6 +158,7 @@ def build_teacher(config: Config, inputs: Inputs, feature_dim: int) -> MultiView
             stem=config.teacher.stem,
             aggregate=config.teacher.aggregate,
             feature_dim=feature_dim,
+            networks=config.teacher.networks,
         )
         if config.teacher.recompute:
             recompute(teacher.blocks)
