@@ -125,13 +125,15 @@ def test_views_of_clouds_are_projected_and_not_made_twice(clouds, tmp_path):
 def test_views_of_meshes_are_rendered(meshes):
     pytest.importorskip("pyvista")
     (meshes / "box/test/broken.off").write_text("OFF\n")
-    result = run("views", meshes, "--views", "six", "--size", 32, "--workers", 1, status=1)
+    choice = ("--views", "six", "--size", 32, "--look", "normals", "--workers", 1)
+    result = run("views", meshes, *choice, status=1)
     assert "failed: " in result.stderr
     assert "broken.off" in result.stderr
     assert "2 made, 0 there, 1 failed" in result.stdout
     settings = json.loads((meshes.with_name("meshes-views") / "views.json").read_text())
     assert settings["kind"] == "render"
     assert settings["up"] == "z"
+    assert settings["look"] == "normals"
 
 
 def test_meshes_can_be_projected_too(meshes, tmp_path):

@@ -75,6 +75,7 @@ def test_drawn_views_are_some_of_the_objects_own_and_differ_between_epochs(root:
     ("option", "sentence"),
     [
         ("views.size=32", "holds views made with"),
+        ("views.look=normals", "holds views made with"),
         ("views.root=''", "views.root is missing"),
     ],
 )

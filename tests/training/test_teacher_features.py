@@ -66,7 +66,7 @@ def test_they_are_computed_once(
     assert encoded == []
 
 
-@pytest.mark.parametrize("change", ["weights", "clouds", "order", "size", "kind"])
+@pytest.mark.parametrize("change", ["weights", "clouds", "order", "size", "kind", "look"])
 def test_they_are_computed_anew_when_what_made_them_changes(
     change: str, teacher: MultiViewTeacher, encoded: list[int], tmp_path: Path
 ) -> None:
@@ -90,8 +90,8 @@ def test_they_are_computed_anew_when_what_made_them_changes(
     if change == "order":
         turned = split.dataset.subset(np.arange(len(split))[::-1])
         split = Split(turned, split.points.flip(0), split.labels.flip(0), config.views)
-    if change == "size":
-        config = made.settings("views.size=24")
+    if change in ("size", "look"):
+        config = made.settings("views.size=24" if change == "size" else "views.look=normals")
         split = replace(split, config=config.views)
     cached(config, teacher, split, tmp_path)
     assert sum(encoded) == len(split)
