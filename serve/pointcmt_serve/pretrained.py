@@ -13,6 +13,9 @@ def names() -> tuple[str, ...]:
 def located(path: Path) -> Path:
     """Return the shipped student's exported folder if `path` is its name, else `path` itself.
 
-    A file or folder of that name in the working directory comes first.
+    What a user has exported under that name in the working directory comes first.
     """
-    return FOLDER / path if str(path) in names() and not path.exists() else path
+    if str(path) not in names() or path.is_file():
+        return path
+    exported = any(any(path.glob(pattern)) for pattern in ("model.*", "[0-9]*/model.*"))
+    return path if exported else FOLDER / path

@@ -52,13 +52,19 @@ def test_chairs_and_bottles_that_it_never_saw_are_recognised() -> None:
         assert sum(wanted in [c.label for c in a.top(3)] for a in answers) >= 6
 
 
-def test_a_local_folder_of_that_name_comes_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("file", ["", "model.onnx", "model.engine", "1/model.onnx"])
+def test_what_was_exported_under_that_name_comes_first(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    data = Path("modelnet40/chair/train/chair_0001.off")  # a data set's folder may be called so
+    data.parent.mkdir(parents=True)
+    data.touch()
     assert located(Path("modelnet40")) == FOLDER / "modelnet40"
-    Path("modelnet40").mkdir()
-    assert located(Path("modelnet40")) == Path("modelnet40")
+    exported = Path("modelnet40") / (file or "../modelnet40.onnx")
+    exported.parent.mkdir(exist_ok=True)
+    exported.touch()
+    assert located(Path("modelnet40")) == (Path("modelnet40") if file else FOLDER / "modelnet40")
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
