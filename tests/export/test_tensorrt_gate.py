@@ -24,7 +24,7 @@ from pointcmt_export.verify.runners import following, metadata
 from pointcmt_serve import Classifier
 from pointcmt_serve.engines.tensorrt_library import load_vendor
 from tests.reference.fake_driver import FakeDriver, install_driver
-from tests.reference.fake_tensorrt import FakeCuda
+from tests.reference.fake_tensorrt import FakeCuda, Status
 from tests.reference.fake_tensorrt_builder import Compute, building_module
 from tests.reference.fused import choose, gridded
 from tests.reference.small_students import GRID
@@ -166,6 +166,17 @@ def test_a_wrong_index_of_such_an_engine_is_caught(
     (check,) = failed(checked(converted, tmp_path).values())
     assert (check.name, check.engine) == ("trt indices", "tensorrt")
     assert "ball_query_0 differs" in check.detail
+
+
+def test_a_graph_that_replays_something_else_is_caught(
+    place: Callable[..., None],
+    converted: tuple[Converted, Expectation],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(FakeCuda, "cudaGraphLaunch", lambda *_: (Status.cudaSuccess,))
+    place()
+    assert "trt logits" in [check.name for check in failed(checked(converted, tmp_path).values())]
 
 
 def test_accuracy_is_measured_where_torch_has_no_cuda(

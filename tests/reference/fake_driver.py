@@ -108,7 +108,7 @@ class FakeDriver:
         if homes != {queue.device} or function.context != f"context of {queue.device}":
             return (Result.CUDA_ERROR_ILLEGAL_ADDRESS,)
         self.launched.append(Launched(how, stream, arrays, tuple(s.value for s in scalars)))
-        queue.queue.append(lambda: self._run(how, arrays, scalars))
+        queue.put(lambda: self._run(how, arrays, scalars))
         return (Result.CUDA_SUCCESS,)
 
     def _run(self, how: Launch, arrays: tuple[int, ...], scalars: tuple[Any, ...]) -> None:

@@ -8,7 +8,7 @@ import ctypes
 import enum
 import itertools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +25,8 @@ class Status(enum.IntEnum):
     cudaErrorInvalidValue = 1  # noqa: N815
     cudaErrorMemoryAllocation = 2  # noqa: N815
     cudaErrorNoDevice = 100  # noqa: N815
+    cudaErrorStreamCaptureUnsupported = 900  # noqa: N815
+    cudaErrorStreamCaptureInvalidated = 901  # noqa: N815
 
 
 class Direction(enum.IntEnum):
@@ -32,15 +34,24 @@ class Direction(enum.IntEnum):
     cudaMemcpyDeviceToHost = 2  # noqa: N815
 
 
+Work = Callable[[], None]
+
+
 class Stream:
     """A queue of work; its handle is its number."""
 
     def __init__(self, number: int, device: int) -> None:
         self.number, self.device = number, device
-        self.queue: list[Callable[[], None]] = []
+        self.queue: list[Work] = []
+        self.captured: list[Work] | None = None
+        self.invalidated = False
 
     def __int__(self) -> int:
         return self.number
+
+    def put(self, work: Work) -> None:
+        """Queue some work, or keep it for a graph."""
+        (self.queue if self.captured is None else self.captured).append(work)
 
 
 class FakeCuda:
@@ -48,6 +59,7 @@ class FakeCuda:
 
     cudaError_t = Status  # noqa: N815
     cudaMemcpyKind = Direction  # noqa: N815
+    cudaStreamCaptureMode = SimpleNamespace(cudaStreamCaptureModeThreadLocal=1)  # noqa: N815
 
     def __init__(self, gpus: int = 1, memory: int = 1 << 30) -> None:
         self._gpus, self._memory = gpus, memory
@@ -56,6 +68,7 @@ class FakeCuda:
         self.allocated: dict[int, tuple[int, Any]] = {}  # address: device, bytes
         self.pinned: dict[int, Any] = {}  # address: bytes
         self.streams: dict[int, Stream] = {}
+        self.graphs: dict[int, tuple[Work, ...]] = {}  # recorded, or ready to be launched
         self.calls: list[str] = []
 
     def _device(self) -> int:
@@ -84,12 +97,16 @@ class FakeCuda:
         self.calls.append("cudaStreamSynchronize")
         if int(stream) not in self.streams:
             return (Status.cudaErrorInvalidValue,)
+        if self._invalidates():
+            return (Status.cudaErrorStreamCaptureUnsupported,)
         while stream.queue:
             stream.queue.pop(0)()
         return (Status.cudaSuccess,)
 
     def cudaMalloc(self, size: int) -> tuple[Any, ...]:  # noqa: N802
         self.calls.append("cudaMalloc")
+        if self._invalidates():
+            return Status.cudaErrorStreamCaptureUnsupported, None
         if sum(len(content) for _, content in list(self.allocated.values())) + size > self._memory:
             return Status.cudaErrorMemoryAllocation, None
         address = FIRST_ADDRESS + (next(self._numbers) << 32)
@@ -119,12 +136,53 @@ class FakeCuda:
         device, content = self.allocated.get(there, (None, ()))
         if len(content) < size or here not in self.pinned or device != stream.device:
             return (Status.cudaErrorInvalidValue,)  # other memory of the host would be copied twice
-        stream.queue.append(  # pinned memory is read and written when its turn comes
+        stream.put(  # pinned memory is read and written when its turn comes
             (lambda: ctypes.memmove(content, source, size) and None)
             if into
             else (lambda: ctypes.memmove(target, content, size) and None)
         )
         return (Status.cudaSuccess,)
+
+    def cudaStreamBeginCapture(self, stream: Stream, mode: int) -> tuple[Any, ...]:  # noqa: N802
+        self.calls.append("cudaStreamBeginCapture")
+        if mode != 1 or stream.captured is not None or int(stream) not in self.streams:
+            return (Status.cudaErrorInvalidValue,)
+        stream.captured, stream.invalidated = [], False
+        self._thread.capturing = stream
+        return (Status.cudaSuccess,)
+
+    def cudaStreamEndCapture(self, stream: Stream) -> tuple[Any, ...]:  # noqa: N802
+        captured, stream.captured, self._thread.capturing = stream.captured, None, None
+        if captured is None or stream.invalidated:
+            return Status.cudaErrorStreamCaptureInvalidated, None
+        return Status.cudaSuccess, self._graph(captured)
+
+    def cudaGraphInstantiate(self, graph: int, flags: int) -> tuple[Any, ...]:  # noqa: N802
+        return Status.cudaSuccess, self._graph(self.graphs[graph])
+
+    def cudaGraphDestroy(self, graph: int) -> tuple[Any, ...]:  # noqa: N802
+        known = self.graphs.pop(graph, None)
+        return (Status.cudaErrorInvalidValue if known is None else Status.cudaSuccess,)
+
+    cudaGraphExecDestroy = cudaGraphDestroy  # noqa: N815
+
+    def cudaGraphLaunch(self, graph: int, stream: Stream) -> tuple[Any, ...]:  # noqa: N802
+        self.calls.append("cudaGraphLaunch")
+        for work in self.graphs[graph]:
+            stream.put(work)
+        return (Status.cudaSuccess,)
+
+    def _graph(self, works: Sequence[Work]) -> int:
+        number = next(self._numbers)
+        self.graphs[number] = tuple(works)
+        return number
+
+    def _invalidates(self) -> bool:
+        """Whether this thread records, which what it calls now makes impossible."""
+        stream: Stream | None = getattr(self._thread, "capturing", None)
+        if stream is not None:
+            stream.invalidated = True
+        return stream is not None
 
 
 class Logger:
@@ -146,7 +204,10 @@ class FakeEngine:
         inputs: the type of each input.
         compute: gives every output for the inputs; it is run once to learn their types.
         profiles: smallest, best and largest shape of `points` for each profile.
+        recordable: whether its work can become part of a graph.
     """
+
+    recordable = True
 
     def __init__(
         self,
@@ -227,26 +288,26 @@ class FakeContext:
         known = all(self.addresses.get(name) in cuda.allocated for name in self.engine.names)
         if not ready or not known or stream not in cuda.streams:
             return False
-        shapes = dict(self.shapes)
-        self.engine.shapes.append(shapes["points"])
-        cuda.streams[stream].queue.append(lambda: self._execute(shapes))
+        if cuda.streams[stream].captured is not None and not self.engine.recordable:
+            cuda.streams[stream].invalidated = True
+            return False
+        shapes, addresses = dict(self.shapes), dict(self.addresses)
+        cuda.streams[stream].put(lambda: self._execute(shapes, addresses))
         return True
 
-    def _execute(self, shapes: dict[str, tuple[int, ...]]) -> None:
+    def _execute(self, shapes: dict[str, tuple[int, ...]], addresses: Mapping[str, int]) -> None:
+        self.engine.shapes.append(shapes["points"])
+        content = {name: self.engine.cuda.allocated[at][1] for name, at in addresses.items()}
         made = {
             name: np.frombuffer(
-                self._content(name), self.engine.inputs[name], int(np.prod(shape))
+                content[name], self.engine.inputs[name], int(np.prod(shape))
             ).reshape(shape)
             for name, shape in shapes.items()
         }
         for name, values in self.engine.compute(made).items():
             raw = np.ascontiguousarray(values, self.engine.outputs[name]).tobytes()
-            content = self._content(name)
-            assert len(raw) <= len(content)
-            ctypes.memmove(content, raw, len(raw))
-
-    def _content(self, name: str) -> Any:
-        return self.engine.cuda.allocated[self.addresses[name]][1]
+            assert len(raw) <= len(content[name])
+            ctypes.memmove(content[name], raw, len(raw))
 
 
 def tensorrt_module(engine: FakeEngine, version: str = VERSION) -> Any:

@@ -7,6 +7,7 @@ whose version 12 works with any driver since, and whose handles TensorRT takes a
 
 import ctypes
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -88,8 +89,37 @@ class Cuda:
         """Wait until all that was given to a stream is done."""
         self._call(self._api.cudaStreamSynchronize, stream)
 
+    def record(self, work: Callable[[], None], stream: Any) -> Any:
+        """Return a graph of what `work` gives to a stream; none of it is done.
+
+        Raises:
+            InputError, RuntimeError: `work` fails, or does what cannot be recorded.
+        """
+        mode = self._api.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+        self._call(self._api.cudaStreamBeginCapture, stream, mode)
+        try:
+            work()
+        finally:  # without its end the stream could not be used again
+            status, graph = self._api.cudaStreamEndCapture(stream)
+        self._require(status)
+        try:
+            return self._call(self._api.cudaGraphInstantiate, graph, 0)
+        finally:
+            self._call(self._api.cudaGraphDestroy, graph)
+
+    def replay(self, graph: Any, stream: Any) -> None:
+        """Give a stream what a graph recorded."""
+        self._call(self._api.cudaGraphLaunch, graph, stream)
+
+    def free_graph(self, graph: Any) -> None:
+        """Destroy what `record` gave."""
+        self._call(self._api.cudaGraphExecDestroy, graph)
+
     def _call(self, function: Any, *arguments: Any) -> Any:
         status, *results = function(*arguments)
+        self._require(status)
+        return results[0] if results else None
+
+    def _require(self, status: Any) -> None:
         if status != self._api.cudaError_t.cudaSuccess:
             raise InputError(f"the GPU failed ({getattr(status, 'name', status)})")
-        return results[0] if results else None

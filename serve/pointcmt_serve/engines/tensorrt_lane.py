@@ -14,6 +14,7 @@ from pointcmt_serve.device_indices import Work, plan_work
 from pointcmt_serve.engines.cuda import Cuda
 from pointcmt_serve.engines.memory import Memory
 from pointcmt_serve.engines.session import LOGITS, POINTS
+from pointcmt_serve.engines.tensorrt_graphs import Graphs
 from pointcmt_serve.host_indices import Step
 
 if TYPE_CHECKING:
@@ -36,9 +37,11 @@ class Lane:
         self._plan, self._cuda, self._steps = plan, cuda, steps
         self._memory = Memory(cuda)
         self._made: dict[str, tuple[int, ...]] = {}  # shapes of what the GPU computes
-        self._launches: list[tuple[Call, list[int]]] = []
+        self._launches: list[tuple[Call, tuple[int, ...]]] = []
+        self._places: dict[str, tuple[int, tuple[int, ...]]] = {}  # of inputs and outputs
         self._context = plan.engine.create_execution_context()
         self._stream = cuda.make_stream()
+        self._graphs = Graphs(cuda, self._stream)
         # Only an engine's first context has a profile from the beginning.
         if not self._context.set_optimization_profile_async(PROFILE, int(self._stream)):
             self.close()
@@ -69,7 +72,11 @@ class Lane:
             self._bound(name, self._made[name])
 
     def execute(self) -> None:
-        """Begin to compute."""
+        """Begin to compute; what is computed again in the same place is launched as one graph."""
+        launched = tuple(arrays for _, arrays in self._launches)
+        self._graphs.begin((tuple(self._places.items()), launched), self._compute)
+
+    def _compute(self) -> None:
         for call, arrays in self._launches:
             driver.launch(call.how, self._cuda.index, int(self._stream), arrays, call.scalars)
         if not self._context.execute_async_v3(int(self._stream)):
@@ -89,7 +96,7 @@ class Lane:
         self.wait()
         return {name: values.copy() for name, values in held.items()}
 
-    def _arrays(self, work: Work) -> list[int]:
+    def _arrays(self, work: Work) -> tuple[int, ...]:
         """Return the addresses of a launch's arrays, in the order of the kernel's arguments."""
         arrays = [self._memory.on_gpu(name, 0) for name in work.reads]
         if work.makes in self._plan.types:
@@ -98,7 +105,7 @@ class Lane:
             arrays.append(self._memory.on_gpu(work.makes, work.size))
         if work.call.workspace is not None:
             arrays.append(self._memory.on_gpu(f"{work.makes} workspace", work.call.workspace))
-        return arrays
+        return tuple(arrays)
 
     def _input(self, name: str, shape: tuple[int, ...]) -> int:
         """Tell the context an input's shape and place; return its address on the GPU."""
@@ -111,11 +118,13 @@ class Lane:
         size = int(np.prod(shape)) * np.dtype(self._plan.types[name]).itemsize
         address = self._memory.on_gpu(name, size)
         self._context.set_tensor_address(name, address)
+        self._places[name] = address, shape
         return address
 
     def close(self) -> None:
         """Free the buffers and the stream."""
         self._cuda.use()
+        self._graphs.free()
         self._memory.free()
         self._cuda.free_stream(self._stream)
 

@@ -46,7 +46,7 @@ def test_computing_is_timed_apart_from_copies(gpu: Gpu) -> None:
     gpu.cuda.calls.clear()
     for _ in range(3):
         held.run()
-    assert set(gpu.cuda.calls) == {"cudaStreamSynchronize"}
+    assert not [call for call in gpu.cuda.calls if call.startswith("cudaM")]
     assert [shape[0] for shape in gpu.engine.shapes] == [3, 2] * 3
     np.testing.assert_allclose(held.fetch(), reference_logits(batch(5)), atol=1e-6)
 
