@@ -176,7 +176,8 @@ class TeacherConfig(Schedule):
             one in memory, for a third more time. The update is that of the whole batch, except that
             batch norm normalises each part by itself.
         recompute: forget the activations within each block of the CNN and compute them once more
-            for the gradient: the same update to the bit, for a third more time. Not of timm's.
+            for the gradient: the same update to the bit, for a third more time. Not of timm's. On
+            Linux, large blocks of memory are then given back at once, which takes time, too.
     """
 
     backbone: str = "resnet18"

@@ -43,7 +43,8 @@ def run(config: Config, root: Path) -> dict[str, Any]:
     inputs, student = agreed(
         lambda: prepare(config), lambda made: (shaping(config), made[0].identity)
     )
-    tune_allocator()  # what reading the data has freed is given back before
+    # What reading the data has freed is given back before.
+    tune_allocator(lean=config.teacher.recompute)
     told(lambda: folder.claim(config, inputs.identity))
     method = config.distillation
     teaching = teach(config, inputs, folder, student.feature_dim) if method.uses_images else None
