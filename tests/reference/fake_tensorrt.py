@@ -24,6 +24,7 @@ class Status(enum.IntEnum):
     cudaSuccess = 0  # noqa: N815
     cudaErrorInvalidValue = 1  # noqa: N815
     cudaErrorMemoryAllocation = 2  # noqa: N815
+    cudaErrorInsufficientDriver = 35  # noqa: N815
     cudaErrorNoDevice = 100  # noqa: N815
     cudaErrorStreamCaptureUnsupported = 900  # noqa: N815
     cudaErrorStreamCaptureInvalidated = 901  # noqa: N815
@@ -55,7 +56,12 @@ class Stream:
 
 
 class FakeCuda:
-    """The module `cuda.bindings.runtime`; `calls` holds the names of the functions called."""
+    """The module `cuda.bindings.runtime`; `calls` holds the names of the functions called.
+
+    `driver` is the newest CUDA that the driver knows, as 1000 * major + 10 * minor; 0 for none.
+    """
+
+    driver = 12040
 
     cudaError_t = Status  # noqa: N815
     cudaMemcpyKind = Direction  # noqa: N815
@@ -74,7 +80,12 @@ class FakeCuda:
     def _device(self) -> int:
         return getattr(self._thread, "device", 0)
 
+    def cudaDriverGetVersion(self) -> tuple[Any, ...]:  # noqa: N802
+        return Status.cudaSuccess, self.driver
+
     def cudaGetDeviceCount(self) -> tuple[Any, ...]:  # noqa: N802
+        if self.driver < 12000:
+            return Status.cudaErrorInsufficientDriver, None
         return (Status.cudaSuccess, self._gpus) if self._gpus else (Status.cudaErrorNoDevice, None)
 
     def cudaGetDeviceProperties(self, index: int) -> tuple[Any, ...]:  # noqa: N802
@@ -205,9 +216,10 @@ class FakeEngine:
         compute: gives every output for the inputs; it is run once to learn their types.
         profiles: smallest, best and largest shape of `points` for each profile.
         recordable: whether its work can become part of a graph.
+        runs: whether it can be executed.
     """
 
-    recordable = True
+    recordable = runs = True
 
     def __init__(
         self,
@@ -286,7 +298,7 @@ class FakeContext:
         cuda = self.engine.cuda
         ready = set(self.shapes) == set(self.engine.inputs)
         known = all(self.addresses.get(name) in cuda.allocated for name in self.engine.names)
-        if not ready or not known or stream not in cuda.streams:
+        if not ready or not known or stream not in cuda.streams or not self.engine.runs:
             return False
         if cuda.streams[stream].captured is not None and not self.engine.recordable:
             cuda.streams[stream].invalidated = True

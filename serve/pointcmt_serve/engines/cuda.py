@@ -31,18 +31,30 @@ class Cuda:
 
         Raises:
             ImportError: `cuda-bindings` is not installed.
+            InputError: the GPU's driver is too old for it.
         """
         self._api = importlib.import_module(MODULE)
         self.index = index
         self.name = self._find()
 
     def _find(self) -> str | None:
+        errors = self._api.cudaError_t
         status, count = self._api.cudaGetDeviceCount()
-        if status != self._api.cudaError_t.cudaSuccess or self.index >= count:
-            return None  # without a driver that is an error, too
+        if status == errors.cudaErrorInsufficientDriver:
+            self._require_no_driver()
+        if status != errors.cudaSuccess or self.index >= count:
+            return None
         described = self._call(self._api.cudaGetDeviceProperties, self.index)
         name = described.name
         return name.decode() if isinstance(name, bytes) else str(name)
+
+    def _require_no_driver(self) -> None:
+        version = self._call(self._api.cudaDriverGetVersion)  # 0 where there is none
+        if version:
+            raise InputError(
+                f"the GPU's driver knows CUDA {version // 1000}.{version % 1000 // 10}, "
+                "which is too old for cuda-bindings; update the driver"
+            )
 
     def use(self) -> None:
         """Let what this thread calls next go to this GPU."""

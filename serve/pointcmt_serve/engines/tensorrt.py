@@ -3,6 +3,7 @@
 import threading
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,8 +59,11 @@ class TensorRtSession(Session):
         lane = self._take()
         try:
             parts = [lane.run(part, wanted) for part in self._plan.parts(inputs)]
-        finally:
-            self._give_back([lane])
+        except BaseException:  # what was begun may still be under way
+            with suppress(InputError):
+                lane.close()
+            raise
+        self._give_back([lane])
         return {name: np.concatenate([part[name] for part in parts]) for name in wanted}
 
     def stage(self, clouds: NDArray[np.float32]) -> Staged:

@@ -244,6 +244,29 @@ def test_without_a_gpu_an_engine_is_refused(gpu: Gpu, monkeypatch: pytest.Monkey
         opened(gpu)
 
 
+@pytest.mark.parametrize(
+    ("driver", "sentence"),
+    [(0, "but this machine has no GPU"), (11080, r"knows CUDA 11\.8, .*update the driver")],
+)
+def test_no_driver_and_an_old_one_are_told_apart(gpu: Gpu, driver: int, sentence: str) -> None:
+    gpu.cuda.driver = driver
+    with pytest.raises(InputError, match=sentence):
+        opened(gpu)
+
+
+def test_a_call_that_fails_midway_leaves_nothing_on_a_stream(
+    gpu: Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = opened(gpu)
+    session(batch(2))
+    with monkeypatch.context() as patch:
+        patch.setattr(gpu.engine, "runs", False)
+        with pytest.raises(InputError, match="the engine failed"):
+            session(batch(4))
+    assert (gpu.cuda.allocated, gpu.cuda.streams) == ({}, {})
+    np.testing.assert_allclose(session(batch(3)), reference_logits(batch(3)), atol=1e-6)
+
+
 def test_an_engine_of_tensorrt_rtx_runs_on_any_gpu_and_wants_one(
     gpu: Gpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
