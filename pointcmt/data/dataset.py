@@ -29,6 +29,10 @@ class ViewSource(Protocol):
         """Return whether these views can be had without decoding files."""
         ...
 
+    def state(self, index: int) -> str:
+        """Return what is another text once these views have changed; nothing is decoded."""
+        ...
+
     def subset(self, indices: ArrayLike) -> "ViewSource":
         """Return the source of the chosen objects, in the order of `indices`."""
         ...

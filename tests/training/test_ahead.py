@@ -41,6 +41,9 @@ class Files:
     def decoded(self, index: int) -> bool:
         return False
 
+    def state(self, index: int) -> str:
+        return ""
+
     def subset(self, indices: ArrayLike) -> "Files":
         raise NotImplementedError
 

@@ -66,7 +66,9 @@ def test_they_are_computed_once(
     assert encoded == []
 
 
-@pytest.mark.parametrize("change", ["weights", "clouds", "order", "size", "kind", "look"])
+@pytest.mark.parametrize(
+    "change", ["weights", "clouds", "order", "size", "kind", "look", "picture"]
+)
 def test_they_are_computed_anew_when_what_made_them_changes(
     change: str, teacher: MultiViewTeacher, encoded: list[int], tmp_path: Path
 ) -> None:
@@ -79,8 +81,15 @@ def test_they_are_computed_anew_when_what_made_them_changes(
         config = made.settings("views.kind=projected-color")
         split = made.inputs(config).train
     else:
+        if change == "picture":
+            config = made.settings("views.kind=rendered")
+            split = made.inputs(config).train
+            teacher = MultiViewTeacher("resnet18", 3, 3, 0.25, feature_dim=made.FEATURES).eval()
         cached(config, teacher, split, tmp_path)
     encoded.clear()
+    if change == "picture":
+        assert isinstance(split.dataset.views, made.Pictures)
+        split.dataset.views.pixels[-1, 0, 0, 0, 0] ^= 1
     if change == "weights":
         teacher = copy.deepcopy(teacher)
         with torch.no_grad():

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pointcmt.data.readers.rendered import RenderedViews
-from pointcmt.errors import InputError
 from pointcmt.files import cache_folder
 
 
@@ -18,10 +17,9 @@ class DecodedViews:
     """The pictures of listed objects, kept decoded from the first reading on.
 
     Each object is one `.npy` file, written beside its place and renamed, by whichever process reads
-    the object first. Its name holds a digest of its pictures' names, sizes and times of change, as
-    they are when it is first asked for: changed pictures are decoded anew, and the outdated file is
-    removed. So is a truncated one. Where the file cannot be written, nothing is kept. The folder
-    may be deleted at any time.
+    the object first. Its name holds the state of the object's pictures when it is first asked for:
+    changed pictures are decoded anew, and the outdated file is removed. So is a truncated one. Where
+    the file cannot be written, nothing is kept. The folder may be deleted at any time.
 
     Args:
         views: where the pictures come from.
@@ -61,6 +59,10 @@ class DecodedViews:
         """Return whether the pictures of one object are kept."""
         return self._target(index).is_file()
 
+    def state(self, index: int) -> str:
+        """Return a digest of the files, see `RenderedViews.state`."""
+        return self.views.state(index)
+
     def subset(self, indices: ArrayLike) -> "DecodedViews":
         """Return the chosen objects' pictures, in the order of `indices`."""
         return DecodedViews(self.views.subset(indices), self.cache)
@@ -68,19 +70,9 @@ class DecodedViews:
     def _target(self, index: int) -> Path:
         if index not in self._targets:
             self._targets[index] = (
-                self.folder / self.views.stems[index] / f"{self._state(index)}.npy"
+                self.folder / self.views.stems[index] / f"{self.state(index)}.npy"
             )
         return self._targets[index]
-
-    def _state(self, index: int) -> str:
-        digest = hashlib.sha256()
-        for path in self.views.paths(index):
-            try:
-                state = path.stat()
-            except OSError as error:
-                raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-            digest.update(f"{path.name}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
-        return digest.hexdigest()[:16]
 
 
 def _mapped(path: Path) -> NDArray[np.uint8] | None:

@@ -1,5 +1,6 @@
 """Rendered pictures in RotationNet's layout: `<class>/<split>/<name>_001.png` and on."""
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -93,6 +94,21 @@ class RenderedViews:
     def decoded(self, index: int) -> bool:
         """Return False: files are decoded each time; `DecodedViews` keeps what came of them."""
         return False
+
+    def state(self, index: int) -> str:
+        """Return a digest of the names, sizes and times of change of an object's pictures.
+
+        Raises:
+            InputError: one of them is gone.
+        """
+        digest = hashlib.sha256()
+        for path in self.paths(index):
+            try:
+                found = path.stat()
+            except OSError as error:
+                raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+            digest.update(f"{path.name}\0{found.st_size}\0{found.st_mtime_ns}\0".encode())
+        return digest.hexdigest()[:16]
 
     def paths(self, index: int) -> list[Path]:
         """Return the files of one object, V of them."""

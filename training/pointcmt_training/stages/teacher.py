@@ -172,5 +172,7 @@ def build_teacher(config: Config, inputs: Inputs, feature_dim: int) -> MultiView
 def _fingerprint(config: Config, teacher: MultiViewTeacher, split: Split) -> str:
     seen = config.views
     views = f"{seen.kind} {seen.size} {seen.cameras} {seen.look}"
+    if seen.kind == "rendered" and split.dataset.views is not None:
+        views += "".join(split.dataset.views.state(index) for index in range(len(split)))
     made_of = f"{split.dataset.fingerprint()} {views} {digest(teacher.state_dict())}"
     return hashlib.sha256(made_of.encode()).hexdigest()[:32]
