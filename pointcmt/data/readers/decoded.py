@@ -18,8 +18,8 @@ class DecodedViews:
 
     Each object is one `.npy` file, written beside its place and renamed, by whichever process reads
     the object first. Its name holds the state of the object's pictures when it is first asked for:
-    changed pictures are decoded anew, and the outdated file is removed. So is a truncated one. Where
-    the file cannot be written, nothing is kept. The folder may be deleted at any time.
+    changed pictures are decoded anew, and the outdated file is removed. So is a truncated one.
+    Where the file cannot be written, nothing is kept. The folder may be deleted at any time.
 
     Args:
         views: where the pictures come from.
