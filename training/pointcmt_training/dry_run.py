@@ -34,7 +34,8 @@ def plan(config: Config) -> dict[str, str]:
         teacher = build_teacher(config, inputs, student.feature_dim)
         generator = build_generator(config, student.feature_dim)
         lines["views"] = f"{config.views.kind}, {_shape(inputs.train.view_shape)} an object"
-        lines["teacher"] = f"{config.teacher.backbone}, {_parameters(teacher)}"
+        several = f"{config.teacher.networks} x " if config.teacher.networks > 1 else ""
+        lines["teacher"] = f"{several}{config.teacher.backbone}, {_parameters(teacher)}"
         lines["generator"] = f"{config.generator.points} points, {_parameters(generator)}"
     lines["student"] = f"{config.student}, {_parameters(student)}, D = {student.feature_dim}"
     needs = rehearse(config, inputs, student)
