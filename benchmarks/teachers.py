@@ -67,7 +67,7 @@ def main() -> None:
             found.append(measure(teacher, seed, arguments.runs))
     report = {"machine": f"{processor()}, one thread", "seeds": arguments.seeds, "figures": figures}
     (arguments.output / "teachers.json").write_text(json.dumps(report, indent=1) + "\n")
-    protocol = str(__doc__).split("\n\n")[2]
+    protocol = str(__doc__).split("\n\n")[2].strip()
     text = f"# Teachers that know more\n\n{protocol}\n\n{table(figures)}\n\n{report['machine']}.\n"
     (arguments.output / "teachers.md").write_text(text)
     print(text)
