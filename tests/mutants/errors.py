@@ -216,8 +216,8 @@ MUTANTS = (
     _training(
         "a teacher's labels are another object's",
         TEACHER,
-        "labels = train.labels[indices]",
-        "labels = train.labels[indices.flip(0)]",
+        "teacher.classify(features), train.labels[indices]",
+        "teacher.classify(features), train.labels[indices.flip(0)]",
         "plain_loops",
     ),
     _training(
@@ -252,7 +252,7 @@ MUTANTS = (
     _training(
         "cached features of other views are taken",
         TEACHER,
-        "{config.views.kind} {config.views.size}",
+        "{seen.kind} {seen.size}",
         "",
         "teacher_features",
     ),
@@ -393,8 +393,8 @@ MUTANTS = (
     _training(
         "the teacher's label smoothing is dropped",
         TEACHER,
-        "label_smoothing=schedule.label_smoothing",
-        "label_smoothing=0.0",
+        "smoothing = schedule.label_smoothing",
+        "smoothing = 0.0",
         "plain_loops",
     ),
     _training(
