@@ -223,6 +223,8 @@ def views(
 
     reference = refer(path)
     render = KINDS.get(kind) == "render" or (kind == "auto" and holds_meshes(reference))
+    if look != "shaded" and not render:
+        raise InputError(f"--look {look} is for rendered meshes; these objects are projected")
     settings = ViewSettings(
         kind="render" if render else "project",
         views=view_set or ("dodecahedron" if render else "six"),

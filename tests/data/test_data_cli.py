@@ -136,6 +136,13 @@ def test_views_of_meshes_are_rendered(meshes):
     assert settings["look"] == "normals"
 
 
+def test_a_look_is_for_rendered_meshes(meshes, tmp_path):
+    out = tmp_path / "projected"
+    arguments = ("--kind", "project", "--look", "normals", "--out", out)
+    assert "--look normals is for rendered meshes" in run("views", meshes, *arguments, status=1).stderr
+    assert not out.exists()
+
+
 def test_meshes_can_be_projected_too(meshes, tmp_path):
     out = tmp_path / "projected"
     arguments = ("--kind", "project", "--out", out, "--size", 16, "--workers", 1)

@@ -168,7 +168,7 @@ class TeacherConfig(Schedule):
         width: multiplier of its channels; 0.25 is SimpleView's.
         stem: first layers of a ResNet, "imagenet" or, for small images, SimpleView's "small".
         aggregate: how the views are joined, "max" (Eq. 3) or "mean".
-        networks: how many such CNNs, of different starts, answer together.
+        networks: how many such CNNs answer together; with `start`, all begin with the same weights.
         start: where the CNN's weights start: "" from scratch, "imagenet", or a weight file or
             teacher folder (paper, Table 8).
         label_smoothing: of the cross-entropy.
