@@ -139,7 +139,8 @@ def test_views_of_meshes_are_rendered(meshes):
 def test_a_look_is_for_rendered_meshes(meshes, tmp_path):
     out = tmp_path / "projected"
     arguments = ("--kind", "project", "--look", "normals", "--out", out)
-    assert "--look normals is for rendered meshes" in run("views", meshes, *arguments, status=1).stderr
+    refused = run("views", meshes, *arguments, status=1).stderr
+    assert "--look normals is for rendered meshes" in refused
     assert not out.exists()
 
 
