@@ -6,7 +6,7 @@
 
 FOLDER holds the HDF5 files. Each run is a process of one thread; a run that stands in the tables
 study.{json,md} is not repeated, and one that was interrupted goes on where it stopped. After every
-run the tables are written anew, with what is missing.
+run the tables and their picture, study.png, are made anew, with what is missing.
 """
 
 import argparse
@@ -20,9 +20,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
 
+from benchmarks.study_parts.picture import draw
 from benchmarks.study_parts.plan import ARMS, BUDGETS, TEACHING, Run, needs, options, plan
 from benchmarks.study_parts.tables import table
 from pointcmt.data import ModelNet40, class_balanced_subset
+from pointcmt.files import write_beside
 from pointcmt_training.folder import write_text
 
 PROTOCOL = """# Do images help?
@@ -78,7 +80,7 @@ def earlier(results: Path) -> dict[Run, float]:
 
 
 def write(results: Path, found: Mapping[Run, float]) -> None:
-    """Write the tables of what is finished."""
+    """Write the tables of what is finished, and draw them."""
     rows = [{**dataclasses.asdict(run), "overall": value} for run, value in sorted(found.items())]
     students = {run: value for run, value in found.items() if run.arm != TEACHING}
     teachers = {run: value for run, value in found.items() if run.arm == TEACHING}
@@ -88,6 +90,8 @@ def write(results: Path, found: Mapping[Run, float]) -> None:
     begun = [fraction for fraction in BUDGETS if any(r.fraction == fraction for r in students)]
     sections = [table(students, teachers, fraction) for fraction in begun]
     write_text(results / "study.md", "\n".join([PROTOCOL, missing, *sections]))
+    with write_beside(results / "study.png") as fresh:
+        draw(students, fresh)
 
 
 def main() -> None:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from benchmarks import study
+from benchmarks.study_parts.picture import IMAGES, draw
 from benchmarks.study_parts.plan import ARMS, BUDGETS, OWN, TEACHING, Run, needs, options, plan
-from benchmarks.study_parts.tables import interval, paired, table
+from benchmarks.study_parts.tables import gain, interval, paired, table
 from pointcmt_training.recipe import load_config
 
 OTHER = "FE + CE, balanced"
@@ -88,6 +89,20 @@ def test_a_finished_run_is_not_repeated_and_the_tables_are_written(
     assert study.earlier(tmp_path) == found
     assert len(json.loads((tmp_path / "study.json").read_text())) == 8
     assert "Finished: 8 of " in (tmp_path / "study.md").read_text()
+    assert (tmp_path / "study.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_picture_has_a_dot_for_every_run_a_bar_at_every_mean_and_the_gain(
+    tmp_path: Path,
+) -> None:
+    found = results(2)
+    found |= {Run(r.fraction, r.subset, r.seed, IMAGES): v + 0.05 for r, v in found.items()}
+    axes = draw(found, tmp_path / "study.png")
+    dots, bars = axes.collections[:2]
+    values = [100 * value for run, value in found.items() if run.arm == "control"]
+    assert sorted(np.asarray(dots.get_offsets())[:, 1]) == pytest.approx(sorted(values))
+    assert bars.get_segments()[0][0, 1] == pytest.approx(np.mean(values))
+    assert axes.texts[0].get_text() == gain(paired(found, 0.02, IMAGES, "control"))
 
 
 @pytest.mark.parametrize("failing", [False, True])

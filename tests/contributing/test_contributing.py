@@ -135,9 +135,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree.mkdir()
     for source in SOURCES:
         if (ROOT / source).is_dir():
-            shutil.copytree(
-                ROOT / source, tree / source, ignore=shutil.ignore_patterns("__pycache__")
-            )
+            shutil.copytree(ROOT / source, tree / source)
         else:
             shutil.copy(ROOT / source, tree / source)
     for added in ADDITIONS:
