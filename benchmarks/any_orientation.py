@@ -46,7 +46,7 @@ def train(rotate: str, data: Path, runs: Path) -> Path:
 @torch.no_grad()
 def accuracy(folder: Path, clouds: Tensor, labels: Tensor) -> float:
     student, _ = load_student(folder)
-    found = torch.cat([student(part).argmax(dim=1) for part in clouds.split(64)])
+    found = torch.cat([student(part).argmax(dim=1) for part in torch.split(clouds, 64)])
     return (found == labels).double().mean().item()
 
 

@@ -13,6 +13,7 @@ import time
 import tracemalloc
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def read(path: Path) -> tuple[str, float, int]:
     return outcome, seconds, tracemalloc.get_traced_memory()[1] - before
 
 
-def table(report: dict) -> str:
+def table(report: dict[str, Any]) -> str:
     facts = report["machine"]
     lines = [
         "# Damaged files",
@@ -76,7 +77,7 @@ def main() -> None:
     files = parser.parse_args().files
     kinds = examples()
     rng = np.random.default_rng(0)
-    found: dict[str, Counter] = defaultdict(Counter)
+    found: dict[str, Counter[str]] = defaultdict(Counter)
     worst: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     share = -(-files // len(kinds))
     tracemalloc.start()

@@ -146,7 +146,7 @@ def stepping(
     def run() -> int:
         seen, labels = inputs()
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(network(seen), labels).backward()
+        torch.nn.functional.cross_entropy(network(seen), labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return len(labels)
 

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +94,8 @@ def ops(job: Job) -> Report:
     return {
         name: {
             "equal": torch.equal(call(native), call(reference)),
-            "native ms": milliseconds(lambda call=call: call(native), 5, cpu),
-            "reference ms": milliseconds(lambda call=call: call(reference), 5, cpu),
+            "native ms": milliseconds(partial(call, native), 5, cpu),
+            "reference ms": milliseconds(partial(call, reference), 5, cpu),
         }
         for name, call in calls.items()
     }

@@ -79,7 +79,8 @@ def matching_row(kind: str, points: int, runs: int, threads: int) -> Row:
 
 def cost(x: Tensor, y: Tensor, matching: Tensor) -> Tensor:
     moved = x.double() - y.double().gather(1, matching[..., None].expand(-1, -1, 3))
-    return torch.linalg.vector_norm(moved, dim=-1).sum(1)
+    total: Tensor = torch.linalg.vector_norm(moved, dim=-1).sum(1)
+    return total
 
 
 def verdict(row: Row, rivals: list[str], goal: float) -> Row:

@@ -13,8 +13,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pointcmt.data import ModelNet40, Shapes
 from pointcmt.geometry import AXES, XYZ, normalize, read_cloud, sample_mesh, turn
@@ -30,11 +32,13 @@ TRAINING = (
 )
 CLOUDS = 600  # of the test split
 GUESS = Vertical(AUTO, "guessed")
+Axes = dict[str, dict[str, float]]  # the shares of clouds by the axis that is up
 
 
 def student(run: Path, data: Path) -> Path:
     """Train and export once; return the exported folder."""
     programs, exported = Path(sys.executable).parent, run.with_name(f"{run.name}-onnx")
+    command: list[str | Path]
     if not (run / "result.json").is_file():
         command = ["pointcmt-train", "modelnet40_2pct", f"data.root={data}", *TRAINING, "-o", run]
         subprocess.run([programs / command[0], *command[1:]], check=True)
@@ -44,7 +48,7 @@ def student(run: Path, data: Path) -> Path:
     return exported
 
 
-def guesses(classifier: Classifier, clouds: np.ndarray, labels: np.ndarray) -> dict:
+def guesses(classifier: Classifier, clouds: np.ndarray, labels: np.ndarray) -> Axes:
     """Turn clouds (y up) to each axis: accuracy as they lie, stated and guessed; right guesses."""
     rows = {}
     for axis in AXES:
@@ -56,11 +60,11 @@ def guesses(classifier: Classifier, clouds: np.ndarray, labels: np.ndarray) -> d
     return rows
 
 
-def share(hits: object) -> float:
-    return float(np.mean(hits))
+def share(hits: ArrayLike) -> float:
+    return float(np.asarray(hits).mean())
 
 
-def files(classifier: Classifier, folder: Path) -> list[dict]:
+def files(classifier: Classifier, folder: Path) -> list[dict[str, Any]]:
     """Classify original meshes, z up, turned to each axis."""
     rows = []
     for path in sorted(folder.glob("*.off")):
@@ -77,7 +81,7 @@ def files(classifier: Classifier, folder: Path) -> list[dict]:
     return rows
 
 
-def embedded(classifier: Classifier) -> dict:
+def embedded(classifier: Classifier) -> dict[str, Any]:
     """Turn the embedded meshes of ModelNet40's classes; they are of another kind than its own."""
     shapes = Shapes("test")
     chosen = [i for i, c in enumerate(shapes.labels) if shapes.classes[c] in classifier.classes]
@@ -100,7 +104,7 @@ def turned(clouds: np.ndarray, vote: int, steps: int = 4) -> np.ndarray:
     angle = 2 * np.pi * vote / steps
     cos, sin = np.cos(angle), np.sin(angle)
     matrix = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
-    return (clouds @ matrix.T).astype(np.float32)
+    return np.asarray(clouds @ matrix.T, np.float32)
 
 
 VOTES: dict[str, tuple[int, Callable[[np.ndarray, int], np.ndarray]]] = {
@@ -113,7 +117,7 @@ VOTES: dict[str, tuple[int, Callable[[np.ndarray, int], np.ndarray]]] = {
 }
 
 
-def voting(classifier: Classifier, clouds: np.ndarray, labels: np.ndarray) -> dict:
+def voting(classifier: Classifier, clouds: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Return the accuracy of each way to vote; the clouds stand upright."""
     found = {}
     for name, (count, version) in VOTES.items():
@@ -125,7 +129,7 @@ def voting(classifier: Classifier, clouds: np.ndarray, labels: np.ndarray) -> di
     return found
 
 
-def axes_table(rows: dict) -> list[str]:
+def axes_table(rows: Axes) -> list[str]:
     lines = [
         "| axis that is up | as is | stated | `auto` | `auto` finds the axis |",
         "|---|---:|---:|---:|---:|",
@@ -136,7 +140,7 @@ def axes_table(rows: dict) -> list[str]:
     return lines
 
 
-def document(report: dict) -> str:
+def document(report: dict[str, Any]) -> str:
     facts = report["machine"]
     lines = [
         "# Which way is up, and votes",

@@ -53,7 +53,7 @@ class Learner:
         """Learn from views (B, V, C, H, W)."""
         labels = torch.arange(len(views)) % 12
         self.optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(self.teacher(views), labels).backward()
+        torch.nn.functional.cross_entropy(self.teacher(views), labels).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
 
 

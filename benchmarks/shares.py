@@ -82,7 +82,7 @@ def train(folder: Path, data: Path, words: tuple[str, ...], seed: int) -> float:
                     *(program, "modelnet40_2pct", f"data.root={data}", f"seed={seed}"),
                     *(f"data.fraction={FRACTION}", f"data.validation={VALIDATION}"),
                     *(f"data.subset_seed={SUBSET}", "training.selection=validation"),
-                    *(*words, "-o", folder),
+                    *(*words, "-o", str(folder)),
                 ],
                 check=True,
                 stdout=log,

@@ -44,7 +44,8 @@ def clouds(batch: int, points: int) -> Tensor:
 def forward(student: Any, points: Tensor) -> Tensor:
     student.eval()
     with torch.no_grad():
-        return student(points)
+        logits: Tensor = student(points)
+    return logits
 
 
 def training(student: Any, points: Tensor) -> None:

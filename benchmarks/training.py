@@ -103,7 +103,7 @@ def alone(name: str, plain: bool, args: argparse.Namespace) -> Figures:
         start = time.perf_counter()
         for _ in range(args.steps):
             optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(network(points), labels).backward()
+            torch.nn.functional.cross_entropy(network(points), labels).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         if args.device != "cpu":
             torch.cuda.synchronize()

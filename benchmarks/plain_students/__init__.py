@@ -36,8 +36,8 @@ def plain_port(name: str, student: Any) -> nn.Module:
     with torch.no_grad():
         for own, copied in zip(student.parameters(), port.parameters(), strict=True):
             copied.copy_(own.view(copied.shape))
-        for own, copied in zip(student.buffers(), port.buffers(), strict=True):
-            copied.copy_(own)
+        for own, buffer in zip(student.buffers(), port.buffers(), strict=True):
+            buffer.copy_(own)
     return port
 
 

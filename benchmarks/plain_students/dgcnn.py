@@ -36,4 +36,6 @@ class DGCNN(nn.Module):
             x = space = levels[-1].transpose(1, 2)
         pooled = self.embedding(torch.cat(levels, 1))  # (B, 1024, N)
         maximum = F.adaptive_max_pool1d(pooled, 1).squeeze(2)
-        return self.head(torch.cat((maximum, F.adaptive_avg_pool1d(pooled, 1).squeeze(2)), 1))
+        mean = F.adaptive_avg_pool1d(pooled, 1).squeeze(2)
+        logits: Tensor = self.head(torch.cat((maximum, mean), 1))
+        return logits

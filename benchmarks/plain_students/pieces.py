@@ -83,4 +83,5 @@ class Head(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.hidden:
             x = self.dropout(F.leaky_relu(layer(x), self.slope))
-        return self.last(x)
+        logits: Tensor = self.last(x)
+        return logits

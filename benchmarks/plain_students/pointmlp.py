@@ -58,4 +58,5 @@ class PointMLP(nn.Module):
         x = self.embedding(points.transpose(1, 2)).transpose(1, 2)
         for stage in self.stages:
             xyz, x = stage(xyz, x)
-        return self.head(x.max(1)[0])
+        logits: Tensor = self.head(x.max(1)[0])
+        return logits

@@ -23,7 +23,7 @@ class Alignment(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x).max(2)[0]
-        matrix = self.last(self.hidden(x)).view(-1, self.size, self.size)
+        matrix: Tensor = self.last(self.hidden(x)).view(-1, self.size, self.size)
         return matrix + torch.eye(self.size, dtype=x.dtype)
 
 
@@ -42,4 +42,5 @@ class PointNet(nn.Module):
         turned = torch.bmm(points[..., :3], self.input_alignment(points.transpose(1, 2)))
         x = self.low(torch.cat((turned, points[..., 3:]), 2).transpose(1, 2))
         x = torch.bmm(x.transpose(1, 2), self.feature_alignment(x)).transpose(1, 2)
-        return self.head(self.high(x).max(2)[0])
+        logits: Tensor = self.head(self.high(x).max(2)[0])
+        return logits

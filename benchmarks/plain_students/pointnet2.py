@@ -1,6 +1,6 @@
 """PointNet++ with one or more scales, plainly."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +39,7 @@ class PointNet2(nn.Module):
         for count, balls, convs in zip(self.centres, self.balls, self.convs, strict=True):
             centres = pick(xyz, farthest_points(xyz, count))
             found = []
-            for (radius, k), conv in zip(balls, convs, strict=True):
+            for (radius, k), conv in zip(balls, cast(nn.ModuleList, convs), strict=True):
                 index = ball_by_sorting(radius, k, xyz, centres)
                 group = torch.cat(
                     (pick(xyz, index) - centres.unsqueeze(2), pick(features, index)), 3
@@ -47,4 +47,5 @@ class PointNet2(nn.Module):
                 found.append(conv(group.permute(0, 3, 2, 1)).max(2)[0])  # (B, C, M)
             xyz, features = centres, torch.cat(found, 1).transpose(1, 2)
         everything = torch.cat((xyz, features), 2).transpose(1, 2).unsqueeze(3)  # (B, C, M, 1)
-        return self.head(self.top(everything).max(2)[0].squeeze(2))
+        logits: Tensor = self.head(self.top(everything).max(2)[0].squeeze(2))
+        return logits

@@ -41,4 +41,5 @@ class PointNeXt(nn.Module):
         for level in self.levels:
             xyz, x = level(xyz, x)
         everything = torch.cat((xyz, x), 2).transpose(1, 2).unsqueeze(3)
-        return self.head(self.top(everything).max(2)[0].squeeze(2))
+        logits: Tensor = self.head(self.top(everything).max(2)[0].squeeze(2))
+        return logits

@@ -49,7 +49,8 @@ class RSConv(nn.Module):
         x = torch.cat((delta, pick(features, index).permute(0, 3, 1, 2)), 1)
         x = x if self.lift is None else self.lift(x)
         x = self.norm(self.to_weight(self.relation(relation)) * x).relu().max(3)[0]
-        return self.out(x).transpose(1, 2)  # (B, M, C)
+        result: Tensor = self.out(x)
+        return result.transpose(1, 2)  # (B, M, C)
 
 
 class RSCNN(nn.Module):
@@ -66,4 +67,6 @@ class RSCNN(nn.Module):
         for conv, count in zip(self.convs, self.centres, strict=True):
             chosen = farthest_points(xyz, count)
             xyz, features = pick(xyz, chosen), conv(xyz, features, chosen)
-        return self.head(self.top(torch.cat((xyz, features), 2).transpose(1, 2)).max(2)[0])
+        everything = torch.cat((xyz, features), 2).transpose(1, 2)
+        logits: Tensor = self.head(self.top(everything).max(2)[0])
+        return logits

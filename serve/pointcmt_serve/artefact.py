@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pointcmt.description import Described, check_description, parse_json
 from pointcmt.errors import InputError
@@ -26,7 +26,8 @@ OLDER = {
 }
 JSON = ("classes", "provenance", "channels", "up", "parts")
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
-BESIDE = ("bf16", "int8")  # have files of their own beside the float32 one
+# They have files of their own beside the float32 one.
+BESIDE: tuple[Literal["bf16", "int8"], ...] = ("bf16", "int8")
 FEW_DIGITS = re.compile(r"[0-9]{1,9}")
 LARGEST_FILE = 2**31  # bytes: the limit of one protobuf message, and so of an ONNX file
 

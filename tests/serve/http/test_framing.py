@@ -3,11 +3,15 @@
 import json
 import socket
 import struct
+import threading
 import time
+from dataclasses import replace
 
 import pytest
 
-from tests.serve.http.running import GOOD, INFER, Running, received
+from pointcmt_serve.http import Settings
+from pointcmt_serve.http.settings import Batching
+from tests.serve.http.running import GOOD, INFER, Running, received, running
 
 BODY = json.dumps({"inputs": [GOOD]}).encode()
 POST = f"POST {INFER} HTTP/1.1\r\nHost: a\r\n".encode()
@@ -83,6 +87,41 @@ def test_pipelined_requests_are_answered_in_order(server: Running) -> None:
     answer = server.raw(b"".join(one % path for path in (b"health/live", b"x", b"health/ready")))
     places = [answer.index(text) for text in (b'"live"', b'"error"', b'"ready"')]
     assert places == sorted(places)
+
+
+def test_hundreds_of_pipelined_requests_are_answered_and_a_bad_one_after_the_good(
+    server: Running,
+) -> None:
+    one, count = b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\n", 500
+    bad = b"GET / HTTP/1.1\r\n\r\n"
+    with server.connect() as connection:
+        sender = threading.Thread(target=connection.sendall, args=(one * count + bad,))
+        sender.start()
+        answer = received(connection)
+        sender.join()
+    assert answer.count(b'{"live":true}') == answer.count(b"HTTP/1.1 200 ") == count
+    assert answer.index(b"HTTP/1.1 400 ") > answer.rindex(b"HTTP/1.1 200 ")
+
+
+def test_what_is_sent_behind_a_request_under_way_is_not_taken_in(tiny: Settings) -> None:
+    """A client cannot fill the memory with requests whose turn has not come."""
+    one = POST + f"Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY
+    waiting = Batching(size=2, delay=2.0)
+    with running(replace(tiny, batching=waiting)) as slow, slow.connect() as connection:
+        connection.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            connection.sendall(one * 100_000)
+        (ours,) = slow.server.server_state.connections
+        assert len(ours.conn.trailing_data[0]) < 1 << 20
+
+
+def test_an_offered_upgrade_is_passed_over(server: Running) -> None:
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n"
+    sent = POST + offer + f"Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY
+    live = b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\n" + offer + b"\r\n"
+    answer = server.raw(sent + live + sent + live)
+    assert answer.count(b"HTTP/1.1 200 ") == 4
+    assert answer.count(b'{"live":true}') == 2
 
 
 def test_a_body_beyond_the_limit_is_refused_unread(server: Running) -> None:

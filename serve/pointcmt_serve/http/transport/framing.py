@@ -1,5 +1,7 @@
 """HTTP/1.1 framing by h11, without what it lets pass.
 
+Not by httptools: it takes the body of a request that offers an upgrade for the next request.
+
 h11 takes Transfer-Encoding where Content-Length stands beside it; two readers of such a request
 may see two different ones, so it is refused here.
 """
