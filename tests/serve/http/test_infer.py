@@ -134,6 +134,9 @@ BAD_REQUESTS: dict[str, tuple[object, str]] = {
     "nested parameters": ({"inputs": [GOOD], "parameters": {"a": {"b": 1}}}, "parameters"),
     "an id that is no text": ({"inputs": [GOOD], "id": 7}, "$.id"),
     "an odd timeout": ({"inputs": [GOOD], "parameters": {"timeout": "soon"}}, "microseconds"),
+    "a negative timeout": ({"inputs": [GOOD], "parameters": {"timeout": -1}}, "not above 0"),
+    "a true timeout": ({"inputs": [GOOD], "parameters": {"timeout": True}}, "microseconds"),
+    "an endless timeout": ({"inputs": [GOOD], "parameters": {"timeout": 10**400}}, "is above"),
     "classes of labels": (
         {
             "inputs": [GOOD],
@@ -188,6 +191,16 @@ def test_an_empty_batch_has_no_rows_of_all_classes(server: Running) -> None:
     assert status == 200
     shapes = {output["name"]: output["shape"] for output in answer["outputs"]}
     assert shapes == {"logits": [0, 4], "probabilities": [0, 4], "indices": [0], "labels": [0]}
+
+
+@pytest.mark.parametrize(("asked", "given"), [(2, 2), (4, 4), (10**30, 4)])
+def test_an_empty_batch_has_no_rows_of_as_many_classes_as_a_full_one(
+    server: Running, asked: int, given: int
+) -> None:
+    wanted = [{"name": "logits", "parameters": {"classification": asked}}]
+    for cloud, rows in ((GOOD, 1), (points_input(np.zeros((0, 8, 3))), 0)):
+        status, answer = server.infer({"inputs": [cloud], "outputs": wanted})
+        assert (status, answer["outputs"][0]["shape"]) == (200, [rows, given])
 
 
 @pytest.mark.parametrize("name", ["logits", "probabilities"])

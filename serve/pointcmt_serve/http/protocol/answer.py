@@ -51,7 +51,7 @@ def answer_tensors(
     rows = [p.logits for p in predictions]
     logits = np.array(rows, dtype="<f4").reshape(len(rows), classes)  # (B, C)
     return [
-        _classified(output, predictions)
+        _classified(output, predictions, classes)
         if output.classes
         else Tensor(output.name, OUTPUTS[output.name], _values(output.name, predictions, logits))
         for output in wanted
@@ -68,14 +68,14 @@ def _values(
     return softmax(logits).astype("<f4") if name == "probabilities" else logits
 
 
-def _classified(output: WantedOutput, predictions: Sequence[Prediction]) -> Tensor:
+def _classified(output: WantedOutput, predictions: Sequence[Prediction], classes: int) -> Tensor:
     """Triton's classification extension: texts "score:index:label", best first."""
     rows = []
     for prediction in predictions:
         scores = getattr(prediction, output.name)
         best = prediction.top(output.classes)
         rows.append([f"{scores[c.index]:f}:{c.index}:{c.label}" for c in best])
-    count = len(rows[0]) if rows else output.classes
+    count = min(output.classes, classes)
     values = np.array(rows, dtype=object).reshape(len(rows), count)  # (B, k)
     return Tensor(output.name, "BYTES", values)
 

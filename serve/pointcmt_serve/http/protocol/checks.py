@@ -6,6 +6,9 @@ from typing import Any
 from pointcmt.errors import InputError
 from pointcmt_serve.http.protocol.names import OUTPUTS, SCORES
 
+LARGEST = 2**40  # size in a shape
+_LONGEST = 2**63 - 1  # microseconds
+
 
 @dataclass(frozen=True)
 class WantedOutput:
@@ -26,8 +29,10 @@ def checked_shape(shape: list[int], channels: int, clouds: int) -> tuple[int, in
     """Return the shape (B, N, C) that `shape`, [N, C] or [B, N, C], means.
 
     Raises:
-        InputError: it is neither, or there are more than `clouds` clouds.
+        InputError: it is neither, no array is as large, or there are more than `clouds` clouds.
     """
+    if any(not 0 <= size <= LARGEST for size in shape):
+        raise InputError(f"points has shape {shape}; a size lies between 0 and {LARGEST}")
     if len(shape) not in (2, 3) or shape[-1] != channels:
         raise InputError(
             f"points has shape {shape}; send [N, {channels}] for one cloud or "
@@ -43,7 +48,7 @@ def checked_timeout(microseconds: Any) -> float | None:
     """Return the seconds that the parameter `timeout`, in microseconds, stands for.
 
     Raises:
-        InputError: it is no positive number.
+        InputError: it is no positive number, or above all that a clock counts.
     """
     if microseconds is None or microseconds == 0:
         return None
@@ -51,6 +56,8 @@ def checked_timeout(microseconds: Any) -> float | None:
         raise InputError(f"the parameter timeout is {microseconds!r}, not microseconds")
     if not microseconds > 0:
         raise InputError(f"the parameter timeout is {microseconds!r}, not above 0")
+    if microseconds > _LONGEST:
+        raise InputError(f"the parameter timeout is above {_LONGEST} microseconds")
     return microseconds / 1e6
 
 

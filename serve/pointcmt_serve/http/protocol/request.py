@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
 from pointcmt_serve.http.protocol.checks import (
+    LARGEST,
     WantedOutput,
     checked_shape,
     checked_timeout,
@@ -27,7 +28,7 @@ from pointcmt_serve.http.protocol.numbers import read_numbers
 _SMALL = 4096  # bytes of JSON that a shape or the parameters may have
 _NULL = Raw(b"null")
 _Parameters = dict[str, bool | int | float | str | None]
-_Size = Annotated[int, Meta(ge=0, le=2**40)]
+_Size = Annotated[int, Meta(ge=0, le=LARGEST)]
 
 
 @dataclass(frozen=True)
