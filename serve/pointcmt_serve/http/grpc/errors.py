@@ -1,5 +1,6 @@
 """Refusals as gRPC's status codes."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ _CODES = {
     HTTPStatus.UNAUTHORIZED: grpc.StatusCode.UNAUTHENTICATED,
     HTTPStatus.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
     HTTPStatus.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    HTTPStatus.NOT_IMPLEMENTED: grpc.StatusCode.UNIMPLEMENTED,
     HTTPStatus.SERVICE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
@@ -52,6 +54,10 @@ def counted(service: Service, method: str, peer: str) -> Iterator[None]:
         code = grpc.StatusCode.INVALID_ARGUMENT
         service.metrics.rejected.labels("bad_request").inc()
         raise CallError(code, str(error)) from error
+    except asyncio.CancelledError:
+        code = grpc.StatusCode.CANCELLED
+        service.metrics.rejected.labels("client_gone").inc()
+        raise
     except Exception as error:
         code = grpc.StatusCode.INTERNAL
         _log.exception("a call of %s failed", method)

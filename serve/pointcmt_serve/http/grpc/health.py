@@ -25,3 +25,11 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
                 await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
         status = health_pb2.HealthCheckResponse
         return status(status=status.SERVING if ready else status.NOT_SERVING)
+
+    async def Watch(self, _: Any, context: Any) -> Any:  # noqa: N802
+        """Refuse to tell of every change."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "changes are not told here; ask Check")
+
+    async def List(self, _: Any, context: Any) -> Any:  # noqa: N802
+        """Refuse to tell of all services at once."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "services are not listed; ask Check")

@@ -1,5 +1,6 @@
 """The gRPC server, on the event loop of the other."""
 
+import asyncio
 from pathlib import Path
 
 import grpc
@@ -12,9 +13,21 @@ from pointcmt_serve.http.grpc.servicer import Servicer
 from pointcmt_serve.http.service import Service
 
 
-async def start_grpc(
-    service: Service, address: str, tls: tuple[Path, Path] | None
-) -> grpc.aio.Server:
+class GrpcServer:
+    """A server that is started."""
+
+    def __init__(self, server: grpc.aio.Server, stopping: asyncio.Event) -> None:
+        """Make one of gRPC's; `stopping` ends its streams."""
+        self._server = server
+        self._stopping = stopping
+
+    async def stop(self, grace: float) -> None:
+        """End streams behind the answer under way; all calls have `grace` seconds."""
+        self._stopping.set()
+        await self._server.stop(grace)
+
+
+async def start_grpc(service: Service, address: str, tls: tuple[Path, Path] | None) -> GrpcServer:
     """Start to answer gRPC calls.
 
     Args:
@@ -33,7 +46,8 @@ async def start_grpc(
             ("grpc.max_metadata_size", limits.headers),
         ],
     )
-    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(Servicer(service), server)
+    servicer = Servicer(service)
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
     health_pb2_grpc.add_HealthServicer_to_server(Health(service), server)
     try:
         if tls is None:
@@ -44,4 +58,4 @@ async def start_grpc(
     except (RuntimeError, OSError) as error:
         raise InputError(f"{address} cannot be listened on for gRPC") from error
     await server.start()
-    return server
+    return GrpcServer(server, servicer.stopping)

@@ -1,16 +1,21 @@
 """The calls of the protocol."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import grpc
 from google.protobuf import json_format
 from starlette.datastructures import Headers
-from tritonclient.grpc import service_pb2, service_pb2_grpc
+from tritonclient.grpc import service_pb2
 
+from pointcmt.errors import InputError
 from pointcmt_serve.http.batching import Client, Job
 from pointcmt_serve.http.errors import RefusedError
+from pointcmt_serve.http.grpc.absent import Absent
 from pointcmt_serve.http.grpc.errors import CallError, counted, metadata_of
 from pointcmt_serve.http.grpc.messages import read_message, write_message
+from pointcmt_serve.http.grpc.streams import next_request
 from pointcmt_serve.http.models import Served
 from pointcmt_serve.http.protocol import answer_tensors, server_metadata
 from pointcmt_serve.http.routes.models import (
@@ -25,11 +30,16 @@ from pointcmt_serve.http.service import Service
 _OPEN = ("ServerLive", "ServerReady")  # ask for no key
 
 
-class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
-    """Answers every call by the service that REST asks too."""
+class Servicer(Absent):
+    """Answers every call by the service that REST asks too.
+
+    Attributes:
+        stopping: set when the server stops, which ends streams.
+    """
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self.stopping = asyncio.Event()
 
     async def ServerLive(self, _: Any, context: Any) -> Any:  # noqa: N802
         """Whether the process should be left running."""
@@ -99,6 +109,8 @@ class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[m
 
         async def load() -> Any:
             require_control(self._service)
+            if request.parameters:
+                raise InputError("a model is loaded as its folder is; parameters are not taken")
             await self._service.models.load(request.model_name)
             return service_pb2.RepositoryModelLoadResponse()
 
@@ -122,7 +134,7 @@ class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[m
         self, requests: AsyncIterator[Any], context: Any
     ) -> AsyncIterator[Any]:
         """Classify clouds of one request after another; an error ends no stream."""
-        async for request in requests:
+        while (request := await next_request(requests, self.stopping)) is not None:
             try:
                 with counted(self._service, "ModelStreamInfer", context.peer()):
                     self._authorise(context)
@@ -133,6 +145,8 @@ class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[m
                 yield service_pb2.ModelStreamInferResponse(
                     error_message=str(error), infer_response=failed
                 )
+        if self.stopping.is_set():
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the server is stopping")
 
     async def _call(
         self, method: str, context: Any, answer: Any | Callable[[], Any | Awaitable[Any]]
@@ -166,7 +180,8 @@ class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[m
             asked = read_message(request, channels=len(served.channels), clouds=clouds)
             client = Client(self._authorise(context), context.peer())
             left = context.time_remaining()
-            seconds = service.seconds(min(filter(None, (asked.timeout, left)), default=None))
+            limits = [limit for limit in (asked.timeout, left) if limit is not None]
+            seconds = service.seconds(min(limits, default=None))
 
             def encode(job: Job) -> Any:
                 predictions = [p for p in job.predictions if p is not None]

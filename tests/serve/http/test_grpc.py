@@ -1,0 +1,175 @@
+"""What gRPC's calls are refused with, counted as, and ended by."""
+
+import logging
+import queue
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+import tritonclient.grpc as over_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from numpy.typing import NDArray
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+from tritonclient.utils import InferenceServerException
+
+from pointcmt_serve.http import Security, Settings
+from pointcmt_serve.http.security import digest
+from tests.serve.http.running import Running, running
+
+Code = grpc.StatusCode
+KEY = "a-key-of-some-length"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def server(tiny: Settings, port: int) -> Iterator[Running]:
+    with running(replace(tiny, grpc=f"127.0.0.1:{port}")) as found:
+        yield found
+
+
+@pytest.fixture
+def stub(server: Running, port: int) -> Iterator[Any]:
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield service_pb2_grpc.GRPCInferenceServiceStub(channel)
+
+
+def asked(shape: list[int], numbers: int = 0, **fields: Any) -> Any:
+    request = service_pb2.ModelInferRequest(model_name="tiny", **fields)
+    request.inputs.add(name="points", datatype="FP32", shape=shape)
+    request.raw_input_contents.append(np.arange(numbers, dtype="<f4").tobytes())
+    return request
+
+
+def refusal(call: Callable[..., Any], *arguments: Any, **options: Any) -> tuple[Any, str]:
+    with pytest.raises(grpc.RpcError) as caught:
+        call(*arguments, timeout=20, **options)
+    error: Any = caught.value
+    return error.code(), error.details()
+
+
+@pytest.mark.parametrize(
+    ("shape", "numbers"),
+    [([-1, -1, 3], 3), ([-2, -2, 3], 12), ([-1, 3], 3), ([0, 2**62, 3], 0), ([], 0)],
+)
+def test_an_odd_shape_is_refused(stub: Any, shape: list[int], numbers: int) -> None:
+    code, sentence = refusal(stub.ModelInfer, asked(shape, numbers))
+    assert code == Code.INVALID_ARGUMENT
+    assert f"points has shape {shape}" in sentence
+
+
+def test_a_model_is_loaded_without_parameters(server: Running, port: int) -> None:
+    with over_grpc.InferenceServerClient(f"127.0.0.1:{port}") as client:
+        for given in ({"config": "{}"}, {"config": "{}", "files": {"file:1/model.onnx": b"x"}}):
+            with pytest.raises(InferenceServerException, match="parameters are not taken"):
+                client.load_model("tiny", **given)
+
+
+ABSENT = {
+    "SystemSharedMemoryStatus": service_pb2.SystemSharedMemoryStatusRequest,
+    "SystemSharedMemoryRegister": service_pb2.SystemSharedMemoryRegisterRequest,
+    "SystemSharedMemoryUnregister": service_pb2.SystemSharedMemoryUnregisterRequest,
+    "CudaSharedMemoryStatus": service_pb2.CudaSharedMemoryStatusRequest,
+    "CudaSharedMemoryRegister": service_pb2.CudaSharedMemoryRegisterRequest,
+    "CudaSharedMemoryUnregister": service_pb2.CudaSharedMemoryUnregisterRequest,
+    "TraceSetting": service_pb2.TraceSettingRequest,
+    "LogSettings": service_pb2.LogSettingsRequest,
+}
+
+
+def counted(server: Running, method: str, status: str) -> float:
+    text = server.ask("GET", "/metrics", None, {"X-API-Key": KEY})[2].decode()
+    labels = f'method="grpc",route="{method}",status="{status}"'
+    lines = [line for line in text.splitlines() if f"requests_total{{{labels}}}" in line]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+
+@pytest.mark.parametrize("method", ABSENT)
+def test_what_is_not_offered_is_refused_and_counted(
+    server: Running, stub: Any, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    code, sentence = refusal(getattr(stub, method), ABSENT[method]())
+    assert code == Code.UNIMPLEMENTED
+    assert " here; " in sentence
+    assert counted(server, method, "UNIMPLEMENTED") == 1
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_health_is_asked_and_not_watched(
+    server: Running, port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch
+        code, sentence = refusal(
+            lambda *a, **k: list(watch(*a, **k)), health_pb2.HealthCheckRequest()
+        )
+    assert (code, "ask Check" in sentence) == (Code.UNIMPLEMENTED, True)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_what_is_not_offered_asks_for_a_key(tiny: Settings) -> None:
+    port = free_port()
+    guarded = replace(tiny, grpc=f"127.0.0.1:{port}", security=Security((digest(KEY),)))
+    request = service_pb2.LogSettingsRequest()
+    with running(guarded), grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = service_pb2_grpc.GRPCInferenceServiceStub(channel).LogSettings
+        assert refusal(call, request)[0] == Code.UNAUTHENTICATED
+        assert refusal(call, request, metadata=[("x-api-key", KEY)])[0] == Code.UNIMPLEMENTED
+
+
+def test_a_call_whose_client_is_gone_is_no_success(
+    server: Running, stub: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = server.service.models.get("tiny").classifier
+    reached, gate, predict = threading.Event(), threading.Event(), classifier.predict
+
+    def slow(*arguments: Any) -> Any:
+        reached.set()
+        return gate.wait(20) and predict(*arguments)
+
+    monkeypatch.setattr(classifier, "predict", slow)
+    succeeded = counted(server, "ModelInfer", "OK")
+    call = stub.ModelInfer.future(asked([8, 3], 24))
+    assert reached.wait(20)
+    call.cancel()
+    end = time.monotonic() + 20
+    while not counted(server, "ModelInfer", "CANCELLED"):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    gate.set()
+    assert counted(server, "ModelInfer", "OK") == succeeded
+    assert 'reason="client_gone"' in server.ask("GET", "/metrics")[2].decode()
+    assert server.service.in_flight <= 1  # the one that asks for the metrics may not have ended
+
+
+def test_an_idle_stream_does_not_hold_up_the_end(
+    tiny: Settings, clouds: NDArray[np.float32]
+) -> None:
+    port = free_port()
+    answers: queue.Queue[tuple[Any, Any]] = queue.Queue()
+    tensor = over_grpc.InferInput("points", list(clouds.shape), "FP32")
+    tensor.set_data_from_numpy(clouds)
+    with over_grpc.InferenceServerClient(f"127.0.0.1:{port}") as client:
+        with running(replace(tiny, grpc=f"127.0.0.1:{port}", grace=15), grace=15) as server:
+            client.start_stream(lambda result, error: answers.put((result, error)))
+            client.async_stream_infer("tiny", [tensor])
+            assert answers.get(timeout=20)[1] is None
+            start = time.monotonic()
+            server.server.handle_exit(signal.SIGTERM, None)
+        assert time.monotonic() - start < 7
+        assert "the server is stopping" in str(answers.get(timeout=20)[1])
