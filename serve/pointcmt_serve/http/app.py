@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -39,15 +38,7 @@ def create_app(settings: Settings, service: Service | None = None) -> ASGIApp:
         *model_routes(service),
         *repository_routes(service),
     ]
-    app: ASGIApp = _Routes(routes, redirect_slashes=False, lifespan=_lifespan(service))
-    if settings.security.origins:
-        app = CORSMiddleware(
-            app,
-            allow_origins=settings.security.origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["*"],
-            expose_headers=["Inference-Header-Content-Length", "X-Request-Id"],
-        )
+    app = _Routes(routes, redirect_slashes=False, lifespan=_lifespan(service))
     return Front(app, service)
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import random
 import re
 import time
 from contextlib import suppress
@@ -15,10 +14,11 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pointcmt.errors import InputError
-from pointcmt_serve.http.errors import RefusedError
+from pointcmt_serve.http.errors import RefusedError, busy
 from pointcmt_serve.http.operations import Lifecycle
-from pointcmt_serve.http.operations.access import log_access
+from pointcmt_serve.http.operations.access import log_access, new_id
 from pointcmt_serve.http.operations.tracing import span
+from pointcmt_serve.http.origins import require_origin, with_origins
 from pointcmt_serve.http.security import OPEN, account, offered_key
 from pointcmt_serve.http.service import Service
 
@@ -40,6 +40,8 @@ class Front:
         self._metrics = service.metrics
         security = service.settings.security
         self._keys = security.keys
+        self._origins = security.origins
+        self._within = with_origins(self._answer, security.origins)
         self._open = (*OPEN, "/metrics") if security.open_metrics else OPEN
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,40 +53,52 @@ class Front:
         scope["path"] = _ADDRESS.sub("", scope["path"], count=1) or "/"
         headers = Headers(scope=scope)
         exchange = _Exchange(scope, headers, receive, send, self._service.lifecycle)
+        scope["state"]["exchange"] = exchange
         self._service.in_flight += 1
         try:
             with span(f"{scope['method']} {scope['path']}", dict(headers)) as attribute:
-                await self._answer(scope, headers, exchange)
+                await self._within(scope, exchange.receive, exchange.send)
                 attribute("http.response.status_code", exchange.status)
         finally:
             self._service.in_flight -= 1
             self._record(scope, exchange)
 
-    async def _answer(self, scope: Scope, headers: Headers, exchange: "_Exchange") -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange: _Exchange = scope["state"]["exchange"]
+        headers = exchange.headers
         try:
+            require_origin(scope, headers, self._origins)
             if self._keys and scope["path"] not in self._open and scope["method"] != "OPTIONS":
                 scope["state"]["account"] = account(self._keys, offered_key(headers))
-            await self._app(scope, exchange.receive, exchange.send)
+            await self._app(scope, receive, send)
         except RefusedError as refusal:
-            self._metrics.rejected.labels(refusal.reason).inc()
-            await exchange.refuse(refusal.status, str(refusal), refusal.headers)
+            await self._refuse(exchange, send, refusal)
         except InputError as error:
-            self._metrics.rejected.labels("bad_request").inc()
-            await exchange.refuse(HTTPStatus.BAD_REQUEST, str(error), {})
+            odd = RefusedError(HTTPStatus.BAD_REQUEST, str(error))
+            await self._refuse(exchange, send, odd)
         except HTTPException as error:  # the method is not one of the route's
             allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
             if scope["method"] == "OPTIONS":
-                await exchange.finish(HTTPStatus.NO_CONTENT, b"", {"Allow": f"{allowed}, OPTIONS"})
+                fields = {"Allow": f"{allowed}, OPTIONS"}
+                await _finish(send, HTTPStatus.NO_CONTENT, b"", fields)
                 return
             sentence = f"{scope['path']} does not take {scope['method'][:20]}; send {allowed}"
-            await exchange.refuse(error.status_code, sentence, {"Allow": allowed})
+            await exchange.refuse(send, error.status_code, sentence, {"Allow": allowed})
         except ClientDisconnect:
             self._metrics.rejected.labels("client_gone").inc()
             exchange.status = CLIENT_GONE
+        except asyncio.CancelledError:
+            if not self._service.lifecycle.stopping:
+                raise
+            await self._refuse(exchange, send, busy("the server is stopping", "stopping"))
         except Exception:
             _log.exception("request %s failed", exchange.identity)
             sentence = f"the server failed; its log has more under {exchange.identity}"
-            await exchange.refuse(HTTPStatus.INTERNAL_SERVER_ERROR, sentence, {})
+            await exchange.refuse(send, HTTPStatus.INTERNAL_SERVER_ERROR, sentence, {})
+
+    async def _refuse(self, exchange: "_Exchange", send: Send, refusal: RefusedError) -> None:
+        self._metrics.rejected.labels(refusal.reason).inc()
+        await exchange.refuse(send, refusal.status, str(refusal), refusal.headers)
 
     def _record(self, scope: Scope, exchange: "_Exchange") -> None:
         seconds = time.monotonic() - exchange.start
@@ -116,7 +130,7 @@ class _Exchange:
     ) -> None:
         self.start = time.monotonic()
         offered = headers.get("x-request-id", "")
-        self.identity = offered if _ID.fullmatch(offered) else f"{random.getrandbits(128):032x}"
+        self.identity = offered if _ID.fullmatch(offered) else new_id()
         self.status = 0
         self.received = 0
         self.sent = 0
@@ -124,7 +138,7 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._headers_sent = False
-        self._headers = headers
+        self.headers = headers
         length = int(headers.get("content-length", "0"))
         self._whole = length == 0 and "transfer-encoding" not in headers
         self._small = 0 < length <= _DRAIN_BYTES
@@ -155,7 +169,7 @@ class _Exchange:
 
     async def _drain(self) -> None:
         """Read what is left of a small body, so that the connection can be used again."""
-        if self._whole or not self._small or "expect" in self._headers:
+        if self._lifecycle.stopping or self._whole or not self._small or "expect" in self.headers:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
@@ -163,14 +177,15 @@ class _Exchange:
                     if (await self.receive())["type"] == "http.disconnect":
                         return
 
-    async def refuse(self, status: int, sentence: str, headers: dict[str, str]) -> None:
+    async def refuse(self, send: Send, status: int, sentence: str, headers: dict[str, str]) -> None:
         if self._headers_sent:
             return
         body = json.dumps({"error": sentence}).encode()
         fields = {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}
-        await self.finish(status, body, fields)
+        await _finish(send, status, body, fields)
 
-    async def finish(self, status: int, body: bytes, fields: dict[str, str]) -> None:
-        raw = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
-        await self.send({"type": "http.response.start", "status": status, "headers": raw})
-        await self.send({"type": "http.response.body", "body": body})
+
+async def _finish(send: Send, status: int, body: bytes, fields: dict[str, str]) -> None:
+    raw = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})

@@ -1,6 +1,7 @@
 """The page that `--format web` writes, as the server shows it at `/`."""
 
 import shutil
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +18,10 @@ from pointcmt_serve.http import ModelSource, Security, Settings
 from pointcmt_serve.http.security import digest
 from pointcmt_serve.pretrained import located
 from tests.browser import complaints, texts, wait_until
-from tests.serve.http.running import Running, running
+from tests.serve.http.running import Running, received, running
 
 KEY = "a-key-of-some-length"
+LARGE = bytes(1 << 23)  # more than the buffers of a connection hold
 SECONDS = 60  # a guess of the vertical axis runs the network a dozen times, in one thread
 
 
@@ -31,6 +33,7 @@ def settings(tiny: Settings, tiny_folder: Path, tmp_path_factory: pytest.TempPat
     (folder / "web").mkdir()
     (folder / "web" / "index.html").write_text("<title>of the model</title>")
     (folder / "web" / "model.json").write_text("{}")
+    (folder / "web" / "large.bin").write_bytes(LARGE)
     paged = ModelSource("my model", folder, {"threads": 1})
     return replace(tiny, models=(*tiny.models, paged))
 
@@ -49,6 +52,19 @@ def test_the_first_page_is_the_models_own(paged: Running) -> None:
     assert headers["content-security-policy"].startswith("default-src 'self';")
     assert paged.ask("GET", "/pages/my%20model/model.json")[2] == b"{}"
     assert b'id="files"' in paged.ask("GET", "/upload")[2]
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_a_client_that_ends_its_side_gets_a_large_file_as_it_is(
+    paged: Running, version: bytes
+) -> None:
+    asked = b"GET /pages/my%20model/large.bin HTTP/" + version + b"\r\nHost: a\r\n\r\n"
+    with paged.connect() as connection:
+        connection.sendall(asked)
+        answer = connection.recv(1000)
+        connection.shutdown(socket.SHUT_WR)
+        answer += received(connection)
+    assert answer.partition(b"\r\n\r\n")[2] == LARGE
 
 
 @pytest.mark.parametrize(

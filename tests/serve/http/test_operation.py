@@ -5,10 +5,12 @@ import hashlib
 import json
 import logging
 import re
+import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -200,6 +202,27 @@ def test_grpc_has_what_is_left_of_the_grace() -> None:
     assert Lifecycle().left(30) == 30
     assert Lifecycle(end=now + 9).left(30) == pytest.approx(9, abs=2)
     assert Lifecycle(end=now - 9).left(30) == 0
+
+
+def test_a_request_that_the_grace_cuts_off_is_told_so(
+    tiny: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate = threading.Event()
+    with running(tiny, grace=1) as server, ThreadPoolExecutor(1) as asking:
+        served = server.service.models.get("tiny")
+        monkeypatch.setattr(served.classifier, "predict", lambda *_: gate.wait(5) and [])
+        body = json.dumps({"inputs": [GOOD]}).encode()
+        answer = asking.submit(server.ask, "POST", INFER, body)
+        end = time.monotonic() + 5
+        while not server.service.in_flight:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        server.server.handle_exit(signal.SIGTERM, None)
+        status, headers, sentence = answer.result(10)
+        gate.set()
+    assert (status, headers["retry-after"]) == (503, "1")
+    assert json.loads(sentence) == {"error": "the server is stopping"}
+    assert "ASGI" not in caplog.text
 
 
 def test_a_failure_inside_is_no_blank_page(

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import random
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -32,15 +33,21 @@ class JsonLines(logging.Formatter):
 
 
 def set_up_logging(level: str) -> None:
-    """Send all records to the error stream as JSON lines, from `level` up."""
+    """Send all records and warnings to the error stream as JSON lines, from `level` up."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.captureWarnings(True)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(logging.ERROR)
+
+
+def new_id() -> str:
+    """Return an id for a request that brought none."""
+    return f"{random.getrandbits(128):032x}"
 
 
 def log_access(**fields: Any) -> None:

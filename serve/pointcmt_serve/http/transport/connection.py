@@ -81,8 +81,9 @@ class Connection(H11Protocol):
         self.cycle.keep_alive = False
         if self._gentle.get_extra_info("sslcontext") is not None:
             return False
-        # A client that is gone answers an interim response with a reset; one that waits, does not.
-        self._gentle.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # A client that is gone answers whatever is sent with a reset; one that waits, does not.
+        if not self.cycle.response_started and self.scope["http_version"] == "1.1":
+            self._gentle.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._look_for_reset()
         return True
 
