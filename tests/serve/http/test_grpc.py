@@ -73,6 +73,34 @@ def test_an_odd_shape_is_refused(stub: Any, shape: list[int], numbers: int) -> N
     assert f"points has shape {shape}" in sentence
 
 
+@pytest.mark.parametrize("field", ["model_name", "model_version", "datatype", "output"])
+def test_a_sentence_that_repeats_a_long_word_arrives(stub: Any, field: str) -> None:
+    request, word = asked([8, 3], 24), "\N{GRINNING FACE}" * 20_000
+    if field == "datatype":
+        request.inputs[0].datatype = word
+    elif field == "output":
+        request.outputs.add(name=word)
+    else:
+        setattr(request, field, word)
+    code, sentence = refusal(stub.ModelInfer, request)
+    assert code in (Code.INVALID_ARGUMENT, Code.NOT_FOUND)
+    assert len(sentence) <= 500
+
+
+def test_no_output_is_given_many_times_over(stub: Any) -> None:
+    request = asked([8, 3], 24)
+    for _ in range(99):
+        request.outputs.add(name="labels")
+    code, sentence = refusal(stub.ModelInfer, request)
+    assert (code, "99 outputs" in sentence) == (Code.INVALID_ARGUMENT, True)
+
+
+def test_the_longest_timeout_of_a_message_is_one(stub: Any) -> None:
+    request = asked([8, 3], 24)
+    request.parameters["timeout"].uint64_param = 2**64 - 1
+    assert len(stub.ModelInfer(request, timeout=20).outputs) == 4
+
+
 def test_a_model_is_loaded_without_parameters(server: Running, port: int) -> None:
     with over_grpc.InferenceServerClient(f"127.0.0.1:{port}") as client:
         for given in ({"config": "{}"}, {"config": "{}", "files": {"file:1/model.onnx": b"x"}}):

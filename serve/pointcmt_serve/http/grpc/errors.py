@@ -25,6 +25,7 @@ _CODES = {
     HTTPStatus.SERVICE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
+_LONGEST = 500  # characters of a sentence
 
 
 class CallError(Exception):
@@ -35,8 +36,13 @@ class CallError(Exception):
     """
 
     def __init__(self, code: grpc.StatusCode, sentence: str) -> None:
-        super().__init__(sentence)
+        super().__init__(shortened(sentence))
         self.code = code
+
+
+def shortened(sentence: str) -> str:
+    """Return what fits into the few KiB of a status, however long the words that it repeats."""
+    return sentence if len(sentence) <= _LONGEST else f"{sentence[:300]} ... {sentence[-100:]}"
 
 
 @contextmanager

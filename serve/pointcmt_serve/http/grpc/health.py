@@ -6,6 +6,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from pointcmt_serve.http.errors import RefusedError
+from pointcmt_serve.http.grpc.errors import shortened
 from pointcmt_serve.http.service import Service
 
 
@@ -22,7 +23,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
             try:
                 self._service.models.get(request.service)
             except RefusedError as error:
-                await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
+                await context.abort(grpc.StatusCode.NOT_FOUND, shortened(str(error)))
         status = health_pb2.HealthCheckResponse
         return status(status=status.SERVING if ready else status.NOT_SERVING)
 

@@ -11,6 +11,7 @@ from tritonclient.grpc import service_pb2
 from pointcmt.errors import InputError
 from pointcmt_serve.http.protocol import InferRequest, Tensor, WantedOutput
 from pointcmt_serve.http.protocol.checks import (
+    checked_count,
     checked_shape,
     checked_timeout,
     checked_up,
@@ -31,6 +32,7 @@ def read_message(message: Any, *, channels: int, clouds: int) -> InferRequest:
         raise InputError(f"the request needs exactly one input, named {INPUT}")
     tensor = message.inputs[0]
     shape = checked_shape([int(size) for size in tensor.shape], channels, clouds)
+    checked_count(len(message.outputs))
     outputs = [wanted_output(o.name, parameters(o)) for o in message.outputs]
     return InferRequest(
         id=message.id,

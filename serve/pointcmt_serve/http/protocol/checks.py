@@ -7,7 +7,7 @@ from pointcmt.errors import InputError
 from pointcmt_serve.http.protocol.names import OUTPUTS, SCORES
 
 LARGEST = 2**40  # size in a shape
-_LONGEST = 2**63 - 1  # microseconds
+_LONGEST = 2**64 - 1  # microseconds
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,16 @@ def checked_up(up: Any) -> str | None:
     if up is not None and not isinstance(up, str):
         raise InputError(f"the parameter up is {up!r}, no axis such as 'y'")
     return up
+
+
+def checked_count(outputs: int) -> None:
+    """Refuse to give outputs many times over.
+
+    Raises:
+        InputError: more are asked for than there are.
+    """
+    if outputs > len(OUTPUTS):
+        raise InputError(f"the request asks for {outputs} outputs; there are {len(OUTPUTS)}")
 
 
 def wanted_output(name: str, parameters: dict[str, Any], binary: bool = False) -> WantedOutput:

@@ -17,6 +17,7 @@ from pointcmt.errors import InputError
 from pointcmt_serve.http.protocol.checks import (
     LARGEST,
     WantedOutput,
+    checked_count,
     checked_shape,
     checked_timeout,
     checked_up,
@@ -112,8 +113,7 @@ def _outputs(outputs: list[_Output] | None, parameters: _Parameters) -> tuple[Wa
     binary = parameters.get("binary_data_output") is True
     if not outputs:
         return tuple(WantedOutput(name, binary) for name in OUTPUTS)
-    if len(outputs) > len(OUTPUTS):
-        raise InputError(f"the request asks for {len(outputs)} outputs; there are {len(OUTPUTS)}")
+    checked_count(len(outputs))
     return tuple(
         wanted_output(
             output.name,
