@@ -13,7 +13,8 @@ SEVERAL = (
     "{} serve here, and one would not know what another was told; change the folders of the "
     "models, which all of them follow"
 )
-_NAME = re.compile(r"[^\x00-\x1f\x7f/\\]+")
+_NAME = re.compile(r"[^\x00-\x1f\x7f/\\\ud800-\udfff]+")
+_STATS = "stats"
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,11 @@ def checked_name(name: str) -> str:
     """Return `name` if a client can write it into a path.
 
     Raises:
-        InputError: it is empty, dots alone, or holds a slash or a control character.
+        InputError: it is empty, dots alone, holds a slash, a control character or what is no
+            text, or stands for the statistics of all models.
     """
     if not _NAME.fullmatch(name) or not name.strip(". "):
         raise InputError(f"{name!r} is no name for a model; use no slash and no control character")
+    if name == _STATS:
+        raise InputError(f"{name!r} is no name for a model; /v2/models/{name} is taken")
     return name

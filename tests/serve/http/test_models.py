@@ -1,8 +1,9 @@
 """Several models, their versions, and folders that change under a running server."""
 
+import gc
 import json
 import threading
-import time
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,18 +15,9 @@ from numpy.typing import NDArray
 
 from pointcmt.files import write_beside
 from pointcmt_serve.http import ModelSource, Settings
-from tests.reference.tiny_student import METADATA, WEIGHT, tiny_model
+from tests.reference.tiny_student import METADATA, tiny_model
+from tests.serve.http.folders import POLL, wait_for, write
 from tests.serve.http.running import GOOD, Running, multipart, running
-
-POLL = 0.05
-
-
-def write(folder: Path, scale: float = 1.0, student: str = "tiny") -> None:
-    """Write an export as pointcmt-export does: beside, then renamed."""
-    with write_beside(folder) as fresh:
-        fresh.mkdir()
-        metadata = METADATA | {"pointcmt.student": student}
-        onnx.save(tiny_model(metadata, WEIGHT * np.float32(scale)), fresh / "model.onnx")
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +43,6 @@ def logits(server: Running, path: str) -> list[float]:
     status, answer = server.infer({"inputs": [GOOD]}, f"/v2/models/{path}/infer")
     assert status == 200, answer
     return list(answer["outputs"][0]["data"])
-
-
-def wait_for(condition: object, seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_each_folder_of_a_repository_is_a_model(server: Running) -> None:
@@ -158,7 +143,7 @@ def test_a_folder_says_how_it_is_run(tiny: Settings, tmp_path: Path) -> None:
         _, index = server.json("POST", "/v2/repository/index", {})
         assert [model["state"] for model in index] == ["READY", "UNAVAILABLE"]
         assert "color" in index[1]["reason"]
-        assert server.ask("GET", "/v2/health/ready")[0] == 503
+        assert server.ask("GET", "/v2/health/ready")[0] == 200
 
 
 def test_a_cloud_is_turned_to_the_models_vertical_axis(tiny: Settings, tmp_path: Path) -> None:
@@ -189,3 +174,20 @@ def test_a_cloud_is_turned_to_the_models_vertical_axis(tiny: Settings, tmp_path:
         assert record["logits"] == pytest.approx(upright, abs=1e-5)
         form = multipart({"up": "w"}, {"lying.npy": b""})
         assert server.ask("POST", "/classify", *form)[0] == 400
+
+
+def test_what_is_served_no_more_leaves_the_memory(server: Running, place: Path) -> None:
+    write(place / "leaving")
+    wait_for(lambda: server.ask("GET", "/v2/models/leaving/ready")[0] == 200)
+    assert len(logits(server, "leaving")) == 4
+    before = weakref.ref(server.service.models.get("leaving"))
+    gc.collect()
+    gc.disable()  # which may come late, or never where little else is made
+    try:
+        write(place / "leaving", scale=2)
+        wait_for(lambda: before() is None)
+        after = weakref.ref(server.service.models.get("leaving"))
+        assert server.json("POST", "/v2/repository/models/leaving/unload", {}) == (200, {})
+        wait_for(lambda: after() is None)
+    finally:
+        gc.enable()

@@ -112,6 +112,8 @@ class Scheduler:
         self._queue.close()
         for thread in self._threads:
             thread.join()
+        # Who is told holds its scheduler: the ring would keep both, and the network, in memory.
+        vars(self).pop("_observer", None)
 
     def _work(self) -> None:
         while items := self._queue.take(self._batching.size, self._batching.delay):

@@ -2,9 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pointcmt.errors import InputError
+from pointcmt_serve.artefact import find_model
 from pointcmt_serve.http.settings import ModelSource, checked_name
 
 OPTIONS_FILE = "serving.json"
@@ -19,15 +20,34 @@ OPTIONS = {
 MODEL = "model.*"  # model.onnx, model.engine, ...
 ONLY = "1"  # the version of a folder without numbered ones
 
-Stamp = tuple[tuple[str, int, int, int], ...]
+Stamp = tuple[tuple[str, int, int, int, int], ...]
+
+
+class Found(NamedTuple):
+    """What a repository folder holds.
+
+    Attributes:
+        models: those that can be served, by name.
+        skipped: why other folders that hold a model are not, by name.
+    """
+
+    models: dict[str, ModelSource]
+    skipped: dict[str, str]
 
 
 def versions(folder: Path) -> dict[str, Path]:
-    """Return the versions in `folder` by number: its numbered subfolders, or itself as "1"."""
-    if not folder.is_dir() or holds_model(folder):
+    """Return the versions in `folder` by number: its numbered subfolders, or itself as "1".
+
+    Raises:
+        InputError: it holds none.
+        OSError: it cannot be read.
+    """
+    if folder.is_file() or holds_model(folder):
         return {ONLY: folder}
-    numbered = [f for f in folder.iterdir() if f.name.isascii() and f.name.isdigit()]
-    return {f.name: f for f in numbered if holds_model(f)} or {ONLY: folder}
+    inside = sorted(folder.iterdir()) if folder.is_dir() else []
+    numbered = [f for f in inside if f.name.isascii() and f.name.isdigit()]
+    found = {f.name: f for f in numbered if holds_model(f)}
+    return found or {ONLY: find_model(folder).parent}  # which says in a sentence what is missing
 
 
 def holds_model(folder: Path) -> bool:
@@ -44,24 +64,44 @@ def stamp(folder: Path) -> Stamp:
             state = file.stat()
         except OSError:  # it went away between the two looks
             continue
-        found.append((file.name, state.st_ino, state.st_size, state.st_mtime_ns))
+        seen = (state.st_ino, state.st_mode, state.st_size, state.st_mtime_ns)
+        found.append((file.name, *seen))
     return tuple(found)
 
 
-def discover(repository: Path, skipped: set[str]) -> dict[str, ModelSource]:
-    """Return the models in a repository folder by name: its subfolders that hold one.
+def discover(repository: Path, taken: set[str]) -> Found:
+    """Return the models in a repository folder: its subfolders that hold one, or cannot be read.
 
     Raises:
-        InputError: `repository` is no folder.
+        InputError: `repository` is no folder, or cannot be read.
     """
-    if not repository.is_dir():
+    try:
+        folders = sorted(repository.iterdir()) if repository.is_dir() else None
+    except OSError as error:
+        raise InputError(f"{repository}: cannot be read ({error.strerror})") from error
+    if folders is None:
         raise InputError(f"{repository}: is no folder of models")
-    found = {}
-    for folder in sorted(repository.iterdir()):
-        named = folder.name not in skipped and not folder.name.startswith(".")
-        if named and any(map(holds_model, versions(folder).values())):
-            found[folder.name] = ModelSource(checked_name(folder.name), folder)
+    found = Found({}, {})
+    for folder in folders:
+        name = folder.name
+        if name.startswith(".") or not _may_hold_model(folder):
+            continue
+        try:
+            if checked_name(name) in taken:
+                raise InputError(f"{name!r} is the name of a model that the command names")
+            found.models[name] = ModelSource(name, folder)
+        except InputError as error:
+            found.skipped[name] = str(error)
     return found
+
+
+def _may_hold_model(folder: Path) -> bool:
+    try:
+        return folder.is_dir() and bool(versions(folder))
+    except (InputError, FileNotFoundError, NotADirectoryError):  # or it went away meanwhile
+        return False
+    except OSError:
+        return True
 
 
 def options(folder: Path) -> dict[str, Any]:
@@ -82,4 +122,15 @@ def options(folder: Path) -> dict[str, Any]:
     for key, value in found.items():
         if key not in OPTIONS or type(value) is not OPTIONS[key]:
             raise InputError(f"{file}: {key} = {value!r} is none of {', '.join(OPTIONS)}")
+    check_threads(file, found)
     return found
+
+
+def check_threads(where: object, chosen: dict[str, Any]) -> None:
+    """Refuse a number of threads below 0.
+
+    Raises:
+        InputError: it is one.
+    """
+    if chosen.get("threads", 0) < 0:
+        raise InputError(f"{where}: threads is {chosen['threads']}; give a number, or 0 for any")

@@ -1,9 +1,11 @@
 """One model: where it lies, and the versions of it that answer."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from pointcmt.errors import InputError
+from pointcmt_serve.engines.session import first_line
 from pointcmt_serve.http.models.folders import OPTIONS_FILE, Stamp, stamp, versions
 from pointcmt_serve.http.models.served import Host, Served
 from pointcmt_serve.http.settings import Batching, ModelSource
@@ -15,8 +17,10 @@ class Model:
     """A model's versions, kept in step with its folder.
 
     Attributes:
-        source: where it lies and how it is run.
+        source: where it lies and how it is run; named by its student, if by nobody else, when
+            that is loaded first.
         wanted: whether it is to be served.
+        proven: whether it was ready once.
         reason: why its folder, or a version in it, cannot be served; "" when all is well.
         ready: the versions that answer, by number. Replaced as a whole, never changed.
     """
@@ -24,6 +28,7 @@ class Model:
     def __init__(self, source: ModelSource, batching: Batching, host: Host) -> None:
         self.source = source
         self.wanted = True
+        self.proven = False
         self.reason = ""
         self.ready: dict[str, Served] = {}
         self._batching = batching
@@ -33,8 +38,8 @@ class Model:
 
     @property
     def name(self) -> str:
-        """What clients call it."""
-        return self.source.name or next(iter(self.ready.values())).name
+        """What clients call it; "" before its student, which names it, was loaded first."""
+        return self.source.name or ""
 
     def forgive(self) -> None:
         """Try versions again that could not be loaded."""
@@ -48,7 +53,8 @@ class Model:
     def refresh(self, settled: bool = False) -> list[Served]:
         """Load what is new in the folder and return the versions that are served no more. Blocks.
 
-        A version that cannot be loaded leaves the one before it in place, and sets `reason`.
+        A version that cannot be loaded leaves the one before it in place, and a folder without
+        any, or that cannot be read, all of them; either sets `reason`.
 
         Args:
             settled: leave a folder alone that has changed since the last look, because somebody
@@ -56,17 +62,30 @@ class Model:
         """
         ready: dict[str, Served] = {}
         reasons = []
-        for version, folder in versions(self.source.folder).items():
+        try:
+            found = versions(self.source.folder)
+        except (InputError, OSError) as error:
+            self._explain([_sentence(self.source.folder, error)])
+            return []
+        for version, folder in found.items():
             try:
                 served = self._version(version, folder, settled)
-            except InputError as error:
-                reasons.append(str(error))
+            except (InputError, OSError) as error:
+                reasons.append(_sentence(folder, error))
                 served = self.ready.get(version)
             if served is not None:
                 ready[version] = served
         old = [served for served in self.ready.values() if served not in ready.values()]
-        self.ready, self.reason = ready, "; ".join(reasons)
+        self.ready, self.proven = ready, self.proven or bool(ready)
+        self._explain(reasons)
         return old
+
+    def _explain(self, reasons: list[str]) -> None:
+        """Set `reason`, and log it if it is another than before."""
+        before, reason = self.reason, "; ".join(reasons)
+        self.reason = reason.encode(errors="backslashreplace").decode()  # a file's name is bytes
+        if self.reason not in ("", before):
+            _log.warning("%s cannot be loaded: %s", self.name or self.source.folder, self.reason)
 
     def _version(self, version: str, folder: Path, settled: bool) -> Served | None:
         current = self.ready.get(version)
@@ -81,10 +100,16 @@ class Model:
             return current
         try:
             served = Served(self.source, version, folder, self._batching, self._host)
-        except InputError as error:
-            self._refused[version] = now, str(error)
-            _log.warning("%s cannot be loaded: %s", self.source.name or folder, error)
-            raise
+        except Exception as error:  # an engine raises what it likes
+            self._refused[version] = now, _sentence(folder, error)
+            raise InputError(self._refused[version][1]) from error
         served.stamp = now
+        self.source = replace(self.source, name=served.name)
         _log.info("model %r, version %s, is ready", served.name, version)
         return served
+
+
+def _sentence(folder: Path, error: Exception) -> str:
+    if isinstance(error, InputError):
+        return str(error)
+    return f"{folder}: fails with {type(error).__name__} ({first_line(error)})"

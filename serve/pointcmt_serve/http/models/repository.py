@@ -31,6 +31,8 @@ class Repository:
         self.started = False
         self._changing = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
+        self._stated: set[str] = set()  # names of the models that the settings name
+        self._skipped: dict[str, str] = {}
 
     def start(self) -> None:
         """Load everything that is to be served from the start. Blocks.
@@ -46,6 +48,7 @@ class Repository:
             if checked_name(model.name) in self._models:
                 raise InputError(f"two models are called {model.name!r}; write NAME=DIR for each")
             self._models[model.name] = model
+            self._stated.add(model.name)
         for name, source in self._found().items():
             self._models[name] = self._model(source)
             self._models[name].refresh()
@@ -62,14 +65,15 @@ class Repository:
         model = self._models.get(name)
         if model is None:
             raise not_found(f"there is no model {name!r}")
-        if not model.ready:
+        ready = model.ready  # which a thread may replace meanwhile
+        if not ready:
             why = f" ({model.reason})" if model.reason else ""
             raise not_found(f"model {name!r} is not ready{why}")
         if version is None:
-            return model.ready[max(model.ready, key=int)]
-        if version not in model.ready:
+            return ready[max(ready, key=int)]
+        if version not in ready:
             raise not_found(f"model {name!r} has no version {version!r} that is ready")
-        return model.ready[version]
+        return ready[version]
 
     def only(self) -> Served:
         """Return the one model there is, for a caller that names none.
@@ -92,20 +96,20 @@ class Repository:
 
     @property
     def ready(self) -> bool:
-        """Whether every model that is wanted can answer."""
-        return all(model.ready for model in self._models.values() if model.wanted)
+        """Whether every model that was ready once, and is wanted, can answer."""
+        return all(m.ready for m in self._models.values() if m.wanted and m.proven)
 
     def index(self, ready_only: bool = False) -> list[dict[str, Any]]:
         """Return the protocol's list of models, with their state."""
         entries = []
         for name, model in sorted(self._models.items()):
-            for version in self.versions(name):
-                entries.append({"name": name, "version": version, "state": "READY", "reason": ""})
-            if not model.ready and not ready_only:
-                reason = model.reason or "unloaded"
-                entries.append(
-                    {"name": name, "version": "", "state": "UNAVAILABLE", "reason": reason}
-                )
+            versions, state, reason = self.versions(name), "READY", model.reason
+            if not versions and not ready_only:
+                versions, state = [""], "UNAVAILABLE"
+                reason = reason or ("not loaded yet" if model.wanted else "unloaded")
+            for version in versions:
+                entry = {"name": name, "version": version, "state": state, "reason": reason}
+                entries.append(entry)
         return entries
 
     async def load(self, name: str) -> None:
@@ -150,6 +154,8 @@ class Repository:
                     await self._look()
             except InputError as error:
                 _log.warning("%s", error)
+            except Exception:  # whatever it is, the next look may do
+                _log.exception("the folders of the models could not be looked at")
 
     async def close(self) -> None:
         """Answer what was accepted and end all workers."""
@@ -163,7 +169,7 @@ class Repository:
             if name not in self._models:
                 self._models[name] = self._model(source)
         for name, model in list(self._models.items()):
-            if name not in found and model.source not in self._settings.models:
+            if name not in found and name not in self._stated:
                 del self._models[name]
                 self._retire(model.emptied())
                 _log.info("model %r is gone from the repository", name)
@@ -173,8 +179,12 @@ class Repository:
     def _found(self) -> dict[str, ModelSource]:
         if self._settings.repository is None:
             return {}
-        named = {source.name for source in self._settings.models if source.name}
-        return discover(self._settings.repository, named)
+        models, skipped = discover(self._settings.repository, self._stated)
+        for name, why in skipped.items():
+            if name not in self._skipped:
+                _log.warning("a folder of the repository is not served: %s", why)
+        self._skipped = skipped
+        return models
 
     def _model(self, source: ModelSource) -> Model:
         return Model(source, source.batching or self._settings.batching, self._host)
