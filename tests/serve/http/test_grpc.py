@@ -160,29 +160,60 @@ def test_what_is_not_offered_asks_for_a_key(tiny: Settings) -> None:
         assert refusal(call, request, metadata=[("x-api-key", KEY)])[0] == Code.UNIMPLEMENTED
 
 
-def test_a_call_whose_client_is_gone_is_no_success(
-    server: Running, stub: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    classifier = server.service.models.get("tiny").classifier
+def slowed(server: Running) -> tuple[threading.Event, threading.Event]:
+    """Let the network say when it is reached, and wait until it may answer."""
+    classifier: Any = server.service.models.get("tiny").classifier
     reached, gate, predict = threading.Event(), threading.Event(), classifier.predict
 
     def slow(*arguments: Any) -> Any:
         reached.set()
-        return gate.wait(20) and predict(*arguments)
+        gate.wait(20)
+        return predict(*arguments)
 
-    monkeypatch.setattr(classifier, "predict", slow)
-    succeeded = counted(server, "ModelInfer", "OK")
-    call = stub.ModelInfer.future(asked([8, 3], 24))
-    assert reached.wait(20)
-    call.cancel()
-    end = time.monotonic() + 20
-    while not counted(server, "ModelInfer", "CANCELLED"):
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    gate.set()
-    assert counted(server, "ModelInfer", "OK") == succeeded
-    assert 'reason="client_gone"' in server.ask("GET", "/metrics")[2].decode()
-    assert server.service.in_flight <= 1  # the one that asks for the metrics may not have ended
+    classifier.predict = slow
+    return reached, gate
+
+
+def rejected(server: Running) -> dict[str, float]:
+    (found,) = server.service.metrics.rejected.collect()
+    totals = [sample for sample in found.samples if sample.name.endswith("_total")]
+    return {sample.labels["reason"]: sample.value for sample in totals}
+
+
+def test_a_call_whose_client_is_gone_is_no_success(tiny: Settings) -> None:
+    port = free_port()
+    with (
+        running(replace(tiny, grpc=f"127.0.0.1:{port}")) as server,
+        grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        reached, gate = slowed(server)
+        call = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer
+        answer = call.future(asked([8, 3], 24))
+        assert reached.wait(20)
+        answer.cancel()
+        end = time.monotonic() + 20
+        while not counted(server, "ModelInfer", "CANCELLED"):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        gate.set()
+        assert counted(server, "ModelInfer", "OK") == 0
+    assert rejected(server) == {"client_gone": 1}
+
+
+def test_a_call_that_the_grace_cuts_off_is_told_apart(tiny: Settings) -> None:
+    port = free_port()
+    with (
+        grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
+        running(replace(tiny, grpc=f"127.0.0.1:{port}", grace=1), grace=1) as server,
+    ):
+        reached, gate = slowed(server)
+        call = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer
+        answer = call.future(asked([8, 3], 24))
+        assert reached.wait(20)
+        server.server.handle_exit(signal.SIGTERM, None)
+        assert answer.exception(timeout=20) is not None
+        gate.set()
+    assert rejected(server) == {"stopping": 1}
 
 
 def test_an_idle_stream_does_not_hold_up_the_end(

@@ -62,7 +62,8 @@ def counted(service: Service, method: str, peer: str) -> Iterator[None]:
         raise CallError(code, str(error)) from error
     except asyncio.CancelledError:
         code = grpc.StatusCode.CANCELLED
-        service.metrics.rejected.labels("client_gone").inc()
+        reason = "stopping" if service.lifecycle.stopping else "client_gone"
+        service.metrics.rejected.labels(reason).inc()
         raise
     except Exception as error:
         code = grpc.StatusCode.INTERNAL
