@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from multiprocessing.connection import Connection as WatchedEnd
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp
 
 from pointcmt.errors import InputError
 from pointcmt_serve.http.app import create_app
+from pointcmt_serve.http.listening import grpc_address, listening, tls_files
 from pointcmt_serve.http.models.folders import OPTIONS
 from pointcmt_serve.http.operations.access import set_up_logging
 from pointcmt_serve.http.security import read_keys
@@ -30,7 +32,7 @@ from pointcmt_serve.http.settings import (
 )
 from pointcmt_serve.http.transport.connection import Connection
 from pointcmt_serve.http.transport.server import Server
-from pointcmt_serve.http.transport.sockets import address, listen, listen_unix, remove_unix
+from pointcmt_serve.http.transport.sockets import address, remove_unix, stamp
 from pointcmt_serve.http.workers import supervise
 from pointcmt_serve.pretrained import located
 
@@ -46,12 +48,14 @@ def launch(models: Sequence[str], options: dict[str, Any]) -> None:
     service = Service(settings)
     service.models.start()
     names = [served.name for served in service.models.served()]
-    bound = _listen(options)
+    bound = listening(options)
     where = address(bound, settings.security.tls is not None)
     for name in names:
         click.echo(f"{where}/v2/models/{quote(name)}")
     if not names:
         click.echo(f"{where}/v2")
+    path = options["socket"]
+    made = stamp(path)
     try:
         if options["workers"] > 1:
             asyncio.run(service.close())  # it has shown that all models can be loaded
@@ -60,22 +64,32 @@ def launch(models: Sequence[str], options: dict[str, Any]) -> None:
         else:
             serve(service, options, bound)
     finally:
-        if options["socket"] is not None:
-            remove_unix(options["socket"])
+        if path is not None:
+            remove_unix(path, made)
 
 
-def serve(service: Service, options: dict[str, Any], bound: socket.socket) -> None:
-    """Serve models that are loaded, until a signal ends it."""
-    app = create_app(service.settings, service)
-    config = _config(app, service.settings, options)
-    Server(config, service.lifecycle, options["drain"]).run([bound])
+def serve(
+    service: Service,
+    options: dict[str, Any],
+    bound: socket.socket,
+    asked: Callable[[], bool] = lambda: False,
+) -> None:
+    """Serve models that are loaded, until a signal ends it, or `asked` says so."""
+    config = _config(create_app(service.settings, service), service)
+    handshake = service.settings.limits.header_seconds
+    Server(config, service.lifecycle, options["drain"], asked, handshake).run([bound])
 
 
-def _work(settings: Settings, options: dict[str, Any], bound: socket.socket) -> None:
+def _work(
+    settings: Settings,
+    options: dict[str, Any],
+    bound: socket.socket,
+    watched: "WatchedEnd[None, None]",
+) -> None:
     set_up_logging(options["log_level"])
     service = Service(settings)
     service.models.start()
-    serve(service, options, bound)
+    serve(service, options, bound, asked=watched.poll)
 
 
 def read_settings(models: Sequence[str], options: dict[str, Any]) -> Settings:
@@ -110,10 +124,10 @@ def read_settings(models: Sequence[str], options: dict[str, Any]) -> Settings:
         security=Security(
             keys=read_keys(options["api_keys"]),
             origins=options["cors_origin"],
-            tls=_tls(options),
+            tls=tls_files(options),
             open_metrics=options["open_metrics"],
         ),
-        grpc=_grpc(options),
+        grpc=grpc_address(options),
         grace=options["grace"],
     )
 
@@ -149,42 +163,13 @@ def _fixed(options: dict[str, Any]) -> str:
     return ""
 
 
-def _tls(options: dict[str, Any]) -> tuple[Path, Path] | None:
-    files = options["tls_cert"], options["tls_key"]
-    if files.count(None) == 1:
-        raise InputError("TLS needs both --tls-cert and --tls-key")
-    missing = [file for file in files if file is not None and not file.is_file()]
-    if missing:
-        raise InputError(f"{missing[0]}: no such file, which TLS needs")
-    return None if None in files else files
-
-
-def _grpc(options: dict[str, Any]) -> str | None:
-    if options["grpc_port"] is None:
-        return None
-    try:
-        import pointcmt_serve.http.grpc  # noqa: F401
-    except ImportError as error:
-        raise InputError(
-            f"--grpc-port needs {error.name or error}, which is not installed; install it with: "
-            "pip install 'pointcmt[grpc]'"
-        ) from error
-    host = options["host"]
-    listen(host, options["grpc_port"]).close()  # gRPC itself would share a port that is taken
-    return f"[{host}]:{options['grpc_port']}" if ":" in host else f"{host}:{options['grpc_port']}"
-
-
-def _listen(options: dict[str, Any]) -> socket.socket:
-    if options["socket"] is not None:
-        return listen_unix(options["socket"])
-    return listen(options["host"], options["port"])
-
-
-def _config(app: ASGIApp, settings: Settings, options: dict[str, Any]) -> uvicorn.Config:
+def _config(app: ASGIApp, service: Service) -> uvicorn.Config:
+    settings = service.settings
     tls = settings.security.tls
+    http = partial(Connection, limits=settings.limits, metrics=service.metrics)
     return uvicorn.Config(
         app,
-        http=partial(Connection, limits=settings.limits),  # type: ignore[arg-type]
+        http=http,  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         log_config=None,

@@ -25,20 +25,22 @@ def read_keys(file: Path | None) -> tuple[bytes, ...]:
     """Return the digests of the keys in `file`, a line each, and in POINTCMT_API_KEYS.
 
     Raises:
-        InputError: the file cannot be read or holds no key, or a key is short.
+        InputError: the file cannot be read or holds no key, or a key is short or not ASCII.
     """
     words = os.environ.get(VARIABLE, "").replace(",", " ").split()
     if file is not None:
         try:
-            lines = file.read_text(encoding="utf-8").splitlines()
+            lines = file.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{file}: the API keys cannot be read ({error})") from error
-        found = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        found = [key for line in lines if (key := line.strip()) and not key.startswith("#")]
         if not found:
             raise InputError(f"{file}: holds no API key; write one a line")
         words += found
     if any(len(word) < SHORTEST for word in words):
         raise InputError(f"an API key is shorter than {SHORTEST} characters; make it longer")
+    if not all(word.isascii() and word.isprintable() for word in words):
+        raise InputError("an API key holds other than ASCII characters, which headers do not carry")
     return tuple(digest(word) for word in words)
 
 

@@ -86,7 +86,7 @@ def running(settings: Settings, drain: float = 0.0, grace: int = 5) -> Iterator[
     bound = socket.create_server(("127.0.0.1", 0), backlog=512)
     config = uvicorn.Config(
         create_app(settings, service),
-        http=partial(Connection, limits=settings.limits),  # type: ignore[arg-type]
+        http=partial(Connection, limits=settings.limits, metrics=service.metrics),  # type: ignore[arg-type]
         lifespan="on",
         log_config=None,
         timeout_keep_alive=round(settings.limits.idle_seconds),

@@ -3,17 +3,15 @@
 import json
 import os
 import re
-import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPSConnection
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +58,7 @@ def serving(log: Path, *words: object, **environment: str) -> Iterator[Command]:
             stderr=errors,
             text=True,
             env={**os.environ, **environment},
+            start_new_session=True,
         ) as process,
     ):
         assert process.stdout is not None
@@ -126,6 +125,8 @@ def test_a_client_that_drips_does_not_hold_up_the_end(tiny_folder: Path, tmp_pat
         (("{tiny},threads=many",), "no number"),
         (("missing",), "missing"),
         (("--repository", "missing"), "no folder of models"),
+        (("{tiny}", "--port", "9", "--grpc-port", "9"), "--port and --grpc-port are both 9"),
+        (("{tiny}", "--socket", "x" * 200), "cannot be listened on (AF_UNIX path too long)"),
         (("{tiny}", "--tls-cert", "missing"), "both --tls-cert and --tls-key"),
         (("{tiny}", "--api-keys", "missing"), "cannot be read"),
     ],
@@ -193,55 +194,41 @@ def test_no_request_is_lost_when_the_server_stops_under_load(
         assert len(lost) <= 1
 
 
-def test_tls_over_ipv6(tiny_folder: Path, tmp_path: Path) -> None:
-    if shutil.which("openssl") is None or not socket.has_ipv6:
-        pytest.skip("there is no openssl, or no IPv6")
-    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    made = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:::1"]
-    files = ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(["openssl", "req", *made, *names, *files], check=True, capture_output=True)
-    secure = ("--tls-cert", certificate, "--tls-key", key)
-    with serving(tmp_path / "log", tiny_folder, "--host", "::1", "--port", 0, *secure) as command:
-        assert command.first.startswith("https://[::1]:")
-        context = ssl.create_default_context(cafile=str(certificate))
-        connection = HTTPSConnection("::1", command.port, timeout=20, context=context)
-        assert post(connection)[0] == 200
-        connection.close()
+def test_grpc_listens_where_brackets_name_an_address(tiny_folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("grpc")
+    if not socket.has_ipv6:
+        pytest.skip("there is no IPv6")
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as free:
+        port = free.getsockname()[1]
+    words = (tiny_folder, "--host", "[::1]", "--port", 0, "--grpc-port", port)
+    with serving(tmp_path / "log", *words) as command:
+        assert command.first.startswith("http://[::1]:")
+        end = time.monotonic() + 10
+        while socket.socket(socket.AF_INET6).connect_ex(("::1", port)):
+            assert time.monotonic() < end
+            time.sleep(0.05)
         assert command.stop() == 0
 
 
-def test_several_workers_share_a_socket_and_one_that_dies_is_replaced(
+def test_a_server_leaves_the_socket_of_the_one_that_follows_it(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
     place = tmp_path / "socket"
-    words = (f"tiny={tiny_folder}", "--socket", place, "--workers", 2)
-    with serving(tmp_path / "log", *words) as command:
-        assert command.first == f"unix:{place}/v2/models/tiny"
-
-        def ask(path: str, body: bytes | None) -> bytes:
-            connection = HTTPConnection("localhost", timeout=20)
-            connection.sock = socket.socket(socket.AF_UNIX)
-            connection.sock.settimeout(20)
-            connection.sock.connect(str(place))
-            connection.request("POST" if body else "GET", path, body)
-            answer = connection.getresponse().read()
-            connection.close()
-            return answer
-
-        for _ in range(4):
-            assert b'"labels"' in ask(INFER, BODY)
-        name = b'pointcmt_clouds_total{model="tiny"} 4.0'
-        assert name in ask("/metrics", None)
-        children = Path(f"/proc/{command.process.pid}/task/{command.process.pid}/children")
-        before = set(children.read_text().split())
-        victim = max(before, key=int)
-        os.kill(int(victim), signal.SIGKILL)
-        end = time.monotonic() + 20
-        while not set(children.read_text().split()) - before:
-            assert time.monotonic() < end
-            time.sleep(0.05)
-        assert b'"labels"' in ask(INFER, BODY)
-        assert b"2 workers serve here" in ask("/v2/repository/models/tiny/load", b"{}")
-        assert command.stop() == 0
-        assert not place.exists()
+    words = (f"tiny={tiny_folder}", "--socket", place)
+    with (
+        serving(tmp_path / "first", *words) as first,
+        socket.socket(socket.AF_UNIX) as dripping,
+    ):
+        dripping.connect(str(place))
+        dripping.sendall(f"POST {INFER} HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n".encode())
+        time.sleep(0.2)
+        first.process.terminate()
+        time.sleep(0.3)
+        with serving(tmp_path / "second", *words) as second:
+            assert first.process.poll() is None
+            dripping.close()
+            assert first.process.wait(20) == 0
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(str(place))
+            assert second.stop() == 0
+            assert not place.exists()

@@ -1,6 +1,7 @@
 """Requests as bytes: what is ambiguous, cut off, slow or no HTTP at all."""
 
 import json
+import re
 import socket
 import struct
 import threading
@@ -44,16 +45,26 @@ def status_and_error(answer: bytes) -> tuple[int, str]:
     return int(head.split()[1]), json.loads(body)["error"]
 
 
+def refused(server: Running, reason: str) -> float:
+    """What the metrics count as refused for a reason."""
+    text = server.ask("GET", "/metrics")[2].decode()
+    found = re.search(rf'pointcmt_rejected_total{{reason="{reason}"}} (.*)', text)
+    return float(found[1]) if found else 0.0
+
+
 @pytest.mark.parametrize("case", MALFORMED)
 def test_a_malformed_request_gets_one_sentence_and_ends_its_connection(
     server: Running, case: str
 ) -> None:
     sent, status = MALFORMED[case]
+    before = refused(server, "framing")
     with server.connect() as connection:
         connection.sendall(sent)
         answer = received(connection)  # until the server ends the connection
     assert status_and_error(answer)[0] == status
     assert b"Connection: close" in answer
+    assert re.search(rb"\r\nX-Request-Id: [0-9a-f]{32}\r\n", answer)
+    assert refused(server, "framing") == before + 1
 
 
 def test_a_short_body_is_refused(server: Running) -> None:
@@ -151,11 +162,13 @@ def test_who_waits_for_100_is_told_to_continue_or_refused_at_once(server: Runnin
     "sent", [b"", b"GET / HT", POST + b"Content-Length: 90\r\n\r\n{"], ids=["none", "head", "body"]
 )
 def test_a_client_that_drips_is_told_and_ended(server: Running, sent: bytes) -> None:
+    before = refused(server, "slow")
     with server.connect() as connection:
         connection.sendall(sent)
         start = time.monotonic()
         status, _ = status_and_error(received(connection))
     assert status == 408
+    assert refused(server, "slow") == before + 1
     assert 0.5 < time.monotonic() - start < 5
 
 

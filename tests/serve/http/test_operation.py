@@ -267,6 +267,7 @@ def test_connections_are_bounded(tiny: Settings) -> None:
         open_ones[0].close()
         time.sleep(0.1)
         assert server.ask("GET", "/v2")[0] == 200
+        assert b'rejected_total{reason="connections"} 1.0' in server.ask("GET", "/metrics")[2]
         for connection in open_ones:
             connection.close()
 
@@ -325,6 +326,13 @@ def test_keys_come_from_a_file_and_the_environment(
     (tmp_path / "keys").write_text(f"# whose\n{KEY}\n\n")
     monkeypatch.setenv("POINTCMT_API_KEYS", "one-more-key-of-length")
     assert read_keys(tmp_path / "keys") == (digest("one-more-key-of-length"), digest(KEY))
+    (tmp_path / "keys").write_text(f"  # the keys of team A\n{KEY}\n", encoding="utf-8-sig")
+    assert read_keys(tmp_path / "keys")[1:] == (digest(KEY),)
+    (tmp_path / "keys").write_text(f"{KEY}\n", encoding="utf-8-sig")
+    assert read_keys(tmp_path / "keys")[1:] == (digest(KEY),)
+    (tmp_path / "keys").write_text("ein-schl\u00fcssel-mit-umlaut\n", encoding="utf-8")
+    with pytest.raises(InputError, match="other than ASCII"):
+        read_keys(tmp_path / "keys")
     (tmp_path / "keys").write_text("short\n")
     with pytest.raises(InputError, match="shorter than"):
         read_keys(tmp_path / "keys")

@@ -1,7 +1,9 @@
 """Prometheus metrics."""
 
 import os
+from collections.abc import Iterator
 from functools import cache
+from typing import Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -12,7 +14,9 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where worker processes leave their figures, if there are any
@@ -21,6 +25,7 @@ SECONDS = (
     *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
 )
 CLOUDS = (1, 2, 4, 8, 16, 32, 64, 128)
+_QUEUES = "pointcmt_queue_clouds"
 
 
 class Metrics:
@@ -29,6 +34,7 @@ class Metrics:
     def __init__(self) -> None:
         registry = CollectorRegistry()
         self._registry = registry
+        self._several = FOLDER in os.environ
         self.requests = Counter(
             "pointcmt_requests",
             "HTTP and gRPC requests answered.",
@@ -61,11 +67,11 @@ class Metrics:
         )
         self.rejected = Counter(
             "pointcmt_rejected",
-            "Requests refused, by reason (queue_full, memory, deadline, too_large, ...).",
+            "Requests and connections refused, by reason (queue_full, deadline, framing, ...).",
             ("reason",),
             registry=registry,
         )
-        self._ready = self._gauge("ready", "1 while the server is ready.")
+        self._ready = self._gauge("ready", "1 while the server is ready.", mode="livemax")
         self._held = self._gauge("held_bytes", "Bytes that requests hold.")
         self._in_flight = self._gauge("in_flight", "Requests that are being answered.")
         self._queues = self._gauge(
@@ -78,13 +84,15 @@ class Metrics:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
 
-    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+    def _gauge(
+        self, name: str, text: str, *labels: str, mode: Literal["livesum", "livemax"] = "livesum"
+    ) -> Gauge:
         return Gauge(
             f"pointcmt_{name}",
             text,
             labels,
             registry=self._registry,
-            multiprocess_mode="livesum",  # over the worker processes that live
+            multiprocess_mode=mode,  # over the worker processes that live
         )
 
     def batch(self, model: str, clouds: int, preparation: float, network: float) -> None:
@@ -112,15 +120,39 @@ class Metrics:
         self._held.set(held)
         self._in_flight.set(in_flight)
         for labels in self._known - set(waiting):
-            self._queues.remove(*labels)
+            if self._several:
+                self._queues.labels(*labels).set(0)  # see `_Together`
+            else:
+                self._queues.remove(*labels)
         self._known = set(waiting)
         for labels, clouds in waiting.items():
             self._queues.labels(*labels).set(clouds)
 
     def text(self) -> bytes:
         """Return all figures in Prometheus' text format."""
-        if FOLDER not in os.environ:
+        if not self._several:
             return generate_latest(self._registry)
         together = CollectorRegistry()
-        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        together.register(_Together(self._known))
         return generate_latest(together)
+
+
+class _Together(Collector):
+    """What all worker processes count; of their queues, those of models that are served yet.
+
+    A process cannot take back a gauge that it has once shown to the others.
+    """
+
+    def __init__(self, served: set[tuple[str, str]]) -> None:
+        self._served = served
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics."""
+        together = MultiProcessCollector(None)  # type: ignore[no-untyped-call]
+        for metric in together.collect():  # type: ignore[no-untyped-call]
+            if metric.name == _QUEUES:
+                metric.samples = [s for s in metric.samples if self._serves(**s.labels)]
+            yield metric
+
+    def _serves(self, model: str, version: str) -> bool:
+        return (model, version) in self._served

@@ -9,7 +9,8 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from pointcmt_serve.http.operations.access import log_access
+from pointcmt_serve.http.operations import Metrics
+from pointcmt_serve.http.operations.access import log_access, new_id
 from pointcmt_serve.http.settings import Limits
 from pointcmt_serve.http.transport.framing import StrictConnection, error_head
 from pointcmt_serve.http.transport.gentle import GentleTransport
@@ -22,9 +23,10 @@ _LOOK = 0.1  # seconds between two looks whether a half-closed client is gone
 class Connection(H11Protocol):
     """A connection that keeps limits of time, and of how many there are."""
 
-    def __init__(self, *args: Any, limits: Limits, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, limits: Limits, metrics: Metrics, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.limits = limits
+        self.metrics = metrics
         self.conn = StrictConnection(h11.SERVER, self.limits.headers)
         self._headers_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
@@ -37,7 +39,8 @@ class Connection(H11Protocol):
         super().connection_made(self._gentle)
         if len(self.connections) > self.limits.connections:
             sentence = f"{self.limits.connections} connections are open; try again later"
-            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, sentence, "Retry-After: 1")
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            self._refuse(status, sentence, "connections", "Retry-After: 1")
             return
         self._wait_for_headers()
 
@@ -74,7 +77,7 @@ class Connection(H11Protocol):
             return False
         self._half_closed = True
         if self.cycle.more_body:
-            self._refuse(HTTPStatus.BAD_REQUEST, "the body is shorter than announced")
+            self._refuse(HTTPStatus.BAD_REQUEST, "the body is shorter than announced", "framing")
             self.cycle.disconnected = True
             self.cycle.message_event.set()
             return True
@@ -110,17 +113,20 @@ class Connection(H11Protocol):
         """Refuse a request that is no HTTP, as JSON."""
         fault = self.conn.fault if isinstance(self.conn, StrictConnection) else None
         status = HTTPStatus(fault.error_status_hint if fault else 400)
-        self._refuse(status, f"this is no HTTP/1.1 request ({fault or msg})")
+        self._refuse(status, f"this is no HTTP/1.1 request ({fault or msg})", "framing")
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
 
-    def _refuse(self, status: HTTPStatus, sentence: str, *headers: str) -> None:
+    def _refuse(self, status: HTTPStatus, sentence: str, reason: str, *headers: str) -> None:
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             body = json.dumps({"error": sentence}).encode()
+            identity = new_id()
+            headers = (*headers, f"X-Request-Id: {identity}")
             self._gentle.write(error_head(status, status.phrase, len(body), *headers) + body)
             client = self.client[0] if self.client else ""
-            log_access(client=client, status=int(status), error=sentence)
+            self.metrics.rejected.labels(reason).inc()
+            log_access(id=identity, client=client, status=int(status), error=sentence)
         self._gentle.close()
 
     def _wait_for_headers(self) -> None:
@@ -131,7 +137,7 @@ class Connection(H11Protocol):
         if not self._gentle.is_closing():
             seconds = self.limits.header_seconds
             sentence = f"the request's headers did not come within {seconds:g} s"
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, sentence)
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, sentence, "slow")
 
     def _may_be_sending(self) -> bool:
         if self._half_closed:

@@ -17,10 +17,11 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         InputError: there is no such address here, or the port is taken.
     """
+    host = host.strip("[]")
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         ((family, *_, address), *_) = socket.getaddrinfo(
-            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
@@ -33,14 +34,15 @@ def listen_unix(path: Path) -> socket.socket:
     Raises:
         InputError: something else is there, or the place cannot be written.
     """
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if path.exists() and stat.S_ISSOCK(path.stat().st_mode) and not _answers(path):
             path.unlink()
-        bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         bound.bind(str(path))
         bound.listen(BACKLOG)
     except OSError as error:
-        raise InputError(f"{path} cannot be listened on ({error.strerror})") from error
+        bound.close()
+        raise InputError(f"{path} cannot be listened on ({error.strerror or error})") from error
     return bound
 
 
@@ -63,10 +65,22 @@ def address(bound: socket.socket, secure: bool) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def remove_unix(path: Path) -> None:
-    """Remove a socket's path."""
-    with suppress(OSError):
-        os.unlink(path)  # noqa: PTH108
+def stamp(path: Path | None) -> tuple[int, int] | None:
+    """Return what tells a socket's path from one that is made there later; None: none is there."""
+    if path is None:
+        return None
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns  # a number may be given again
+
+
+def remove_unix(path: Path, made: tuple[int, int] | None) -> None:
+    """Remove a socket's path, unless another server has made its own there since `made`."""
+    if made == stamp(path):
+        with suppress(OSError):
+            os.unlink(path)  # noqa: PTH108
 
 
 def _answers(path: Path) -> bool:
