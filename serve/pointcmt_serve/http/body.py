@@ -83,10 +83,12 @@ def unpack(body: bytes) -> Iterator[bytes]:
         while rest:
             stream = zlib.decompressobj(window)
             while not stream.eof:
-                yield stream.decompress(rest, _PIECE)
-                if not stream.unconsumed_tail and not stream.eof:
-                    raise InputError("the body is packed, but cut short")
+                piece = stream.decompress(rest, _PIECE)
                 rest = stream.unconsumed_tail
+                # All may be taken in while some of it has yet to come out.
+                if not (piece or rest or stream.eof):
+                    raise InputError("the body is packed, but cut short")
+                yield piece
             rest = stream.unused_data
     except zlib.error as error:
         raise InputError(f"the body is not packed as Content-Encoding says ({error})") from error

@@ -87,6 +87,38 @@ def test_what_is_no_form_is_refused(server: Running, kind: str, body: bytes, sta
     assert (found, list(json.loads(answer))) == (status, ["error"])
 
 
+@pytest.mark.parametrize("charset", ["unicode_escape", "undefined", "punycode", "latin-1", '""'])
+def test_a_form_is_in_utf8(server: Running, charset: str) -> None:
+    body, headers = multipart({}, {"\\ud800.npy": npy(CLOUD)})
+    kind = f"{headers['Content-Type']}; charset={charset}"
+    status, answer = server.ask("POST", "/classify", body, {"Content-Type": kind})[::2]
+    assert (status, "UTF-8" in json.loads(answer)["error"]) == (400, True)
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF8", '"utf-8"'])
+def test_a_form_may_say_that_it_is_in_utf8(server: Running, charset: str) -> None:
+    body, headers = multipart({}, {"Stühle.off": OFF})
+    kind = f"{headers['Content-Type']}; charset={charset}"
+    status, _, answer = server.ask("POST", "/classify", body, {"Content-Type": kind})
+    assert (status, json.loads(answer)["answers"][0]["file"]) == (200, "Stühle.off")
+
+
+@pytest.mark.parametrize("left", [b"", b"--b", b"\r\n--b", b"--b-", b"--b\r\n"])
+def test_a_form_that_is_cut_short_is_refused(server: Running, left: bytes) -> None:
+    body, headers = multipart({}, {"a.off": OFF, "b.off": OFF})
+    cut = body.rpartition(b"--b--")[0] + left
+    status, _, answer = server.ask("POST", "/classify", cut, headers)
+    assert (status, list(json.loads(answer))) == (400, ["error"])
+
+
+@pytest.mark.parametrize("end", [b"--b--", b"--b--\r\n", b"--b--\r\nan epilogue"])
+def test_a_form_ends_with_its_boundary(server: Running, end: bytes) -> None:
+    body, headers = multipart({}, {"a.off": OFF, "b.off": OFF})
+    whole = body.rpartition(b"--b--")[0] + end
+    status, _, answer = server.ask("POST", "/classify", whole, headers)
+    assert (status, len(json.loads(answer)["answers"])) == (200, 2)
+
+
 def test_a_file_alone_that_cannot_be_read_is_a_bad_request(server: Running) -> None:
     status, answer = classify(server, {"c.ply": b"no ply"})
     assert (status, answer["answers"][0]["file"]) == (400, "c.ply")
