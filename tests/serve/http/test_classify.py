@@ -1,7 +1,9 @@
 """Files that people send, and the pages they see."""
 
+import gzip
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from multiprocessing import active_children
@@ -10,7 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pointcmt_serve.http import Settings
+from pointcmt_serve.http import Settings, create_app
+from pointcmt_serve.http.routes.openapi import openapi
+from pointcmt_serve.http.routes.page import page_routes
+from pointcmt_serve.http.service import Service
 from tests.reference.tiny_student import CLASSES
 from tests.serve.http.running import CLOUD, GOOD, Running, multipart, running
 
@@ -87,6 +92,16 @@ def test_what_is_no_form_is_refused(server: Running, kind: str, body: bytes, sta
     assert (found, list(json.loads(answer))) == (status, ["error"])
 
 
+@pytest.mark.parametrize("content", [OFF, b"no mesh"])
+def test_an_answer_is_packed_as_the_client_accepts(server: Running, content: bytes) -> None:
+    body, headers = multipart({}, {"a.off": content})
+    plain = server.ask("POST", "/classify", body, headers)
+    packed = server.ask("POST", "/classify", body, headers | {"Accept-Encoding": "gzip"})
+    assert (packed[0], gzip.decompress(packed[2])) == (plain[0], plain[2])
+    assert packed[1]["content-encoding"] == "gzip"
+    assert plain[1]["vary"] == packed[1]["vary"] == "Accept-Encoding"
+
+
 @pytest.mark.parametrize("charset", ["unicode_escape", "undefined", "punycode", "latin-1", '""'])
 def test_a_form_is_in_utf8(server: Running, charset: str) -> None:
     body, headers = multipart({}, {"\\ud800.npy": npy(CLOUD)})
@@ -136,5 +151,23 @@ def test_every_described_route_is_there(server: Running) -> None:
     assert described["openapi"].startswith("3.1")
     for path, methods in described["paths"].items():
         (method,) = methods
-        status = server.ask(method.upper(), path.replace("{name}", "tiny"))[0]
+        asked = path.replace("{name}", "tiny").replace("{version}", "1")
+        status = server.ask(method.upper(), asked)[0]
         assert status not in (404, 405), path
+
+
+def test_every_route_but_pages_is_described(tiny: Settings) -> None:
+    service = Service(tiny)
+    app: Any = create_app(tiny, service)
+    pages = {"/v2/", "/docs", "/openapi.json"} | {route.path for route in page_routes(service)}
+    there = {
+        (route.path, (route.methods - {"HEAD"}).pop().lower())
+        for route in app._app.routes
+        if route.path not in pages
+    }
+    described = openapi()["paths"]
+    assert there == {(path, method) for path, methods in described.items() for method in methods}
+    for path, methods in described.items():
+        (operation,) = methods.values()
+        named = [p["name"] for p in operation.get("parameters", []) if p["in"] == "path"]
+        assert named == re.findall(r"{(\w+)}", path)

@@ -1,7 +1,6 @@
 """The protocol's inference request."""
 
 import asyncio
-import zlib
 from functools import partial
 
 from starlette.requests import Request
@@ -12,6 +11,7 @@ from pointcmt_serve.http.batching import Job
 from pointcmt_serve.http.body import QUICK, read_body
 from pointcmt_serve.http.budget import Reservation
 from pointcmt_serve.http.models import Served
+from pointcmt_serve.http.packing import packed
 from pointcmt_serve.http.protocol import InferRequest, answer_tensors, read_request, write_answer
 from pointcmt_serve.http.routes.asking import (
     asked_seconds,
@@ -72,27 +72,7 @@ def _encode(request: Request, served: Served, asked: InferRequest, job: Job) -> 
         "network_ms": round(job.network * 1e3, 2),
     }
     kind = "application/json" if json_length is None else "application/octet-stream"
-    headers = {"Content-Type": kind, "Vary": "Accept-Encoding"}
+    headers = {"Content-Type": kind}
     if json_length is not None:
         headers[JSON_LENGTH] = str(json_length)
-    packing = accepted_packing(request.headers.get("accept-encoding", ""))
-    if packing:
-        body = pack(body, packing)
-        headers["Content-Encoding"] = packing
-    return Response(body, headers=headers)
-
-
-def accepted_packing(accepted: str) -> str | None:
-    """Return "gzip" or "deflate" if the header Accept-Encoding takes it, the former first."""
-    wanted = set()
-    for entry in accepted.lower().split(","):
-        name, _, weight = entry.replace(" ", "").partition(";")
-        if weight not in ("q=0", "q=0.0", "q=0.00", "q=0.000"):
-            wanted.add(name)
-    return next((name for name in ("gzip", "deflate") if name in wanted), None)
-
-
-def pack(body: bytes, packing: str) -> bytes:
-    """Pack an answer as "gzip" or "deflate" (with zlib's frame, as HTTP means it)."""
-    stream = zlib.compressobj(1, zlib.DEFLATED, 31 if packing == "gzip" else 15)
-    return stream.compress(body) + stream.flush()
+    return packed(request, body, headers)

@@ -11,6 +11,7 @@ Operation = dict[str, Any]
 
 _ERROR = {"description": "One sentence that says why.", "$ref": "#/components/responses/Error"}
 _NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+_VERSION = {**_NAME, "name": "version"}
 _TIMEOUT = {
     "name": "X-Request-Timeout",
     "in": "header",
@@ -40,23 +41,35 @@ def openapi() -> dict[str, Any]:
 
 
 def _paths() -> dict[str, dict[str, Operation]]:
-    model = "/v2/models/{name}"
     repository = "/v2/repository/models/{name}"
-    infer = _operation("Classify clouds", "InferAnswer", "InferRequest", [_NAME, _TIMEOUT])
     return {
         "/v2": {"get": _operation("The server")},
         "/v2/health/live": {"get": _operation("Whether the process should be left running")},
         "/v2/health/ready": {"get": _operation("Whether requests should be sent here")},
-        model: {"get": _operation("A model and its tensors", parameters=[_NAME])},
-        f"{model}/ready": {"get": _operation("Whether a model is ready", parameters=[_NAME])},
-        f"{model}/config": {"get": _operation("How a model is run", parameters=[_NAME])},
-        f"{model}/stats": {"get": _operation("What a model was asked", parameters=[_NAME])},
-        f"{model}/infer": {"post": infer},
+        "/v2/models/stats": {"get": _operation("What all models were asked")},
+        **_model("/v2/models/{name}", "model", [_NAME]),
+        **_model("/v2/models/{name}/versions/{version}", "version", [_NAME, _VERSION]),
         "/v2/repository/index": {"post": _operation("All models and their state")},
         f"{repository}/load": {"post": _operation("Load a model", parameters=[_NAME])},
         f"{repository}/unload": {"post": _operation("Unload a model", parameters=[_NAME])},
         "/classify": {"post": _classify()},
         "/metrics": {"get": _operation("Prometheus metrics")},
+    }
+
+
+def _model(
+    base: str, what: str, parameters: list[dict[str, Any]]
+) -> dict[str, dict[str, Operation]]:
+    """Return the paths of a model, whose newest version answers, or of one version."""
+    infer = _operation(
+        f"Classify clouds with a {what}", "InferAnswer", "InferRequest", [*parameters, _TIMEOUT]
+    )
+    return {
+        base: {"get": _operation(f"A {what} and its tensors", parameters=parameters)},
+        f"{base}/ready": {"get": _operation(f"Whether a {what} is ready", parameters=parameters)},
+        f"{base}/config": {"get": _operation(f"How a {what} is run", parameters=parameters)},
+        f"{base}/stats": {"get": _operation(f"What a {what} was asked", parameters=parameters)},
+        f"{base}/infer": {"post": infer},
     }
 
 

@@ -1,5 +1,6 @@
 """Routes for people and scripts: a file in, its class out; the API's description."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,6 +17,7 @@ from pointcmt_serve.http.batching import Client, Job
 from pointcmt_serve.http.body import read_body
 from pointcmt_serve.http.errors import RefusedError, late
 from pointcmt_serve.http.models import Served
+from pointcmt_serve.http.packing import packed
 from pointcmt_serve.http.routes.asking import asked_seconds, client_of, while_connected
 from pointcmt_serve.http.routes.form import field, files_in, read_form
 from pointcmt_serve.http.routes.openapi import docs_page, openapi
@@ -42,7 +44,9 @@ def people_routes(service: Service) -> list[Route]:
             work = _classify(service, reader, asked, client_of(request), start, seconds)
             served, records = await while_connected(request, work)
         answer = {"model": served.name, "version": served.version, "answers": records}
-        return JSONResponse(answer, 400 if all("error" in r for r in records) else 200)
+        body = json.dumps(answer, allow_nan=False).encode()
+        status = 400 if all("error" in r for r in records) else 200
+        return packed(request, body, {"Content-Type": "application/json"}, status)
 
     async def described(_: Request) -> Response:
         return JSONResponse(openapi())
