@@ -85,4 +85,4 @@ def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
 
 @pytest.mark.parametrize("word", ["modelnet40", "chairs=modelnet40,threads=1"])
 def test_the_server_takes_the_name_too(word: str) -> None:
-    assert read_source(word, None, {}).folder == FOLDER / "modelnet40"
+    assert read_source(word, None).folder == FOLDER / "modelnet40"

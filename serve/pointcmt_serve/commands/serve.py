@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from pointcmt.commands import command_errors, version_option
-from pointcmt_serve.commands.options import device_option, engine_option
+from pointcmt_serve.commands.options import device_choice, engine_choice
 
 MIB = 2**20
 AT_LEAST_ONE = click.IntRange(min=1)
@@ -39,13 +39,14 @@ models = _options(
     _number("--poll", 2.0, click.FloatRange(min=0), "Seconds between looks for changes; 0: never."),
     click.option("--no-control", is_flag=True, help="Let no client load or unload models."),
     click.option("--name", help="What clients call a model given without NAME=."),
-    engine_option,
-    device_option,
-    _number(
+    # None where it is not given: then a model's `serving.json` may say it.
+    engine_choice(show_default="onnxruntime"),
+    device_choice(show_default="auto"),
+    click.option(
         "--threads",
-        0,
-        click.IntRange(min=0),
-        "Of one batch; 0: all cores for a lone one where that pays, else one.",
+        show_default="0",
+        type=click.IntRange(min=0),
+        help="Of one batch; 0: all cores for a lone one where that pays, else one.",
     ),
 )
 batching = _options(

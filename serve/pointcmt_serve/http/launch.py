@@ -14,9 +14,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from pointcmt.errors import InputError
+from pointcmt_serve.engines import parse_device
 from pointcmt_serve.http.app import create_app
 from pointcmt_serve.http.listening import grpc_address, listening, tls_files
-from pointcmt_serve.http.models.folders import OPTIONS
+from pointcmt_serve.http.models.folders import OPTIONS, check_threads
 from pointcmt_serve.http.operations.access import set_up_logging
 from pointcmt_serve.http.security import read_keys
 from pointcmt_serve.http.service import Service
@@ -113,9 +114,11 @@ def read_settings(models: Sequence[str], options: dict[str, Any]) -> Settings:
         body_seconds=options["body_timeout"],
         deadline=options["deadline"],
     )
-    shared = {key: options[key] for key in ("engine", "device", "threads")}
+    given = {key: options[key] for key in ("engine", "device", "threads")}
+    parse_device(given["device"] or "auto")
     return Settings(
-        models=tuple(read_source(word, options["name"], shared) for word in models),
+        models=tuple(read_source(word, options["name"]) for word in models),
+        options={key: value for key, value in given.items() if value is not None},
         repository=options["repository"],
         poll=options["poll"],
         fixed=_fixed(options),
@@ -132,14 +135,14 @@ def read_settings(models: Sequence[str], options: dict[str, Any]) -> Settings:
     )
 
 
-def read_source(word: str, name: str | None, shared: dict[str, Any]) -> ModelSource:
+def read_source(word: str, name: str | None) -> ModelSource:
     """Return the model that `[NAME=]DIR[,key=value ...]` means, DIR a folder or a shipped student.
 
     Raises:
         InputError: a name or an option makes no sense.
     """
     place, *entries = word.split(",")
-    chosen = dict(shared)
+    chosen: dict[str, Any] = {}
     for entry in entries:
         key, equals, value = entry.partition("=")
         if not equals or key not in OPTIONS:
@@ -148,6 +151,7 @@ def read_source(word: str, name: str | None, shared: dict[str, Any]) -> ModelSou
             chosen[key] = OPTIONS[key](value)
         except ValueError as error:
             raise InputError(f"{word}: {key} is {value!r}, no number") from error
+    check_threads(word, chosen)
     before, equals, after = place.partition("=")
     # A folder may have an equals sign in its name: what is there as it stands is a folder.
     if not equals or Path(place).exists():

@@ -33,7 +33,7 @@ class Service:
         self.lifecycle = Lifecycle()
         self.metrics = Metrics()
         self.budget = MemoryBudget(settings.limits.memory)
-        self.models = Repository(settings, Host(self.metrics.batch, schedule))
+        self.models = Repository(settings, Host(self.metrics.batch, schedule, settings.options))
         self.in_flight = 0
         self._ends: list[Callable[[], None]] = []
 

@@ -77,7 +77,8 @@ class ModelSource:
     Attributes:
         name: what clients call it; None for the student's own name.
         folder: where it lies.
-        options: keyword arguments for `Classifier`: engine, device, threads, up.
+        options: keyword arguments for `Classifier`: engine, device, threads, up; they come before
+            those in the folder's `serving.json`.
         batching: None for the server's.
     """
 
@@ -110,6 +111,8 @@ class Settings:
 
     Attributes:
         models: served from the start.
+        options: keyword arguments for `Classifier` of every model whose source and `serving.json`
+            say nothing else: engine, device, threads.
         repository: a folder whose subfolders are models; None for none.
         poll: seconds between two looks at the folders of all models; 0 never looks again.
         fixed: why clients may not load and unload models; "" where they may.
@@ -118,6 +121,7 @@ class Settings:
     """
 
     models: tuple[ModelSource, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
     repository: Path | None = None
     poll: float = 2.0
     fixed: str = ""

@@ -123,6 +123,8 @@ def test_a_client_that_drips_does_not_hold_up_the_end(tiny_folder: Path, tmp_pat
         (("a/b={tiny}",), "no name for a model"),
         (("{tiny},engine",), "'engine' is none of"),
         (("{tiny},threads=many",), "no number"),
+        (("x={tiny},threads=-3",), "threads is -3"),
+        (("--device", "gpu", "--repository", "{tiny}"), "unknown device 'gpu'"),
         (("missing",), "missing"),
         (("--repository", "missing"), "no folder of models"),
         (("{tiny}", "--port", "9", "--grpc-port", "9"), "--port and --grpc-port are both 9"),

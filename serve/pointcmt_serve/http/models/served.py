@@ -22,10 +22,12 @@ class Host(NamedTuple):
     Attributes:
         report: told of every batch: the model, its clouds, seconds of preparation and network.
         schedule: makes what answers its requests.
+        options: keyword arguments for `Classifier` that neither its source nor its folder sets.
     """
 
     report: Callable[[str, int, float, float], None]
     schedule: Schedule
+    options: dict[str, Any]
 
 
 class Served:
@@ -59,7 +61,7 @@ class Served:
         Raises:
             InputError: it cannot be loaded or run.
         """
-        chosen = {**options(source.folder), **source.options}
+        chosen = {**host.options, **options(source.folder), **source.options}
         self.engine = str(chosen.get("engine", "onnxruntime"))
         self.device = str(chosen.get("device", "auto"))
         self.up = str(chosen.get("up", AS_IS))
