@@ -38,6 +38,9 @@ def main(words: list[str]) -> int:
     for name in HEAVY:  # once, for all the processes forked below
         importlib.import_module(name)
     chosen = [m for m in MUTANTS if not words or any(word in m.name for word in words)]
+    if not chosen:
+        sys.stdout.write(f"no error's name holds {' or '.join(words)}\n")
+        return 1
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
         tree = Path(scratch) / "tree"
         _copy(tree)
