@@ -22,6 +22,7 @@ from pointcmt_training import folder, loop
 from pointcmt_training import run as running
 from pointcmt_training.distillation import METHODS
 from pointcmt_training.folder import RunFolder
+from pointcmt_training.held import held
 from pointcmt_training.recipe import load_config
 from pointcmt_training.run import run
 from tests.training.tiny import TINY
@@ -211,6 +212,27 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.parametrize("recipe", ["shapes", "shapes_parts"])
+def test_one_process_trains_in_a_folder_at_a_time(recipe: str, tmp_path: Path) -> None:
+    root = tmp_path / "run"
+    settings = TINY if recipe == "shapes" else ["data.per_class=2", "device=cpu"]
+    with (
+        held(root),
+        pytest.raises(InputError, match=r"run: another process is training here"),
+    ):
+        run(load_config(recipe, settings), root)
+    assert list(root.iterdir()) == []
+    with held(root):
+        pass
+
+
+def test_a_folder_that_another_run_took_meanwhile_is_not_claimed(tmp_path: Path) -> None:
+    RunFolder(tmp_path).claim(load_config("shapes", TINY), {})
+    (tmp_path / "history").mkdir()
+    with pytest.raises(InputError, match="holds another run"):
+        RunFolder(tmp_path).claim(load_config("shapes", [*TINY, "seed=1"]), {})
+
+
 @pytest.fixture
 def encoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     counts: list[int] = []
@@ -318,6 +340,16 @@ def test_one_changed_byte_of_cached_features_is_noticed_and_mended(
     with pytest.warns(UserWarning, match=r"\.npz: damaged; the features are computed anew"):
         run(load_config("shapes", TINY), root)
     assert_same_weights(finished, root)
+
+
+@pytest.mark.usefixtures("_no_report")
+def test_an_empty_file_of_cached_features_is_mended(finished: Path, tmp_path: Path) -> None:
+    root = copy_of(finished, tmp_path)
+    (features,) = (root / "features").iterdir()
+    features.write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"\.npz: damaged; the features are computed anew"):
+        run(load_config("shapes", TINY), root)
+    assert features.stat().st_size
 
 
 @pytest.mark.parametrize("at", [0.3, 0.5, 0.8])

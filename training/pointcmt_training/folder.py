@@ -102,8 +102,9 @@ class RunFolder:
         """Take the folder for this configuration and these data.
 
         Raises:
-            InputError: it holds a run on other data.
+            InputError: it holds another run by now, or one on other data.
         """
+        self.require_free(config)
         if not self._begun():
             write_text(self.config, config.to_yaml())
         elif words := self.data_changes(data):

@@ -13,6 +13,7 @@ from pointcmt_training.config import Config
 from pointcmt_training.distillation.self_training import SelfTraining
 from pointcmt_training.environment import environment
 from pointcmt_training.folder import SECTIONS, RunFolder, read_json, stage_seconds, write_json
+from pointcmt_training.held import held
 from pointcmt_training.inputs import Inputs, load_inputs
 from pointcmt_training.parts.run import run_parts
 from pointcmt_training.prepare import pick_device, prepare
@@ -45,7 +46,12 @@ def run(config: Config, root: Path) -> dict[str, Any]:
     )
     # What reading the data has freed is given back before.
     tune_allocator(lean=config.teacher.recompute)
-    told(lambda: folder.claim(config, inputs.identity))
+    with held(root):
+        told(lambda: folder.claim(config, inputs.identity))
+        return _train(config, inputs, folder, student)
+
+
+def _train(config: Config, inputs: Inputs, folder: RunFolder, student: Student) -> dict[str, Any]:
     method = config.distillation
     teaching = teach(config, inputs, folder, student.feature_dim) if method.uses_images else None
     images = teaching.images if teaching else None

@@ -12,6 +12,7 @@ from pointcmt_training.allocator import tune_allocator
 from pointcmt_training.config import Config
 from pointcmt_training.environment import environment
 from pointcmt_training.folder import RunFolder, read_json, stage_seconds, write_json
+from pointcmt_training.held import held
 from pointcmt_training.inputs import load_inputs
 from pointcmt_training.parts.inputs import PartInputs
 from pointcmt_training.parts.page import write_report
@@ -41,7 +42,18 @@ def run_parts(config: Config, root: Path) -> dict[str, Any]:
     inputs, segmenter, begun = agreed(
         lambda: _prepared(config), lambda made: (shaping(config), made[0].whole.identity)
     )
-    told(lambda: folder.claim(config, inputs.whole.identity))
+    with held(root):
+        told(lambda: folder.claim(config, inputs.whole.identity))
+        return _train(config, inputs, folder, segmenter, begun)
+
+
+def _train(
+    config: Config,
+    inputs: PartInputs,
+    folder: RunFolder,
+    segmenter: PointNet2Parts,
+    begun: dict[str, Any],
+) -> dict[str, Any]:
     train_segmenter(config, inputs, folder, segmenter)
     found = found_parts(segmenter, inputs.test, inputs.ranges)
     test = inputs.test

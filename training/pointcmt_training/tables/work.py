@@ -19,6 +19,7 @@ import torch
 from pointcmt.errors import InputError
 from pointcmt.processes import clean_context, follow_parent
 from pointcmt_training.folder import RunFolder
+from pointcmt_training.held import held
 from pointcmt_training.prepare import prepare
 from pointcmt_training.recipe import load_config
 from pointcmt_training.run import run
@@ -53,8 +54,9 @@ def train(job: Job, root: Path) -> None:
     if folder.config.is_file():  # begun for another student with the same D
         config = load_config(str(folder.config))
     inputs, student = prepare(config)
-    folder.claim(config, inputs.identity)
-    teach(config, inputs, folder, student.feature_dim)
+    with held(folder.root):
+        folder.claim(config, inputs.identity)
+        teach(config, inputs, folder, student.feature_dim)
 
 
 def train_all(
