@@ -104,6 +104,6 @@ def _counted(
 def _usable(path: Path) -> bool:
     try:
         np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError):
         return False
     return True

@@ -40,6 +40,14 @@ def test_arrays_are_prepared_once_and_then_memory_mapped(tmp_path, groups):
     assert all(isinstance(a, np.memmap) for a in second)
 
 
+def test_an_empty_file_is_prepared_anew(tmp_path, groups):
+    store = Cache(tmp_path, "s", tmp_path / "cache")
+    store.rows(groups, load)
+    for path in (tmp_path / "cache").rglob("*.npy"):
+        path.write_bytes(b"")
+    assert [a[:, 0, 0].tolist() for a in store.rows(groups, load)] == [[1, 2], [3], [4, 5]]
+
+
 def test_an_interrupted_preparation_keeps_what_is_done_and_goes_on(tmp_path, groups):
     groups["c"][1][1].write_text("bad")
     with pytest.raises(InputError, match="bad"):

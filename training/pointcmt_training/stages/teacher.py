@@ -138,7 +138,7 @@ def _read_features(path: Path) -> Tensor | None:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return torch.from_numpy(archive["features"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
         warnings.warn(f"{path}: damaged; the features are computed anew", stacklevel=2)
         return None
 
