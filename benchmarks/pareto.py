@@ -7,8 +7,8 @@ FOLDER holds ModelNet40's HDF5 files. Trains the recipe `modelnet40_small` in ea
 the narrower ones also by `method=self` from the widest (softened logits, no images). Every point is
 a model folder, RUNS/NAME/student, and what is measured is its exported file through `Classifier` on
 the CPU: accuracy on the whole test split after the last epoch, and clouds a second, prepared
-and answered 32 at a time and one by one, sizes taking turns in every round; medians. In the cascade
-the narrowest student answers where its first class leads the second by a margin of probability, and
+and answered 32 at a time and one by one, all taking turns in every round; medians. In a cascade a
+narrowest student answers where its first class leads the second by a margin of probability, and
 the widest answers the rest; all margins of `MARGINS` are shown, none is chosen. Runs that are
 finished are not repeated. Writes pareto.{json,md,png}.
 """
@@ -19,84 +19,33 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import processor
-from benchmarks.study_parts.tables import gain
+from benchmarks.pareto_parts.plan import (
+    NARROWEST,
+    SIZES,
+    WIDEST,
+    Key,
+    Point,
+    Step,
+    plan,
+)
+from benchmarks.pareto_parts.report import write
 from pointcmt.data import ModelNet40
-from pointcmt.files import write_beside
 from pointcmt_export.exporter import export
 from pointcmt_export.options import Grid, Options
 from pointcmt_serve import Classifier
 
 Clouds = NDArray[np.float32]
-TIMED = 256  # clouds of the test split that speed is measured on
+TIMED = 512  # clouds of the test split that speed is measured on
 BATCH = 32
 MARGINS = (0.05, 0.1, 0.2, 0.3, 0.5)
-
-
-@dataclass(frozen=True)
-class Size:
-    """A student's size, and how many seeds it is trained with."""
-
-    options: str
-    seeds: int
-
-
-SIZES = {
-    "wide": Size("{width: 0.5, centres: [256, 64], neighbours: [[24], [24]]}", 1),
-    "half": Size("{width: 0.5, centres: [64, 16], neighbours: [[16], [16]]}", 1),
-    "quarter": Size("{width: 0.25, centres: [64, 16], neighbours: [[16], [16]]}", 3),
-}
-WIDEST, NARROWEST = "wide", "quarter"
-
-
-@dataclass(frozen=True)
-class Point:
-    """One student: what it cost and what it gives.
-
-    Attributes:
-        size: its name in `SIZES`.
-        distilled: whether the widest student taught it.
-        seed: of its training.
-        parameters: how many there are.
-        accuracy: on the test split, through the exported file, in [0, 1].
-        rates: clouds a second in batches of 32, and one by one.
-    """
-
-    size: str
-    distilled: bool
-    seed: int
-    parameters: int
-    accuracy: float
-    rates: tuple[float, float] = (0.0, 0.0)
-
-
-@dataclass(frozen=True)
-class Step:
-    """The cascade at one margin: the share that the widest answers, accuracy, clouds a second."""
-
-    margin: float
-    passed_on: float
-    accuracy: float
-    rate: float
-
-
-def plan() -> list[tuple[str, bool, int]]:
-    """Return size, whether distilled, and seed of every run; the teacher of the others first."""
-    return [
-        (size, distilled, seed)
-        for size, chosen in SIZES.items()
-        for seed in range(chosen.seeds)
-        for distilled in (False, True)
-        if not (distilled and size == WIDEST)
-    ]
 
 
 def folder(runs: Path, size: str, distilled: bool, seed: int) -> Path:
@@ -176,14 +125,13 @@ class Measured:
         }
         order = np.random.default_rng(0).permutation(len(self.labels))[:TIMED]
         self.timed = self.clouds[order]
-        self.quick, self.slow = (NARROWEST, True, 0), (WIDEST, False, 0)
 
     def accuracy(self, answers: NDArray[np.int64]) -> float:
         return float((answers == self.labels).mean())
 
     def points(self, rounds: int) -> list[Point]:
         """Return every student with its accuracy and speed."""
-        taken: dict[tuple[str, bool, int], list[tuple[float, float]]] = {}
+        taken: dict[Key, list[tuple[float, float]]] = {}
         for _ in range(rounds):
             for key, student in self.students.items():
                 together = TIMED / seconds(probabilities, student, self.timed)
@@ -200,115 +148,34 @@ class Measured:
         ]
 
     def steps(self, rounds: int) -> list[Step]:
-        """Return the cascade at every margin."""
-        pair = self.students[self.quick], self.students[self.slow]
-        quick, slow = self.found[self.quick], self.found[self.slow]
-        rows = []
-        for least in MARGINS:
-            unsure = margin(quick) < least
-            answers = np.where(unsure, slow.argmax(axis=1), quick.argmax(axis=1))
-            spent = [seconds(cascade, *pair, self.timed, least) for _ in range(rounds)]
-            rate = TIMED / float(np.median(spent))
-            rows.append(Step(least, float(unsure.mean()), self.accuracy(answers), rate))
-        return rows
-
-
-def page(points: Sequence[Point], steps: Sequence[Step], about: Mapping[str, object]) -> str:
-    lines = [
-        "# Accuracy against speed",
-        "",
-        str(__doc__).split("\n\n")[2].strip(),
-        "",
-        f"{about['machine']}, {about['threads']} threads, load before {about['load']}.",
-        "",
-        "| student | taught by | parameters | OA % by seed | clouds/s, 32 at a time | one by one |",
-        "|---|---|---:|---|---:|---:|",
-    ]
-    for size, distilled in dict.fromkeys((p.size, p.distilled) for p in points):
-        rows = [p for p in points if (p.size, p.distilled) == (size, distilled)]
-        accuracies = ", ".join(f"{100 * p.accuracy:.2f}" for p in rows)
-        together, alone = np.median([p.rates for p in rows], axis=0)
-        lines.append(
-            f"| {size} | {WIDEST if distilled else 'labels alone'} | {rows[0].parameters:,} "
-            f"| {accuracies} | {together:.0f} | {alone:.0f} |"
-        )
-    lines += ["", *gains(points), ""]
-    lines += [
-        f"Cascade: `{NARROWEST}`, distilled, seed 0, then `{WIDEST}`.",
-        "",
-        "| margin | answered by the second | OA % | clouds/s, 32 at a time |",
-        "|---:|---:|---:|---:|",
-        *(
-            f"| {s.margin:g} | {s.passed_on:.0%} | {100 * s.accuracy:.2f} | {s.rate:.0f} |"
-            for s in steps
-        ),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def gains(points: Sequence[Point]) -> list[str]:
-    """Return one sentence a size: distilled minus labels alone, paired by seed."""
-    known = {(p.size, p.distilled, p.seed): 100 * p.accuracy for p in points}
-    sentences = []
-    for size in SIZES:
-        apart = [
-            known[size, True, seed] - known[size, False, seed]
-            for seed in range(SIZES[size].seeds)
-            if {(size, True, seed), (size, False, seed)} <= known.keys()
+        """Return the cascades at every margin."""
+        slow = (WIDEST, False, 0)
+        pairs = [key for key in self.students if (key[0], key[2]) == (NARROWEST, 0)]
+        taken: dict[tuple[bool, float], list[float]] = {}
+        for _ in range(rounds):
+            for key in pairs:
+                for least in MARGINS:
+                    two = self.students[key], self.students[slow]
+                    spent = seconds(cascade, *two, self.timed, least)
+                    taken.setdefault((key[1], least), []).append(TIMED / spent)
+        return [
+            Step(
+                key[1],
+                least,
+                *self._cascade(key, slow, least),
+                float(np.median(taken[key[1], least])),
+            )
+            for key in pairs
+            for least in MARGINS
         ]
-        if apart:
-            sentences.append(f"`{size}`, distilled minus labels alone: {gain(apart)} points.")
-    return sentences
 
-
-def draw(points: Sequence[Point], steps: Sequence[Step], path: Path) -> None:
-    """Draw accuracy over clouds a second, the cascade as a line."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    for distilled, colour, label in (
-        (False, "tab:gray", "labels alone"),
-        (True, "tab:blue", f"taught by `{WIDEST}`"),
-    ):
-        rows = [p for p in points if p.distilled == distilled]
-        speeds, accuracies = [p.rates[0] for p in rows], [100 * p.accuracy for p in rows]
-        axes.scatter(speeds, accuracies, color=colour, label=label, zorder=3)
-        for row in (row for row in rows if row.seed == 0):
-            place = (row.rates[0], 100 * row.accuracy)
-            side = "bottom" if distilled or row.size == WIDEST else "top"
-            axes.annotate(f"  {row.size}", place, color=colour, va=side)
-    line = [s.rate for s in steps], [100 * s.accuracy for s in steps]
-    axes.plot(*line, ".-", color="tab:orange", label=f"{NARROWEST}, then {WIDEST} where unsure")
-    for step in steps:
-        place = (step.rate, 100 * step.accuracy)
-        axes.annotate(f" {step.passed_on:.0%}", place, color="tab:orange", fontsize=8, va="bottom")
-    axes.set(xlabel="clouds a second, 32 at a time", ylabel="overall accuracy, %", xscale="log")
-    ticks = [250, 500, 1000, 2000, 4000]
-    axes.set_xticks(ticks, [str(tick) for tick in ticks])
-    axes.minorticks_off()
-    axes.margins(x=0.15)
-    axes.grid(alpha=0.3)
-    axes.legend(loc="lower left")
-    figure.savefig(path, format="png", dpi=110)
-
-
-def write(
-    out: Path, points: Sequence[Point], steps: Sequence[Step], about: Mapping[str, object]
-) -> None:
-    record = {
-        "about": about,
-        "points": [asdict(point) for point in points],
-        "cascade": [asdict(step) for step in steps],
-    }
-    with write_beside(out / "pareto.json") as fresh:
-        fresh.write_text(json.dumps(record, indent=1) + "\n")
-    with write_beside(out / "pareto.md") as fresh:
-        fresh.write_text(page(points, steps, about))
-    with write_beside(out / "pareto.png") as fresh:
-        draw(points, steps, fresh)
+    def _cascade(self, quick: Key, slow: Key, least: float) -> tuple[float, float]:
+        """Return the share of the test split that `slow` answers, and the accuracy."""
+        unsure = margin(self.found[quick]) < least
+        answers = np.where(
+            unsure, self.found[slow].argmax(axis=1), self.found[quick].argmax(axis=1)
+        )
+        return float(unsure.mean()), self.accuracy(answers)
 
 
 def main() -> None:
@@ -327,8 +194,10 @@ def main() -> None:
             list(pool.map(lambda key: train(runs, chosen.data, *key), plan()))
     load = round(os.getloadavg()[0], 1)
     measured = Measured(runs, ModelNet40(chosen.data, "test", 1024))
-    about = {"machine": processor(), "threads": os.cpu_count(), "load": load}
-    write(chosen.output, measured.points(chosen.rounds), measured.steps(chosen.rounds), about)
+    about = f"{processor()}, {os.cpu_count()} threads, load before {load}."
+    protocol = str(__doc__).split("\n\n")[2].strip()
+    points, steps = measured.points(chosen.rounds), measured.steps(chosen.rounds)
+    write(chosen.output, f"{protocol}\n\n{about}", points, steps)
     print((chosen.output / "pareto.md").read_text())
 
 

@@ -1,6 +1,7 @@
 """The cascade of two students, and the order of the runs it is measured on."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.pareto import MARGINS, WIDEST, Point, Step, cascade, gains, margin, page, plan
+from benchmarks.pareto import MARGINS, cascade, margin
+from benchmarks.pareto_parts.plan import WIDEST, Point, Step, plan
+from benchmarks.pareto_parts.report import gains, write
 
 CLASSES = 5
 
@@ -57,7 +60,7 @@ def test_the_teacher_comes_first_and_every_taught_student_has_its_control() -> N
     assert WIDEST not in {size for size, _, _ in taught}
 
 
-def test_the_page_pairs_what_was_taught_with_its_control_by_seed() -> None:
+def test_the_page_pairs_what_was_taught_with_its_control_by_seed(tmp_path: Path) -> None:
     accuracies = {
         (taught, seed): 0.8 + 0.01 * taught + 0.02 * seed for taught in (0, 1) for seed in (0, 1)
     }
@@ -65,6 +68,9 @@ def test_the_page_pairs_what_was_taught_with_its_control_by_seed() -> None:
         Point("quarter", bool(t), s, 10, a, (100.0, 50.0)) for (t, s), a in accuracies.items()
     ]
     assert gains(points) == ["`quarter`, distilled minus labels alone: +1.0 ± 0.0 points."]
-    text = page(points, [Step(0.1, 0.25, 0.85, 90.0)], {"machine": "m", "threads": 2, "load": 0})
+    steps = [Step(True, 0.1, 0.25, 0.85, 90.0)]
+    write(tmp_path, "protocol", points, steps)
+    text = (tmp_path / "pareto.md").read_text()
     assert "| quarter | wide | 10 | 81.00, 83.00 | 100 | 50 |" in text
-    assert "| 0.1 | 25% | 85.00 | 90 |" in text
+    assert "| wide | 0.1 | 25% | 85.00 | 90 |" in text
+    assert (tmp_path / "pareto.png").read_bytes().startswith(b"\x89PNG")
