@@ -278,6 +278,8 @@ def show(sample: str, out: Path, points: int, up: str, cache: Path | None) -> No
     SAMPLE is a mesh or a cloud, or an object of a data set: FOLDER#3 or FOLDER#chair/chair_0001,
     for the embedded set shapes#3.
     """
+    if out.suffix.lower() != ".png":
+        raise InputError(f"--out {out}: the picture is a PNG; give it a name that ends in .png")
     from pointcmt.data.tools.sample import load_sample
     from pointcmt.views.pictures import UP
     from pointcmt.views.sheet import draw_sheet, save_sheet

@@ -194,3 +194,14 @@ def test_the_real_data_pass(modelnet40_root):
     report = check([ModelNet40(modelnet40_root, split, None) for split in ("train", "test")])
     assert report.ok, report
     assert [s.clouds for s in report.splits] == [9843, 2468]
+
+
+def test_two_objects_whose_pictures_have_one_name_are_a_problem(tmp_path):
+    for i, name in enumerate(("mug/train/o1.obj", "mug/train/o1.off", "cup/train/o1.off")):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trimesh.creation.box((1, 2, 3 + i)).export(path)
+    report = check_stored(stored_splits(refer(str(tmp_path))))
+    assert len(report.problems) == 1
+    assert "1 objects whose pictures need the name of another's" in report.problems[0]
+    assert "(mug/train/o1.off as mug/train/o1.obj; rename one)" in report.problems[0]

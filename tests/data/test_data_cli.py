@@ -215,12 +215,20 @@ def test_show_draws_a_file(meshes, tmp_path):
         ("own#chair/none", "has no object 'chair/none'"),
         ("own", "is a folder; name an object of it"),
         ("none.npy", "no such file"),
+        ("none", "no such file or folder"),
         ("none#1", "no such folder"),
     ],
 )
 def test_show_names_what_is_not_there(clouds, tmp_path, sample, words):
     assert words in run("show", tmp_path / sample, "--out", tmp_path / "x.png", status=1).stderr
     assert not (tmp_path / "x.png").exists()
+
+
+@pytest.mark.parametrize("name", ["sheet.jpg", "sheet.xyz", "sheet"])
+def test_show_writes_no_png_under_the_name_of_something_else(tmp_path, name):
+    result = run("show", "shapes:1#3", "--out", tmp_path / name, status=1)
+    assert "the picture is a PNG; give it a name that ends in .png" in result.stderr
+    assert not (tmp_path / name).exists()
 
 
 def test_picture_names_are_the_objects_own():

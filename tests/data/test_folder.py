@@ -11,6 +11,7 @@ from pointcmt.data import (
     ModelNetMeshes,
     open_dataset,
 )
+from pointcmt.data.tools.viewing import mesh_jobs, refer, stored_splits
 from pointcmt.errors import InputError
 
 TETRAHEDRON = "4 4 0\n0 0 0\n2 0 0\n0 2 0\n0 0 2\n3 0 2 1\n3 0 1 3\n3 0 3 2\n3 1 2 3\n"
@@ -157,6 +158,28 @@ def test_a_folder_without_splits_is_parted_by_a_share_and_a_seed(tmp_path):
 def test_a_share_of_a_folder_with_splits_is_refused(own):
     with pytest.raises(InputError, match=r"has folders for train, test; data\.test_share is for"):
         open_dataset("folder", own, "train", test_share=0.2)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_class_that_is_named_as_a_split_is_told_to_be_renamed(tmp_path, share):
+    for name in ("boat", "train"):
+        for i in range(4):
+            write(tmp_path / name / f"{i}.off", "OFF\n" + TETRAHEDRON)
+    told = r"'train' is the name of a split but stands beside 'boat'; rename the folder"
+    with pytest.raises(InputError, match=told):
+        open_dataset("folder", tmp_path, "train", 16, test_share=share)
+    with pytest.raises(InputError, match=told):
+        stored_splits(refer(str(tmp_path)))
+    with pytest.raises(InputError, match=told):
+        mesh_jobs(refer(str(tmp_path)))
+    (tmp_path / "train").rename(tmp_path / "trains")
+    assert len(CloudFolder(tmp_path, "all", points=16)) == 8
+
+
+def test_a_class_may_be_named_as_a_split_where_the_classes_have_split_folders(tmp_path):
+    for name in ("boat", "train"):
+        write(tmp_path / name / "test" / "1.off", "OFF\n" + TETRAHEDRON)
+    assert CloudFolder(tmp_path, "test", points=16).classes == ("boat", "train")
 
 
 def test_the_vertical_axis_is_the_formats_or_the_one_that_is_said(tmp_path):

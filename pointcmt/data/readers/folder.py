@@ -12,7 +12,7 @@ from pointcmt.data.dataset import XYZ, CloudDataset
 from pointcmt.data.record import DataSet, Reading, Stored
 from pointcmt.data.seeds import object_seed
 from pointcmt.data.splits import split_share
-from pointcmt.data.tree import ALL, SPLIT_FOLDERS, read_tree, split_names
+from pointcmt.data.tree import ALL, FOREIGN, SPLIT_FOLDERS, read_tree, split_names
 from pointcmt.data.validate import require_known
 from pointcmt.errors import InputError
 from pointcmt.geometry import (
@@ -69,6 +69,7 @@ class CloudFolder(CloudDataset):
         root = Path(root)
         require_known("normalisation", normalization, NORMALIZATIONS)
         require_known("vertical axis", up, (None, *AXES))
+        require_told_apart(root)
         files = read_tree(root, split, SUFFIXES)
         settings = f"folder {points} {' '.join(channels)} {up} {seed} {normalization}"
         prepare = partial(
@@ -89,6 +90,25 @@ class CloudFolder(CloudDataset):
             normalization,
             channels,
             up or _up(files.paths),
+        )
+
+
+def require_told_apart(root: Path) -> None:
+    """Refuse a class folder that is named as a split, where no class has folders for splits.
+
+    Raises:
+        InputError: there is such a folder, or no folder at all.
+    """
+    if not split_names(root):
+        return
+    folders = [p for p in root.iterdir() if p.is_dir() and not p.name.startswith((".", FOREIGN))]
+    named = sorted(p.name for p in folders if p.name in SPLIT_FOLDERS)
+    inner = any((folder / split).is_dir() for folder in folders for split in SPLIT_FOLDERS)
+    if named and len(named) < len(folders) and not inner:
+        other = min(p.name for p in folders if p.name not in SPLIT_FOLDERS)
+        raise InputError(
+            f"{root}: {named[0]!r} is the name of a split but stands beside {other!r}; rename the "
+            "folder if it is a class, or keep only folders of splits there"
         )
 
 
@@ -133,6 +153,7 @@ def _open(root: Path, split: str, reading: Reading) -> CloudDataset:
         cache=reading.cache,
         workers=reading.workers,
     )
+    require_told_apart(root)
     present = split_names(root)
     if reading.test_share == 0 or split == ALL:
         return whole(split)
@@ -145,6 +166,7 @@ def _open(root: Path, split: str, reading: Reading) -> CloudDataset:
 
 
 def _stored(root: Path, split: str, _reading: Reading) -> Stored:
+    require_told_apart(root)
     return read_tree(root, split, SUFFIXES).stored(f"{root.resolve().name}/{split}", load)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pointcmt.data.catalog import CATALOG
 from pointcmt.data.record import Stored
-from pointcmt.data.tools.duplicates import cloud_hash
+from pointcmt.data.tools.duplicates import cloud_hash, one_picture_name
 from pointcmt.data.validate import LARGEST
 from pointcmt.errors import InputError
 
@@ -45,7 +45,8 @@ class CheckReport:
         splits: what each split holds.
         problems: what makes the data unfit, one sentence each: objects that cannot be read, values
             that are not finite or absurdly large, a class without training objects, a single
-            class, an object in two splits, splits with different classes.
+            class, an object in two splits, splits with different classes, two objects whose
+            pictures have one name.
         notes: what is worth knowing: an unofficial number of clouds, a class without test objects,
             an object that occurs twice in one split, objects without extent.
     """
@@ -170,9 +171,12 @@ def _class_problems(seen: _Seen) -> list[str]:
     if len(seen.stored.classes) == 1:
         return [f"{name}: {seen.stored.classes[0]} is the only class; a classifier needs two"]
     empty = [one for one, count in seen.counts.items() if count == 0]
+    found = []
     if empty and split == "train":
-        return [f"{name}: no object of {_join(empty)} to train on"]
-    return []
+        found.append(f"{name}: no object of {_join(empty)} to train on")
+    if pairs := one_picture_name(seen.stored):
+        found.append(_count(name, pairs, "objects whose pictures need the name of another's"))
+    return found
 
 
 def _count_notes(seen: _Seen) -> list[str]:

@@ -3,6 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from pointcmt.data.readers.rendered import picture_name
+from pointcmt.data.record import Stored
+
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # splitmix64
 
 
@@ -28,3 +31,16 @@ def _mix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
     value = (value ^ (value >> np.uint64(30))) * FIRST
     value = (value ^ (value >> np.uint64(27))) * SECOND
     return value ^ (value >> np.uint64(31))
+
+
+def one_picture_name(stored: Stored) -> list[str]:
+    """Return, for each object whose pictures would have the name of an earlier one's, both ids."""
+    split = stored.name.rpartition("/")[2]
+    first: dict[tuple[int, str], str] = {}
+    found = []
+    for one in stored.objects:
+        name = picture_name(one.id, stored.classes[one.label], split)
+        earlier = first.setdefault((one.label, name), one.id)
+        if earlier != one.id:
+            found.append(f"{one.id} as {earlier}; rename one")
+    return found

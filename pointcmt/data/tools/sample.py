@@ -43,6 +43,8 @@ def load_sample(sample: str, points: int, cache: Path | None = None) -> LoadedSa
     if mark and not Path(sample).exists():
         return _member(folder, which, cache)
     path = Path(sample)
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; name an object of it, for example {path}#0")
     cloud = normalize(read_points(path, points), "unit-sphere")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pointcmt.data.catalog import CATALOG, Reference, open_dataset, parse_reference, recognise
 from pointcmt.data.dataset import XYZ_RGB, CloudDataset
+from pointcmt.data.readers.folder import require_told_apart
 from pointcmt.data.readers.rendered import picture_name
 from pointcmt.data.readers.shapes import Shapes
 from pointcmt.data.record import Reading, Stored
@@ -51,7 +52,10 @@ def openers(reference: Reference, cache: Path | None = None) -> tuple[Opener, ..
 
 def _splits(reference: Reference) -> tuple[str, ...]:
     data, root, _ = reference
-    return (split_names(root) or (ALL,)) if ALL in data.splits else data.splits
+    if ALL not in data.splits:
+        return data.splits
+    require_told_apart(root)
+    return split_names(root) or (ALL,)
 
 
 def holds_meshes(reference: Reference) -> bool:
@@ -80,6 +84,7 @@ def mesh_jobs(reference: Reference) -> list[ViewJob]:
     data, root, per_class = reference
     if data.embedded:
         return [job for split in data.splits for job in _embedded_meshes(Shapes(split, per_class))]
+    require_told_apart(root)
     jobs = []
     for split in split_names(root) or (ALL,):
         for name, files in read_tree(root, split, MESH_SUFFIXES).files.items():
