@@ -11,6 +11,7 @@ from pointcmt_export.bench import bench
 from pointcmt_export.formats import ALL, FORMATS
 from pointcmt_export.options import (
     BATCH,
+    FiniteRange,
     Grid,
     Limits,
     Options,
@@ -108,22 +109,28 @@ def _numbers(count: int | None) -> Any:
     callback=_numbers(None),
     help="Point counts to compare.",
 )
-@click.option("--max-logit-difference", "logits_max", type=float, help="Largest  [1e-4 in fp32].")
-@click.option("--max-mean-difference", "logits_mean", type=float, help="Mean  [5e-5 in fp32].")
 @click.option(
-    "--max-median-difference", "logits_median", type=float, help="Median  [5e-5 in fp32]."
+    "--max-logit-difference", "logits_max", type=FiniteRange(0), help="Largest  [1e-4 in fp32]."
 )
-@click.option("--min-agreement", "argmax_agreement", type=float, help="Same class  [1 in fp32].")
+@click.option(
+    "--max-mean-difference", "logits_mean", type=FiniteRange(0), help="Mean  [5e-5 in fp32]."
+)
+@click.option(
+    "--max-median-difference", "logits_median", type=FiniteRange(0), help="Median  [5e-5 in fp32]."
+)
+@click.option(
+    "--min-agreement", "argmax_agreement", type=FiniteRange(0, 1), help="Same class  [1 in fp32]."
+)
 @click.option(
     "--max-accuracy-difference",
     "accuracy_points",
-    type=float,
+    type=FiniteRange(0),
     help="Of OA and mAcc, in percentage points  [0.1 in fp32, 0.3 in fp16 and below].",
 )
 @click.option(
     "--min-speedup",
     "speedup",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     help="Samples a second, as a multiple of the checkpoint's in PyTorch  [none; wants --data].",
 )
 @click.option("--profile-batch", callback=_numbers(3), help="TensorRT: min,opt,max  [1,8,64].")

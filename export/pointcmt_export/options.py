@@ -1,11 +1,13 @@
 """What an export is asked for."""
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
+from pointcmt.description import MOST_POINTS
 from pointcmt.errors import InputError
 from pointcmt_serve.artefact import BESIDE
 
@@ -28,6 +30,19 @@ allow_option = click.option(
 )
 
 
+class FiniteRange(click.FloatRange):
+    """A range that has neither "nan", which is below and above nothing, nor "inf"."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number that a word stands for."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
+
+
 @dataclass(frozen=True)
 class Grid:
     """The shapes on which logits are compared.
@@ -35,6 +50,9 @@ class Grid:
     Attributes:
         batches: batch sizes.
         points: point counts; those below what the student takes are replaced by the least it does.
+
+    Raises:
+        InputError: none or less than 1, or a batch of more than a million points in all.
     """
 
     batches: tuple[int, ...] = (1, 7, 32)
@@ -45,6 +63,11 @@ class Grid:
             raise InputError(
                 f"the checks need batch sizes and point counts of 1 or more, "
                 f"not {self.batches} and {self.points}"
+            )
+        if max(self.batches) * max(self.points) > MOST_POINTS:
+            raise InputError(
+                f"the checks take batches of {MOST_POINTS:,} points or fewer, "
+                f"not {max(self.batches)} clouds of {max(self.points)}"
             )
 
     def shapes(self, min_points: int) -> list[tuple[int, int]]:

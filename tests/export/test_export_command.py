@@ -34,7 +34,7 @@ def test_a_model_is_exported_and_the_table_ends_with_the_folder(
 
 
 def test_a_failed_check_is_shown_and_exits_with_one(plain_folder: Path, tmp_path: Path) -> None:
-    flags = ("--batches", "1", "--points", "40", "--min-agreement", "1.5", "--json")
+    flags = ("--batches", "1", "--points", "40", "--max-logit-difference", "0", "--json")
     result = run(plain_folder, "-o", tmp_path / "out", *flags)
     assert result.exit_code == 1
     text, _, error = result.output.rpartition("Error: ")
@@ -120,6 +120,17 @@ def test_a_bad_source_is_one_sentence(spoil: Spoil, sentence: str, tmp_path: Pat
         (("--min-speedup", "2"), "name one with --data"),
         (("--batches", "1,x"), "whole numbers separated by commas"),
         (("--batches", "0"), "1 or more"),
+        (
+            ("--points", "100000000"),
+            "not 32 clouds of 100000000",
+        ),
+        (("--batches", "99999"), "batches of 1,000,000 points or fewer, not 99999 clouds of 2048"),
+        (("--max-logit-difference", "nan"), "nan is not a finite number"),
+        (("--max-mean-difference", "inf"), "inf is not a finite number"),
+        (("--max-median-difference", "-1"), "-1.0 is not in the range x>=0"),
+        (("--max-accuracy-difference", "-inf"), "is not in the range x>=0"),
+        (("--min-agreement", "2"), "2.0 is not in the range 0<=x<=1"),
+        (("--min-speedup", "nan"), "nan is not a finite number"),
         (("--profile-points", "1,2"), "3 whole numbers"),
         (("--profile-points", "9,8,7"), "rising order"),
         (("--format", "tflite"), "tflite"),
