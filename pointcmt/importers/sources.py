@@ -95,14 +95,14 @@ def import_checkpoint(
     found, tensors = _convert(state, source, where)
     names = _class_names(classes, found.classes, where)
     provenance = _provenance(Path(file), source)
-    chosen = found.options | dict(options or {})
+    chosen = found.options | _allowed(dict(options or {}), where)
     if found.teacher:
         teacher = TeacherConfig(found.network, chosen, names, provenance)
         return save_teacher(folder, build_teacher(teacher, tensors, where), teacher)
     if normalization is None:
         raw = source == "pointmlp-maxu" and found.classes == len(SCANOBJECTNN_CLASSES)
         normalization = "none" if raw else "unit-sphere"
-    channels = (*XYZ, *NORMALS)[: int(chosen.get("channels", len(XYZ)))]
+    channels = (*XYZ, *NORMALS)[: chosen.get("channels", len(XYZ))]
     config = ModelConfig(found.network, chosen, names, points, normalization, provenance, channels)
     own = create_student(config.student, len(names), **config.options).state_dict()
     check_shapes(tensors, own, where)
@@ -115,6 +115,18 @@ def _require_free(folder: Path) -> None:
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if folder.is_file() or names - MODEL_FILES:
         raise InputError(f"{folder}: holds other things than a model; name a new folder")
+
+
+def _allowed(options: dict[str, Any], where: str) -> dict[str, Any]:
+    """Refuse options that are no options of a network, and numbers of channels without names."""
+    if told := {"name", "num_classes"} & set(options):
+        raise InputError(f"{where}: {min(told)} is no option; the file itself tells it")
+    channels, most = options.get("channels", len(XYZ)), len(XYZ) + len(NORMALS)
+    if type(channels) is not int or not len(XYZ) <= channels <= most:
+        raise InputError(
+            f"{where}: channels is {channels!r}; give a whole number from {len(XYZ)} to {most}"
+        )
+    return options
 
 
 def _convert(state: State, source: str, where: str) -> tuple[Found, State]:

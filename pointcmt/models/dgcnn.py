@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pointcmt.models.edge_conv import EdgeConv
 from pointcmt.models.layers import MLPLayer, scaled
-from pointcmt.models.student import HeadName, PointStudent, Size
+from pointcmt.models.student import HeadName, PointStudent, Size, require_neighbours
 from pointcmt.ops import knn
 
 SLOPE = 0.2
@@ -30,6 +30,9 @@ class DGCNN(PointStudent):
             published networks use 20 for 1,024 points and 40 for 2,048.
         dropout: probability in the head; None is the head's own, 0.5 for "original" and none
             for "pointcmt".
+
+    Raises:
+        ValueError: `k` is not a whole number of 1 or more.
     """
 
     SMALL: ClassVar[Mapping[str, Any]] = {"k": 6}
@@ -49,6 +52,7 @@ class DGCNN(PointStudent):
         k: int = 20,
         dropout: float | None = None,
     ) -> None:
+        require_neighbours(k)
         widths = [scaled(c, width) for c in WIDTHS]
         embedding = scaled(EMBEDDING, width)
         super().__init__(

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pointcmt.models.layers import MLPLayer, activate, flat_index, gather_points, scaled
-from pointcmt.models.student import HeadName, PointStudent, Size
+from pointcmt.models.student import HeadName, PointStudent, Size, require_neighbours
 from pointcmt.ops import farthest_point_sample, knn
 
 
@@ -143,7 +143,7 @@ class PointMLP(PointStudent):
             for "pointcmt".
 
     Raises:
-        ValueError: there are more than four `centres`, or none.
+        ValueError: there are more than four `centres`, or none, or `k` is not 1 or more.
     """
 
     SMALL: ClassVar[Mapping[str, Any]] = {"centres": (32, 12), "k": 6}
@@ -167,6 +167,7 @@ class PointMLP(PointStudent):
     ) -> None:
         if not 1 <= len(centres) <= len(self.GROWTH):
             raise ValueError(f"centres={centres}: must be one to four stages")
+        require_neighbours(k)
         widths = [scaled(self.EMBEDDING, width)]
         for growth in self.GROWTH[: len(centres)]:
             widths.append(widths[-1] * growth)

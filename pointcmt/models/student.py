@@ -89,6 +89,16 @@ class Size:
     classes: int = 40
 
 
+def require_neighbours(k: int) -> None:
+    """Refuse a number of neighbours that no network can run with.
+
+    Raises:
+        ValueError: `k` is not a whole number of 1 or more.
+    """
+    if type(k) is not int or k < 1:
+        raise ValueError(f"k is {k!r}; a network has a whole number of neighbours, 1 or more")
+
+
 class PointStudent(nn.Module):
     """Base of the shipped students: checks the input and carries the head.
 

@@ -136,6 +136,27 @@ def test_an_option_the_student_lacks_is_refused(tmp_path: Path) -> None:
     assert "no option 'radius'" in refused(tmp_path, STATE, options={"radius": 1})
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"num_classes": 3}, "num_classes is no option; the file itself tells it"),
+        ({"name": "pointnet"}, "name is no option; the file itself tells it"),
+        ({"channels": "x"}, "channels is 'x'; give a whole number from 3 to 6"),
+        ({"channels": 7}, "channels is 7; give"),
+        ({"channels": 3.0}, "channels is 3.0; give"),
+        ({"k": 0}, "k is 0; a network has a whole number of neighbours, 1 or more"),
+        ({"k": "x"}, "k is 'x'; a"),
+        ({"k": 1.5}, "k is 1.5; a"),
+    ],
+)
+@pytest.mark.parametrize("source", ["dgcnn-wangyue", "pointmlp-maxu"])
+def test_an_option_of_no_sense_is_refused(
+    tmp_path: Path, options: dict[str, Any], told: str, source: str
+) -> None:
+    state = STATE if source == "pointmlp-maxu" else dgcnn_state(classes=4)
+    assert told in refused(tmp_path, state, source, options=options)
+
+
 def test_an_older_import_stays_when_the_new_one_is_refused(tmp_path: Path) -> None:
     file, folder = tmp_path / "weights.pth", tmp_path / "model"
     torch.save(STATE, file)
