@@ -130,11 +130,11 @@ def test_classifiers_and_segmenters_are_told_apart(model, tmp_path):
 def test_the_command_writes_coloured_clouds_and_names_bad_files(model, tmp_path):
     file, out = tmp_path / "a.npy", tmp_path / "out"
     np.save(file, cloud(60))
-    words = [str(model), str(file), str(tmp_path / "none.ply"), "--category", "vase", "--json"]
+    words = [str(model), str(file), str(tmp_path / "nowhere"), "--category", "vase", "--json"]
     said = CliRunner().invoke(main, [*words, "--out", str(out)])
     first, second = json.loads(said.stdout)
     assert said.exit_code == 1
-    assert "no such file" in second["error"]
+    assert "no such file or folder" in second["error"]
     [found] = Segmenter(model)(cloud(60), "vase")
     assert first["shares"] == pytest.approx(found.shares)
     written = read_cloud(out / "a.ply", ("x", "y", "z", "r", "g", "b")).points

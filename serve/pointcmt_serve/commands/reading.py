@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
-from pointcmt.geometry import SUFFIXES, read_cloud
+from pointcmt.geometry import SUFFIXES, Cloud, read_cloud
 from pointcmt_serve.artefact import Artefact
 from pointcmt_serve.clouds import prepare
 
@@ -51,10 +51,21 @@ def _below(folder: str) -> list[str]:
     return found
 
 
+def read_there(file: str, channels: Sequence[str]) -> Cloud:
+    """Read a cloud or a mesh; that it is not there is told before its ending is looked at.
+
+    Raises:
+        InputError: see `pointcmt.geometry.read_cloud`.
+    """
+    if not Path(file).exists():
+        raise InputError(f"{file}: no such file or folder")
+    return read_cloud(file, channels)
+
+
 def read_prepared(artefact: Artefact, file: str) -> Ready | InputError:
     """Read one file; an error is returned, so that it can come from another process."""
     try:
-        cloud = read_cloud(file, artefact.channels)
+        cloud = read_there(file, artefact.channels)
         return Ready(prepare(cloud.points, artefact, file), cloud.up, len(cloud.points))
     except InputError as error:
         return error

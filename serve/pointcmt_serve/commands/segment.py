@@ -73,11 +73,11 @@ def _segmented(
     segmenter: "Segmenter", file: str, category: str, up: str, out: Path | None
 ) -> dict[str, Any]:
     """Segment one file, write its colours where they are wanted, and say what was found."""
-    from pointcmt.geometry import read_cloud
+    from pointcmt_serve.commands.reading import read_there
     from pointcmt_serve.ply import write_parts
 
     try:
-        cloud = read_cloud(file, segmenter.artefact.own_channels)
+        cloud = read_there(file, segmenter.artefact.own_channels)
         axis = (cloud.up if segmenter.artefact.up else None) or "as-is" if up == "auto" else up
         [found] = segmenter([cloud.points], category, up=axis)
         if out:

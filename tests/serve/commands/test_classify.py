@@ -80,6 +80,11 @@ def test_a_bad_file_hides_no_other(model: Path, files: list[Path], tmp_path: Pat
     ]
 
 
+def test_what_is_not_there_is_told_so_whatever_its_ending(model: Path, tmp_path: Path) -> None:
+    result = classify(model, tmp_path / "nowhere")
+    assert result.stderr == f"Error: {tmp_path / 'nowhere'}: no such file or folder\n"
+
+
 def test_a_bad_file_stands_in_the_json(model: Path, files: list[Path], tmp_path: Path) -> None:
     result = classify(model, tmp_path / "absent.npy", files[0], "--json")
     bad, good = json.loads(result.stdout)
