@@ -13,7 +13,7 @@ from pointcmt.errors import InputError
 from pointcmt.geometry.formats.accessors import Accessors
 from pointcmt.geometry.formats.gltf_nodes import placed_meshes
 from pointcmt.geometry.formats.gltf_paint import PartPaint, joined_paint, part_paint
-from pointcmt.geometry.formats.materials import MAX_PICTURE, read_beside
+from pointcmt.geometry.formats.materials import read_uri
 from pointcmt.geometry.formats.names import COLORS, XYZ
 from pointcmt.geometry.formats.source import Parsed, Source
 
@@ -84,7 +84,7 @@ def _buffer(source: Source, one: Mapping[str, Any], binary: bytes | None) -> byt
     elif uri.startswith("data:"):
         data = base64.b64decode(uri.partition(",")[2])
     else:
-        found = read_beside(source.path, uri.encode(), MAX_PICTURE)
+        found = read_uri(source.path, uri)
         if found is None:
             raise InputError(f"its buffer {uri[:80]!r} does not lie beside it")
         data = found

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.geometry.formats.accessors import Accessors
-from pointcmt.geometry.formats.materials import read_beside
+from pointcmt.geometry.formats.materials import read_uri
 from pointcmt.geometry.formats.source import Material, Paint, Source
 
 
@@ -96,6 +96,6 @@ def _picture(
             return bytes(buffers[view["buffer"]][start : start + view["byteLength"]])
         if uri.startswith("data:"):
             return base64.b64decode(uri.partition(",")[2])
-        return read_beside(source.path, uri.encode())
+        return read_uri(source.path, uri)
     except (LookupError, TypeError, ValueError):
         return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 from pointcmt.geometry.formats.source import Material
 from pointcmt.geometry.formats.tokens import lines_of
@@ -56,6 +57,12 @@ def read_beside(mesh: Path, name: bytes, most: int = MAX_PICTURE) -> bytes | Non
         return path.read_bytes()
     except (OSError, ValueError):
         return None
+
+
+def read_uri(mesh: Path, uri: str, most: int = MAX_PICTURE) -> bytes | None:
+    """Return the bytes that a URI names, as it stands or percent-encoded; see `read_beside`."""
+    found = read_beside(mesh, uri.encode(), most)
+    return read_beside(mesh, unquote_to_bytes(uri), most) if found is None else found
 
 
 def _describe(raw: bytes, described: dict[bytes, dict[bytes, bytes]]) -> None:

@@ -1,13 +1,14 @@
 """The names of channels: what files call them, and what columns without names must be."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
 
+Column = TypeVar("Column")
 XYZ = ("x", "y", "z")
 NORMALS = ("nx", "ny", "nz")
 COLORS = ("r", "g", "b")
@@ -41,7 +42,7 @@ def guess(rows: NDArray[Any]) -> tuple[str, ...]:
     names, width = list(XYZ), rows.shape[1]
     while len(names) < width:
         triple = rows[:, len(names) : len(names) + 3]
-        if NORMALS[0] not in names and _are_normals(triple):
+        if NORMALS[0] not in names and are_normals(triple):
             names += NORMALS
         elif COLORS[0] not in names and _are_colors(triple):
             names += COLORS
@@ -61,7 +62,8 @@ def require_rows_are_points(shape: tuple[int, ...]) -> None:
         )
 
 
-def _are_normals(triple: NDArray[Any]) -> bool:
+def are_normals(triple: NDArray[Any]) -> bool:
+    """Tell whether rows (N, 3) are of unit length, all but a few."""
     if triple.shape[1] < 3 or not np.isfinite(triple).all():
         return False
     lengths = np.linalg.norm(triple.astype(np.float64), axis=1)
@@ -72,6 +74,14 @@ def _are_colors(triple: NDArray[Any]) -> bool:
     if triple.shape[1] < 3 or not np.isfinite(triple).all():
         return False
     return bool((triple >= 0).all() and (triple <= 255).all() and (triple == triple.round()).all())
+
+
+def by_channel(columns: Mapping[str, Column]) -> dict[str, Column]:
+    """Return columns under our names; an exact name goes first, then the first alias."""
+    found = {name: column for name, column in columns.items() if channel(name) == name}
+    for name, column in columns.items():
+        found.setdefault(channel(name), column)
+    return found
 
 
 def scale_colors(columns: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:

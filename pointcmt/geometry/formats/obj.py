@@ -19,6 +19,8 @@ from pointcmt.geometry.polygons import triangulate
 COUNTED = re.compile(
     rb"#\s*(?:(vertices|faces)\s*[:=]?\s*(\d{1,15})|(\d{1,15})\s+(vertices|faces))\s*$", re.I
 )
+# A comment, which goes on to its line's end, or a line's end that continues the line.
+CONTINUED = re.compile(rb"(#[^\r\n]*)|\\[ \t]*\r?\n")
 
 
 @dataclass
@@ -44,7 +46,7 @@ def read_obj(source: Source) -> Parsed:
     is known to be cut only by an unfinished line, by a comment that counts, or where it ends
     without a line's end before all its vertices are used.
     """
-    lines = _sort(lines_of(re.sub(rb"\\[ \t]*\r?\n", b" ", source.raw)))
+    lines = _sort(lines_of(CONTINUED.sub(lambda match: match[1] or b" ", source.raw)))
     if not lines.vertices:
         raise InputError("it has no line `v x y z`, as every OBJ file has")
     ended = source.raw.endswith((b"\n", b"\r"))
@@ -54,7 +56,8 @@ def read_obj(source: Source) -> Parsed:
     words = [corner.split(b"/", 2) for corner in lines.corners]
     indices = _absolute([word[0] for word in words], base[:, 0], counts)
     require_indices(indices, n_vertices)
-    _require_whole(lines, indices, ended)
+    if not ended:
+        _require_whole(lines, indices, source.raw.splitlines()[-1])
     vertices = np.stack([columns[name] for name in XYZ], axis=1)
     triangles, owner = triangulate(vertices, counts, indices)
     _require_counted(lines, max(len(counts), len(triangles)))
@@ -127,13 +130,20 @@ def _absolute(
     return np.where(indices < 0, indices + np.repeat(base, counts), indices - 1)
 
 
-def _require_whole(lines: _Lines, indices: NDArray[np.int64], ended: bool) -> None:
-    if ended:
-        return
+def _require_whole(lines: _Lines, indices: NDArray[np.int64], last: bytes) -> None:
+    """Refuse a file whose last line has no end, unless that line is a face like the others."""
     unused = not len(indices) or indices.max() + 1 < len(lines.vertices)
     unfinished = bool(lines.counts) and lines.counts[-1] < 3
-    if unfinished or (unused and (lines.counts or lines.structured)):
+    whole = last.split()[:1] == [b"f"] and _like_others(lines)
+    if unfinished or (unused and not whole and (lines.counts or lines.structured)):
         raise InputError("it ends within a line, before all vertices are used; it is truncated")
+
+
+def _like_others(lines: _Lines) -> bool:
+    """Tell whether the last face has as many corners as others, each written like the first."""
+    first, last = lines.corners[0], lines.corners[-1]
+    alike = first.count(b"/") == last.count(b"/") and not last.endswith(b"/")
+    return alike and lines.counts[-1] >= min(lines.counts[:-1], default=3)
 
 
 def _require_counted(lines: _Lines, faces: int) -> None:

@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
-from pointcmt.geometry.formats.names import COLORS, NORMALS, XYZ, scale_colors, table
+from pointcmt.geometry.formats.names import COLORS, NORMALS, XYZ, are_normals, scale_colors, table
 from pointcmt.geometry.formats.source import Parsed, Source, truncated
 from pointcmt.geometry.formats.tokens import floats, integers, lines_of
 from pointcmt.geometry.polygons import triangulate
 
 # ModelNet's archive runs the header into the counts (`OFF490 518 0`); files converted from PLY
 # keep a line `end_header` after the counts.
-HEADER = re.compile(rb"(ST)?(C?)(N?)(4?n?)OFF(?![A-Za-z])\s*(BINARY)?", re.IGNORECASE)
+HEADER = re.compile(rb"((?:ST|C|N)*)(4?n?)OFF(?![A-Za-z])\s*(BINARY)?", re.IGNORECASE)
 LEFTOVER = b"end_header"
 
 
@@ -23,20 +23,20 @@ def read_off(source: Source) -> Parsed:
     match = HEADER.match(lines[0]) if lines else None
     if match:
         lines[0] = lines[0][match.end() :]
-        if match[5] or match[4]:
+        if match[3] or match[2]:
             raise InputError("a binary or four-dimensional OFF file is not read; save it as text")
     if lines and not lines[0]:
         lines.pop(0)
+    kinds = match[1].upper() if match else b""
     n_vertices, n_faces = _counts(lines)
     rows = [line.split() for line in lines[1:]]
     if len(rows) < n_vertices + n_faces or any(len(row) < 3 for row in rows[:n_vertices]):
-        rows = _regrouped(rows, n_vertices, n_faces)
+        rows = _regrouped(rows, n_vertices, n_faces, _row_width(rows[:n_vertices], kinds))
     _require_all(rows, n_vertices, n_faces)
     width = min(map(len, rows[:n_vertices]), default=3)
     values = floats([row[:width] for row in rows[:n_vertices]], "vertex")
     values = values.reshape(-1, width)  # (V, 3 or more)
-    names = XYZ + (NORMALS if match and match[3] else ()) + (COLORS if match and match[2] else ())
-    columns = scale_colors(table(values, names))
+    columns = scale_colors(table(values, _names(values, kinds)))
     return Parsed(columns, _faces(values[:, :3], rows[n_vertices : n_vertices + n_faces]))
 
 
@@ -51,13 +51,33 @@ def _counts(lines: list[bytes]) -> tuple[int, int]:
     return int(words[0]), int(words[1])
 
 
-def _regrouped(rows: list[list[bytes]], n_vertices: int, n_faces: int) -> list[list[bytes]]:
+def _names(values: NDArray[np.float64], kinds: bytes) -> tuple[str, ...]:
+    """Name the columns; MeshLab writes colours (r g b a) before normals, others after them."""
+    both = b"N" in kinds and b"C" in kinds and values.shape[1] >= 10
+    if both and are_normals(values[:, 7:10]) and not are_normals(values[:, 3:6]):
+        return (*XYZ, *COLORS, "alpha", *NORMALS)
+    return XYZ + (NORMALS if b"N" in kinds else ()) + (COLORS if b"C" in kinds else ())
+
+
+def _row_width(rows: list[list[bytes]], kinds: bytes) -> int:
+    """Return how many words a vertex has: as in the rows if they are alike, or by the header."""
+    widths = {len(row) for row in rows[:-1]}
+    if len(rows) > 2 and len(widths) == 1 and min(widths) >= 3:
+        return widths.pop()
+    if b"C" in kinds:  # three or four numbers a colour
+        raise InputError("its coloured vertices are not each in one line, or it is truncated")
+    return 3 + 3 * (b"N" in kinds) + 2 * (b"ST" in kinds)
+
+
+def _regrouped(
+    rows: list[list[bytes]], n_vertices: int, n_faces: int, width: int
+) -> list[list[bytes]]:
     """Break the words into rows anew, for a file with other line ends than the usual ones."""
     words = [word for row in rows for word in row]
-    place = 3 * n_vertices
+    place = width * n_vertices
     if place > len(words):
-        raise truncated(len(words) // 3, n_vertices, "vertices")
-    fresh = [words[i : i + 3] for i in range(0, place, 3)]
+        raise truncated(len(words) // width, n_vertices, "vertices")
+    fresh = [words[i : i + width] for i in range(0, place, width)]
     while place < len(words) and len(fresh) < n_vertices + n_faces:
         size = int(integers(words[place : place + 1], "the size of a face")[0])
         end = place + 1 + max(size, 0)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
-from pointcmt.geometry.formats.names import XYZ, channel, scale_colors
+from pointcmt.geometry.formats.names import XYZ, by_channel, scale_colors
 from pointcmt.geometry.formats.source import Parsed, Source, truncated
 from pointcmt.geometry.formats.tokens import floats
 
@@ -42,7 +42,7 @@ def read_pcd(source: Source) -> Parsed:
         values = _compressed(source, header)
     else:
         raise InputError(f"its DATA is {header.data!r}, not ascii, binary or binary_compressed")
-    columns = {channel(name): column for name, column in values.items()}
+    columns = by_channel(values)
     for name in PACKED:
         if name in columns:
             columns |= _unpacked(columns.pop(name))

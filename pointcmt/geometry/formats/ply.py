@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
 from pointcmt.geometry.formats.materials import read_beside
-from pointcmt.geometry.formats.names import COLORS, XYZ, channel, scale_colors
+from pointcmt.geometry.formats.names import COLORS, XYZ, by_channel, scale_colors
 from pointcmt.geometry.formats.off import require_indices
 from pointcmt.geometry.formats.ply_body import TYPES, Element, Property, Ragged, Values, read_body
 from pointcmt.geometry.formats.source import Material, Paint, Parsed, Source
+from pointcmt.geometry.formats.strips import unrolled
 from pointcmt.geometry.polygons import triangulate
 
 END = b"end_header"
@@ -29,10 +30,12 @@ def read_ply(source: Source) -> Parsed:
     body = read_body(source.raw, start, encoding, elements)
     if "vertex" not in body:
         raise InputError("its header has no element vertex")
-    columns = {channel(n): v for n, v in body["vertex"].items() if not isinstance(v, Ragged)}
-    columns = dict(scale_colors(columns))
+    columns = dict(scale_colors(_plain(body["vertex"])))
     faces = body.get("face", {})
-    corners = next((faces[name] for name in CORNERS if name in faces), None)
+    corners = _corners(faces)
+    if corners is None and "tristrips" in body:
+        strips = _corners(body["tristrips"])
+        corners = unrolled(strips) if isinstance(strips, Ragged) else strips
     if corners is None or not set(XYZ) <= set(columns):
         return Parsed(columns)
     if not isinstance(corners, Ragged):
@@ -46,6 +49,14 @@ def read_ply(source: Source) -> Parsed:
         places = _places(faces, columns, corners, indices)
         paint = _paint(source, faces, places, pictures, triangles, owner)
     return Parsed(columns, indices[triangles], paint=paint)
+
+
+def _plain(element: Mapping[str, Values]) -> dict[str, NDArray[Any]]:
+    return by_channel({n: v for n, v in element.items() if not isinstance(v, Ragged)})
+
+
+def _corners(element: Mapping[str, Values]) -> Values | None:
+    return next((element[name] for name in CORNERS if name in element), None)
 
 
 def _header(raw: bytes) -> tuple[str, list[Element], list[bytes], int]:
@@ -104,7 +115,10 @@ def _property(elements: list[Element], words: list[bytes]) -> None:
     size, value = (kinds[0], kinds[1]) if is_list else (None, kinds[0])
     if size and size.startswith("f"):
         raise InputError("a list in its header has a length that is not a whole number")
-    elements[-1].properties.append(Property(words[-1].decode("latin-1"), str(value), size))
+    name = words[-1].decode("latin-1")
+    if name in [one.name for one in elements[-1].properties]:
+        name = f"{name} {len(elements[-1].properties)}"  # the first of two counts
+    elements[-1].properties.append(Property(name, str(value), size))
 
 
 def _places(
@@ -131,7 +145,7 @@ def _paint(
     triangles: NDArray[np.int64],
     owner: NDArray[np.int64],
 ) -> Paint:
-    plain = {channel(n): v for n, v in faces.items() if not isinstance(v, Ragged)}
+    plain = _plain(faces)
     colors = None
     if set(COLORS) <= set(plain):
         scaled = scale_colors(plain)

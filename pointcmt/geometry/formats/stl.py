@@ -12,6 +12,8 @@ from pointcmt.geometry.formats.tokens import floats
 
 HEAD = 84  # bytes before the first binary triangle
 TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
+NAME = re.compile(rb"^[ \t]*(?:end)?solid\b.*?(?=\bfacet\s+normal\b|$)", re.I | re.M)
+FACET = re.compile(rb"\bfacet\b", re.I)
 CORNER = re.compile(rb"\bvertex\s+(\S+)\s+(\S+)\s+(\S+)", re.IGNORECASE)
 
 
@@ -51,8 +53,9 @@ def _binary(raw: bytes) -> NDArray[np.float64]:
 
 def _text(raw: bytes) -> NDArray[np.float64]:
     lower = raw.lower()
-    facets = len(re.findall(rb"\bfacet\b", lower))
-    corners = CORNER.findall(raw)
+    body = NAME.sub(b"", raw.replace(b"\r", b"\n"))
+    facets = len(FACET.findall(body))
+    corners = CORNER.findall(body)
     if not facets:
         raise InputError("it has no facet; an STL file has a triangle or more")
     if lower.rfind(b"endsolid") < lower.rfind(b"endfacet") or len(corners) < 3 * facets:

@@ -153,7 +153,8 @@ def _separator(lines: Sequence[bytes], first: int) -> tuple[bytes | None, bool]:
     if b"," not in text:
         return (b";" if b";" in text else None), False
     mark = b";" if b";" in text else None
-    words = [word.strip() for line in sample for word in line.split(mark) if word.strip()]
+    words = [word.strip().strip(b'"') for line in sample for word in line.split(mark)]
+    words = [word for word in words if word]
     if (
         b"." not in text
         and all(map(DECIMAL_COMMA.match, words))
@@ -203,7 +204,7 @@ def _careful(lines: Sequence[bytes], layout: _Layout) -> NDArray[np.float64]:
                 f"line {number}: {len(words)} values, but the first row has {len(rows[0])}; "
                 "every row needs the same number"
             )
-        values.append(_row(words, numeric, number))
+        values.append(_row(words, numeric, layout.names, number))
     table = np.full((len(values), len(rows[0])), np.nan)
     table[:, numeric] = values
     return table
@@ -215,16 +216,18 @@ def _words(line: bytes, layout: _Layout) -> list[bytes]:
     if layout.decimal_comma:
         line = line.replace(b",", b".")
     if layout.separator is None:
-        return line.translate(bytes.maketrans(b",;", b"  ")).split()
+        return line.translate(bytes.maketrans(b',;"', b"   ")).split()
     words = [word.strip().strip(b'"') for word in line.split(layout.separator)]
-    while words and not words[-1]:
+    width = len(layout.names) if any(words) else 0  # an empty cell below a name is a missing value
+    while len(words) > width and not words[-1]:
         words.pop()
     return words
 
 
-def _row(words: list[bytes], numeric: list[int], number: int) -> list[float]:
+def _row(words: list[bytes], numeric: list[int], names: Sequence[str], number: int) -> list[float]:
+    missing = [i for i in numeric if not words[i] and names[i : i + 1] and names[i] not in XYZ]
     try:
-        return [float(words[i]) for i in numeric]
+        return [np.nan if i in missing else float(words[i]) for i in numeric]
     except ValueError as error:
         raise InputError(
             f"line {number}: not all values are numbers; x y z were expected"
