@@ -93,11 +93,13 @@ def _split_places(
 
 
 def _objects(root: Path, folder: Path, suffixes: Sequence[str]) -> Iterator[Entry]:
-    for path in sorted(folder.iterdir()):
+    paths = sorted(folder.iterdir())
+    described = any(path.suffix.lower() == ".gltf" for path in paths)
+    for path in paths:
         if _foreign(path):
             continue
         file = _only_object(path, suffixes) if path.is_dir() else path
-        if path.suffix.lower() == ".bin" and path.with_suffix(".gltf").exists():
+        if described and path.suffix.lower() == ".bin":
             continue  # the numbers of a glTF, not a scan
         if file is not None and file.suffix.lower() in suffixes and file.is_file():
             yield file.relative_to(root).as_posix(), file

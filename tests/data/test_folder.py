@@ -127,6 +127,15 @@ def test_a_model_may_have_a_folder_of_its_own(own):
         CloudFolder(own, points=16)
 
 
+def test_the_buffer_of_a_gltf_is_no_object(own):
+    folder = own / "boxes" / "train"
+    for name, content in trimesh.exchange.gltf.export_gltf(trimesh.creation.box().scene()).items():
+        write(folder / name.replace("model", "d"), content)
+    ids = CloudFolder(own, points=16).ids
+    assert len(ids) == 8
+    assert "boxes/train/d.gltf" in ids
+
+
 def test_a_folder_that_cannot_be_written_to_is_read(own):
     for folder in (own, *(path for path in own.rglob("*") if path.is_dir())):
         folder.chmod(0o555)

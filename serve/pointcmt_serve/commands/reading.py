@@ -45,10 +45,13 @@ def find_files(paths: Iterable[str]) -> list[str]:
 
 
 def _below(folder: str) -> list[str]:
-    found = sorted(str(f) for f in Path(folder).rglob("*") if f.suffix.lower() in SUFFIXES)
-    if not found:
+    known = [file for file in Path(folder).rglob("*") if file.suffix.lower() in SUFFIXES]
+    if not known:
         raise InputError(f"{folder}: holds no file of {', '.join(SUFFIXES)}")
-    return found
+    described = {file.parent for file in known if file.suffix.lower() == ".gltf"}
+    return sorted(  # without the numbers of a glTF, which are no scan
+        str(f) for f in known if f.suffix.lower() != ".bin" or f.parent not in described
+    )
 
 
 def read_there(file: str, channels: Sequence[str]) -> Cloud:

@@ -166,6 +166,14 @@ def test_every_mesh_format_is_sampled(model: Path, tmp_path: Path, suffix: str) 
     np.testing.assert_allclose(record["logits"], ideal, atol=0.6)
 
 
+def test_the_buffer_of_a_gltf_in_a_folder_is_no_cloud(tmp_path: Path) -> None:
+    for name in ("a/cube.gltf", "a/cube_data.bin", "b/scan.bin"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = [str(tmp_path / name) for name in ("a/cube.gltf", "b/scan.bin")]
+    assert reading.find_files([str(tmp_path)]) == found
+
+
 def test_a_folder_stands_for_the_files_in_and_below_it(
     model: Path, files: list[Path], expected: list[str], tmp_path: Path
 ) -> None:
