@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -45,7 +46,7 @@ SEGMENTERS: dict[str, type[PointNet2Parts]] = {
 }
 
 
-def create_student(name: str, num_classes: int, **options: Any) -> Student:
+def create_student(name: str, num_classes: int, /, **options: Any) -> Student:
     """Build a student.
 
     Args:
@@ -72,10 +73,12 @@ def create_student(name: str, num_classes: int, **options: Any) -> Student:
     if not isinstance(student, Student):
         missing = [part for part in _PROTOCOL if not hasattr(student, part)]
         raise InputError(f"student {name!r} lacks {', '.join(missing)} of the Student protocol")
+    if not isinstance(student.feature_dim, int) or student.feature_dim < 1:
+        raise InputError(f"student {name!r}: feature_dim must be a whole number above 0")
     return student
 
 
-def create_segmenter(name: str, num_classes: int, **options: Any) -> Segmenter:
+def create_segmenter(name: str, num_classes: int, /, **options: Any) -> Segmenter:
     """Build a part segmenter.
 
     Args:
@@ -99,6 +102,10 @@ N = TypeVar("N")
 
 
 def _built(builder: Callable[..., N], name: str, num_classes: int, options: Mapping[str, Any]) -> N:
+    if "num_classes" in options:
+        raise InputError(f"student {name!r}: num_classes follows from the data, it is no option")
+    if ":" not in name and not _is_positive(width := options.get("width", 1.0)):
+        raise InputError(f"student {name!r}: width must be a finite number above 0, not {width!r}")
     known = inspect.signature(builder).parameters
     if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
         for option in options:
@@ -109,8 +116,17 @@ def _built(builder: Callable[..., N], name: str, num_classes: int, options: Mapp
                 )
     try:
         return builder(num_classes, **options)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"student {name!r} cannot be built: {error}") from error
+    except Exception as error:  # whatever a constructor raises for its options
+        raise InputError(f"student {name!r} cannot be built: {_reason(error)}") from error
+
+
+def _is_positive(value: object) -> bool:
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return known and 0 < cast(float, value) < math.inf
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 _PROTOCOL = ("num_classes", "feature_dim", "min_points", "encode", "classify")
@@ -120,8 +136,8 @@ def _own_class(name: str) -> Callable[..., Student]:
     module_name, _, class_name = name.partition(":")
     try:
         found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"student {name!r} cannot be imported: {error}") from error
+    except Exception as error:  # whatever the module does when it is imported
+        raise InputError(f"student {name!r} cannot be imported: {_reason(error)}") from error
     if not (inspect.isclass(found) and issubclass(found, nn.Module)):
         raise InputError(f"student {name!r} is not a torch.nn.Module class")
     return cast(Callable[..., Student], found)

@@ -36,6 +36,10 @@ class Refuses(torch.nn.Module):
     def __init__(self, num_classes):
         raise ValueError("only even numbers of classes")
 
+class Breaks(torch.nn.Module):
+    def __init__(self, num_classes):
+        raise RuntimeError("boom")
+
 def function(num_classes):
     raise AssertionError("called")
 '''
@@ -50,6 +54,8 @@ def _on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     (package / "__init__.py").write_text("")
     (package / "my_module.py").write_text(example)
     (package / "others.py").write_text(OTHERS)
+    (package / "broken.py").write_text("class MyNet(")
+    (package / "raising.py").write_text("raise RuntimeError('no licence')")
     monkeypatch.syspath_prepend(package.parent)
     yield
     for module in [name for name in sys.modules if name.split(".")[0] == "my_package"]:
@@ -101,6 +107,10 @@ def test_the_example_is_trained_and_exported(tmp_path: Path) -> None:
         ("my_package.others:function", "not a torch.nn.Module class"),
         ("os:system", "not a torch.nn.Module class"),
         ("my_package.others:NoClassify", "lacks min_points, classify"),
+        ("my_package.others:Breaks", "cannot be built: boom"),
+        ("my_package.broken:MyNet", "cannot be imported: .*never closed"),
+        ("my_package.raising:MyNet", "cannot be imported: no licence"),
+        ("../my_package:MyNet", "cannot be imported"),
         ("my_package.others:Refuses", "cannot be built: only even numbers of classes"),
     ],
 )
@@ -112,3 +122,18 @@ def test_what_is_wrong_with_a_class_is_said(name: str, reason: str) -> None:
 def test_unknown_option_of_an_own_student_is_refused_with_the_nearest() -> None:
     with pytest.raises(InputError, match="no option 'feature_dims': use 'feature_dim'"):
         create_student(NAME, 5, feature_dims=8)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"width": 0}, "width must be a finite number above 0, not 0"),
+        ({"width": float("nan")}, "width must be a finite number above 0, not nan"),
+        ({"num_classes": 3}, "num_classes follows from the data"),
+        ({"name": "x"}, "no option 'name'"),
+        ({"feature_dim": -3}, "cannot be built"),
+    ],
+)
+def test_an_option_that_makes_no_student_is_refused(options: dict[str, Any], reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        create_student("pointnet", 5, **options)

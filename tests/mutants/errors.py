@@ -582,8 +582,8 @@ MUTANTS = (
     _training(
         "fewer points than the student needs are let through",
         "prepare.py",
-        "if points < student.min_points:",
-        "if points < 0:",
+        "if clouds.shape[1] < student.min_points:",
+        "if clouds.shape[1] < 0:",
         "run",
     ),
 )

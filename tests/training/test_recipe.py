@@ -70,6 +70,8 @@ def test_paper_weights_are_the_defaults() -> None:
             ["an option of method=hinton", "not of method=pointcmt"],
         ),
         ("distillation.feature=-1", ["distillation.feature=-1", "greater than or equal to 0"]),
+        ("data.channels=[z, y, x]", ["data.channels=['z', 'y', 'x']: must be different names"]),
+        ("data.channels=[]", ["data.channels=[]: must be different names"]),
         ("distillation=3", ["distillation", "section"]),
     ],
 )

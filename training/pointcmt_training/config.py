@@ -16,6 +16,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from pointcmt.channels import require_channels
 from pointcmt.errors import InputError
 from pointcmt.models import SEGMENTERS
 from pointcmt_training.distillation import METHODS
@@ -29,6 +30,16 @@ Count = Annotated[int, Field(ge=1)]
 Smoothing = Annotated[float, Field(ge=0, lt=1)]
 AnySchedule = Annotated[Decay, PlainValidator(read_schedule), WithJsonSchema({"type": "object"})]
 Optimizer = Literal["adam", "adamw", "sgd"]
+
+
+def _of_a_cloud(names: list[str]) -> list[str]:
+    try:
+        return list(require_channels(names, "data.channels"))
+    except InputError as error:
+        raise InputError("must be different names after x, y, z") from error
+
+
+Channels = Annotated[list[str], AfterValidator(_of_a_cloud)]
 
 
 @dataclass(frozen=True)
@@ -65,7 +76,7 @@ class DataConfig(Section):
     unlabelled_batch: Count = 32
     per_class: Annotated[int, Field(ge=2)] = 60
     test_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    channels: list[str] = field(default_factory=lambda: ["x", "y", "z"])
+    channels: Channels = field(default_factory=lambda: ["x", "y", "z"])
     up: Literal["x", "y", "z", "-x", "-y", "-z"] | None = None
     cache: str = ""
     class_balance: Literal["none", "weights", "sampler"] = "none"

@@ -11,32 +11,48 @@ from pointcmt_training.inputs import Inputs, load_inputs
 from pointcmt_training.log import require_log
 from pointcmt_training.loop import require_batch
 from pointcmt_training.stages.common import seeded
+from pointcmt_training.trial import require_running
 
 
 def prepare(config: Config) -> tuple[Inputs, Student]:
     """Read the data and build the student.
 
     Raises:
-        InputError: the device or data is unusable, the student needs more points than a cloud has,
-            a stage's batch is larger than the training split, the axis to rotate about is not
-            known, or the logger is not installed.
+        InputError: the device or data is unusable, the student cannot be run or needs more points
+            than a cloud has, a stage's batch is larger than the training split, the axis to rotate
+            about is not known, or the logger is not installed.
     """
     require_log(config)
     inputs = load_inputs(config, pick_device(config.device))
-    student = seeded(
-        config.seed,
-        lambda: create_student(config.student, len(inputs.classes), **config.options),
-    )
-    points = inputs.train.points.shape[1]
-    if points < student.min_points:
-        raise InputError(
-            f"data.points={points}: must be at least {student.min_points}, what {config.student} "
-            "needs with these options"
-        )
     require_axis(config, inputs)
     for section in trained_sections(config):
         require_batch(section, getattr(config, section), len(inputs.train))
-    return inputs, student
+    _require_student(config, inputs)
+    return inputs, _student(config, inputs)
+
+
+def _student(config: Config, inputs: Inputs) -> Student:
+    classes = len(inputs.classes)
+    return seeded(config.seed, lambda: create_student(config.student, classes, **config.options))
+
+
+def _require_student(config: Config, inputs: Inputs) -> None:
+    """Build a student to try, so that the one that is trained is untouched."""
+    student, clouds = _student(config, inputs), inputs.train.points
+    if clouds.shape[1] < student.min_points:
+        raise InputError(
+            f"data.points={clouds.shape[1]}: must be at least {student.min_points}, what "
+            f"{config.student} needs with these options"
+        )
+    require_running(student, config.student, clouds[:2])
+    schedule = config.training
+    if schedule.parts > 1 and schedule.batch_size < 2 * schedule.parts:
+        try:
+            require_running(student, config.student, clouds[:1])
+        except InputError as error:
+            raise InputError(
+                f"training.parts={schedule.parts}: a part is one cloud; {error}"
+            ) from error
 
 
 def require_axis(config: Config, inputs: Inputs) -> None:

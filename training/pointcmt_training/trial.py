@@ -1,0 +1,48 @@
+"""One forward and backward pass of a student, before anything is trained for it."""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from pointcmt.errors import InputError
+from pointcmt.models.student import Student
+
+
+def require_running(student: Student, name: str, points: Tensor) -> None:
+    """Run a student that is thrown away; its weights and running statistics change.
+
+    Args:
+        student: to be moved to the device of `points`.
+        name: of the student, for the message.
+        points: (B, N, C) float32.
+
+    Raises:
+        InputError: it cannot be run, or its features or logits have a wrong shape.
+    """
+    try:
+        found = _shapes(student, points)
+    except Exception as error:  # whatever layers raise for options that make no sense
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise InputError(f"student {name!r}: cannot be run ({reason})") from error
+    rows = len(points)
+    features, logits = (rows, student.feature_dim), (rows, student.num_classes)
+    right = {"encode": features, "classify": logits, "forward": logits}
+    for method, shape in right.items():
+        if found[method] != shape:
+            raise InputError(
+                f"student {name!r}: cannot be run ({method} gives {found[method]}, not {shape})"
+            )
+
+
+def _shapes(student: Student, points: Tensor) -> dict[str, tuple[int, ...]]:
+    """Return the shape that each method gives."""
+    cast(nn.Module, student).to(points.device).train()
+    features = student.encode(points)
+    logits = student.classify(features)
+    logits.sum().backward()  # type: ignore[no-untyped-call]
+    student.eval()
+    with torch.no_grad():
+        whole = student(points)
+    given = {"encode": features, "classify": logits, "forward": whole}
+    return {method: tuple(tensor.shape) for method, tensor in given.items()}
