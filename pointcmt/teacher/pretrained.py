@@ -96,8 +96,8 @@ def start_from(teacher: MultiViewTeacher, source: Path | str = "imagenet") -> No
     Args:
         teacher: changed in place. With one image channel it takes the sum over RGB of the first
             layer's weights, so that a grey image gives what it would give as RGB.
-        source: "imagenet", a teacher folder, or a weight file in the CNN's own layout, such as
-            torchvision's or timm's.
+        source: "imagenet", a teacher folder, that of a run included, or a weight file in the CNN's
+            own layout, such as torchvision's or timm's.
 
     Raises:
         InputError: the source cannot be had or read, or is of another network.
@@ -120,14 +120,18 @@ def start_from(teacher: MultiViewTeacher, source: Path | str = "imagenet") -> No
 
 
 COUNTER = "num_batches_tracked"  # absent from files older than PyTorch 0.4.1
+_ENCODER = "encoder."  # of a whole teacher's weights, as a run leaves them
 _LITE_STEM = "_conv_stem.weight"
 _LAST_LAYERS = ("fc.", "classifier.", "head.fc.", "head.weight", "head.bias", "_fc.")
 
 
 def _encoder_tensors(source: Path) -> Tensors:
     """The tensors of a file or a teacher folder without those of the last layer."""
-    if source.is_dir():
+    weights = source / "model.safetensors"
+    if source.is_dir() and ((source / "config.json").exists() or not weights.exists()):
         teacher, _ = load_teacher(source)
         return dict(teacher.encoder.state_dict())
-    state = read_state(source)
+    state = read_state(weights if source.is_dir() else source)
+    if encoder := {key: t for key, t in state.items() if key.startswith(_ENCODER)}:
+        return {key.removeprefix(_ENCODER): tensor for key, tensor in encoder.items()}
     return {key: tensor for key, tensor in state.items() if not key.startswith(_LAST_LAYERS)}

@@ -98,6 +98,17 @@ def test_a_teacher_folder_round_trips_and_starts_another(tmp_path: Path) -> None
     torch.testing.assert_close(weight, first.encoder.state_dict()["layer4.1.conv2.weight"])
 
 
+@pytest.mark.parametrize("source", ["teacher", "teacher/model.safetensors"])
+def test_a_teacher_starts_from_that_of_a_run(source: str, tmp_path: Path) -> None:
+    first = teacher(width=0.125, feature_dim=64, networks=2)
+    (tmp_path / "teacher").mkdir()
+    save_file(first.state_dict(), tmp_path / "teacher" / "model.safetensors")
+    second = teacher(width=0.125, num_classes=9)
+    start_from(second, tmp_path / source)
+    for key, tensor in second.encoder.state_dict().items():
+        assert torch.equal(tensor, first.encoder.state_dict()[key])
+
+
 @pytest.mark.parametrize("damage", ["no config", "half config", "no weights", "half weights"])
 def test_a_damaged_teacher_folder_is_refused(tmp_path: Path, damage: str) -> None:
     options = {"in_channels": 1, "width": 0.125}
