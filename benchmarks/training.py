@@ -29,8 +29,9 @@ from benchmarks.plain_students import PORTS, plain_port
 from pointcmt.models import create_student
 from pointcmt_training.config import Config
 from pointcmt_training.distillation.method import Images
-from pointcmt_training.folder import RunFolder, read_history
+from pointcmt_training.folder import RunFolder
 from pointcmt_training.inputs import load_inputs
+from pointcmt_training.reading import read_history
 from pointcmt_training.recipe import load_config
 from pointcmt_training.stages.generator import build_generator, train_generator
 from pointcmt_training.stages.student import train_student

@@ -8,8 +8,9 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from pointcmt.errors import InputError
-from pointcmt_training.folder import RunFolder, read_history
+from pointcmt_training.folder import RunFolder
 from pointcmt_training.log import require_log
+from pointcmt_training.reading import read_history
 from pointcmt_training.stages.student import train_student
 from tests.training import made
 

@@ -11,8 +11,9 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from pointcmt.errors import InputError
 from pointcmt_training.config import Config
-from pointcmt_training.folder import RunFolder, read_history
+from pointcmt_training.folder import RunFolder
 from pointcmt_training.loop import Loop
+from pointcmt_training.reading import read_history
 from tests.training import made
 
 Step = tuple[type, dict[str, object]]

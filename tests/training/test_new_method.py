@@ -10,8 +10,9 @@ from torch import nn
 from pointcmt.errors import InputError
 from pointcmt_training.distillation import METHODS
 from pointcmt_training.distillation.method import Images
-from pointcmt_training.folder import RunFolder, read_history
+from pointcmt_training.folder import RunFolder
 from pointcmt_training.keys import tables
+from pointcmt_training.reading import read_history
 from pointcmt_training.recipe import load_config
 from pointcmt_training.stages.student import train_student
 from tests.training import made

@@ -375,3 +375,34 @@ def test_a_damaged_file_is_one_sentence_that_names_it(
     (root / name).write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError, match=rf"{name}: damaged; remove it to"):
         run(load_config("shapes", TINY), root)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("data.json", '{"train": 3}'),
+        ("history/teacher.jsonl", "{}"),
+        ("history/teacher.jsonl", '{"epoch": 1}'),
+        ("history/teacher.jsonl", '{"epoch": "one"}'),
+    ],
+)
+def test_a_file_that_lacks_something_is_one_sentence_that_names_it(
+    name: str, text: str, finished: Path, tmp_path: Path
+) -> None:
+    root = copy_of(finished, tmp_path)
+    (root / name).write_text(text)
+    with pytest.raises(InputError, match=rf"{name}: damaged; remove it to"):
+        run(load_config("shapes", TINY), root)
+
+
+def test_a_finished_run_without_a_result_or_a_student_is_said(
+    finished: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "run"
+    shutil.copytree(finished, root)
+    shutil.rmtree(root / "student")
+    with pytest.raises(InputError, match=r"run/student: is gone; remove .*result\.json"):
+        run(load_config("shapes", TINY), root)
+    (root / "result.json").write_text("{}")
+    with pytest.raises(InputError, match=r"result\.json: damaged; remove it to"):
+        run(load_config("shapes", TINY), root)

@@ -12,7 +12,7 @@ from pointcmt.errors import InputError
 from pointcmt.metrics import Accuracy
 from pointcmt_training import run as running
 from pointcmt_training import voting
-from pointcmt_training.folder import read_json
+from pointcmt_training.reading import read_json
 from pointcmt_training.recipe import load_config
 from pointcmt_training.run import run
 from tests.training import made

@@ -26,9 +26,8 @@ from pointcmt.data.tools.identity import Identity, changes
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
 from pointcmt_training.config import Config
+from pointcmt_training.reading import Record, read_identity, read_result, read_seconds
 from pointcmt_training.recipe import difference, load_config
-
-Record = dict[str, float]
 
 SECTIONS = ("teacher", "generator", "training")
 """The stages by their section of the recipe, which names their files: stage III is "training"."""
@@ -116,7 +115,20 @@ class RunFolder:
 
     def data_changes(self, data: Identity) -> str:
         """Say how these data differ from those of the run, if these are known; empty if not."""
-        return changes(read_json(self.data), data) if self.data.is_file() else ""
+        return changes(read_identity(self.data), data) if self.data.is_file() else ""
+
+    def finished(self) -> dict[str, Any]:
+        """Return the result of a finished run.
+
+        Raises:
+            InputError: the result is damaged, or the student is gone.
+        """
+        result = read_result(self.result)
+        if not self.student.is_dir():
+            raise InputError(
+                f"{self.student}: is gone; remove {self.result} to train the student again"
+            )
+        return result
 
     def _begun(self) -> bool:
         """Tell whether anything was trained; what a kill left of the first files is nothing."""
@@ -139,45 +151,14 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read what `write_json` wrote.
-
-    Raises:
-        InputError: the file is damaged.
-    """
-    try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: damaged; remove it to compute it again") from error
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: damaged; remove it to compute it again")
-    return value
-
-
 def write_history(path: Path, records: Sequence[Record]) -> None:
     """Write a JSONL file, all or nothing."""
     write_text(path, "".join(json.dumps(record) + "\n" for record in records))
 
 
-def read_history(path: Path) -> list[Record]:
-    """Read what `write_history` wrote; a missing file is an empty history.
-
-    Raises:
-        InputError: the file is damaged.
-    """
-    if not path.is_file():
-        return []
-    try:
-        return [dict(json.loads(line)) for line in path.read_text().splitlines()]
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: damaged; remove it to leave this stage's curves out") from error
-
-
 def stage_seconds(folder: RunFolder, section: str) -> dict[str, float]:
     """Return the seconds of the clock and of the processors that a stage took."""
-    records = read_history(folder.history(section))
-    kinds = ("wall_seconds", "cpu_seconds")
-    return {kind: sum(record[kind] for record in records) for kind in kinds}
+    return read_seconds(folder.history(section))
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from pointcmt import ranks
 from pointcmt.errors import InputError
 from pointcmt_training.config import Config
-from pointcmt_training.folder import Record, RunFolder
+from pointcmt_training.folder import RunFolder
+from pointcmt_training.reading import Record
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter

@@ -16,9 +16,10 @@ from pointcmt.errors import InputError
 from pointcmt.ops.tensors import finite_by_the_caller
 from pointcmt_training.compute import autocast, carried, scaler, set_up
 from pointcmt_training.config import Config, Schedule
-from pointcmt_training.folder import Record, RunFolder, load_state, save_state, write_history
+from pointcmt_training.folder import RunFolder, load_state, save_state, write_history
 from pointcmt_training.log import open_log
 from pointcmt_training.optimizers import build_optimizer, set_rates
+from pointcmt_training.reading import Record
 from pointcmt_training.together import in_parallel, told
 
 Losses = dict[str, Tensor]

@@ -12,7 +12,7 @@ from pointcmt_training.allocator import tune_allocator
 from pointcmt_training.config import Config
 from pointcmt_training.distillation.self_training import SelfTraining
 from pointcmt_training.environment import environment
-from pointcmt_training.folder import SECTIONS, RunFolder, read_json, stage_seconds, write_json
+from pointcmt_training.folder import SECTIONS, RunFolder, stage_seconds, write_json
 from pointcmt_training.held import held
 from pointcmt_training.inputs import Inputs, load_inputs
 from pointcmt_training.parts.run import run_parts
@@ -76,7 +76,7 @@ def _train(config: Config, inputs: Inputs, folder: RunFolder, student: Student) 
 
 def _finished(config: Config, folder: RunFolder) -> dict[str, Any]:
     folder.claim(config, load_inputs(config, pick_device("cpu")).identity)
-    return read_json(folder.result)
+    return folder.finished()
 
 
 def _voted(config: Config, inputs: Inputs, student: Student) -> dict[str, Any]:

@@ -77,6 +77,34 @@ def test_a_difference_is_that_of_the_same_seed(tmp_path: Path) -> None:
     assert rows(tmp_path / "page.html")[2][4] == ""
 
 
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_runs_without_a_curve_are_compared_without(epochs: int, tmp_path: Path) -> None:
+    one = finished(tmp_path / "one", 1)
+    history = one / "history" / "training.jsonl"
+    history.write_text("".join(history.read_text().splitlines(keepends=True)[:epochs]))
+    compare([one], tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "Curves" not in page
+    assert "Classes" in page
+
+
+def test_a_part_segmenter_is_not_compared(tmp_path: Path) -> None:
+    one = finished(tmp_path / "one", 1)
+    (one / "config.yaml").write_text(load_config("shapes_parts").to_yaml())
+    result = {"student": {"instance_iou": 0.5, "class_iou": 0.5}, "seconds": {}}
+    (one / "result.json").write_text(json.dumps(result))
+    with pytest.raises(InputError, match="one: is a part segmenter"):
+        compare([one], tmp_path / "page.html")
+
+
+@pytest.mark.parametrize("name", ["result.json", "data.json", "history/training.jsonl"])
+def test_an_emptied_file_is_named(name: str, tmp_path: Path) -> None:
+    one = finished(tmp_path / "one", 1)
+    (one / name).write_text("{}")
+    with pytest.raises(InputError, match=f"{name}: damaged"):
+        compare([one], tmp_path / "page.html")
+
+
 def test_what_cannot_be_compared_is_named(tmp_path: Path) -> None:
     one = finished(tmp_path / "one", 1)
     (tmp_path / "unfinished").mkdir()

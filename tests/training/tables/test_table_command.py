@@ -8,7 +8,8 @@ from click.testing import CliRunner, Result
 
 from pointcmt_training import run as running
 from pointcmt_training.cli import main
-from pointcmt_training.folder import RunFolder, read_json
+from pointcmt_training.folder import RunFolder
+from pointcmt_training.reading import read_json
 from pointcmt_training.tables import work
 from pointcmt_training.tables.grid import Job
 from tests.training.tiny import TINY

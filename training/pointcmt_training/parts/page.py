@@ -8,9 +8,10 @@ from torch import Tensor
 
 from pointcmt.part_metrics import PartIoU
 from pointcmt_training.config import Config
-from pointcmt_training.folder import RunFolder, read_history, write_text
+from pointcmt_training.folder import RunFolder, write_text
 from pointcmt_training.parts.figures import coloured
 from pointcmt_training.parts.inputs import PartInputs
+from pointcmt_training.reading import read_history
 from pointcmt_training.report import figures
 from pointcmt_training.report.page import PROTOCOL, document, image, section, table
 

@@ -11,7 +11,7 @@ from pointcmt.part_metrics import PartIoU, part_iou
 from pointcmt_training.allocator import tune_allocator
 from pointcmt_training.config import Config
 from pointcmt_training.environment import environment
-from pointcmt_training.folder import RunFolder, read_json, stage_seconds, write_json
+from pointcmt_training.folder import RunFolder, stage_seconds, write_json
 from pointcmt_training.held import held
 from pointcmt_training.inputs import load_inputs
 from pointcmt_training.parts.inputs import PartInputs
@@ -84,7 +84,7 @@ def _train(
 
 def _finished(config: Config, folder: RunFolder) -> dict[str, Any]:
     folder.claim(config, load_inputs(config, pick_device("cpu")).identity)
-    return read_json(folder.result)
+    return folder.finished()
 
 
 def _prepared(config: Config) -> tuple[PartInputs, PointNet2Parts, dict[str, Any]]:

@@ -9,8 +9,9 @@ from pointcmt.models.segmenter import Segmenter, with_category
 from pointcmt.part_metrics import PartIoU, choose_parts, part_iou
 from pointcmt_training.config import Config
 from pointcmt_training.evaluate import map_batches
-from pointcmt_training.folder import Record, RunFolder
+from pointcmt_training.folder import RunFolder
 from pointcmt_training.parts.inputs import PartInputs, PartSplit
+from pointcmt_training.reading import Record
 from pointcmt_training.stages.common import augmented
 from pointcmt_training.stages.keeping import train_and_keep
 

@@ -8,8 +8,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from pointcmt_training.folder import Record
 from pointcmt_training.inputs import Split
+from pointcmt_training.reading import Record
 
 TIMES = ("epoch", "wall_seconds", "cpu_seconds")
 WIDEST = 7  # views side by side

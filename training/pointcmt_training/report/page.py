@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 
 from pointcmt.models.student import Student
 from pointcmt_training.config import Config
-from pointcmt_training.folder import SECTIONS, RunFolder, read_history, write_text
+from pointcmt_training.folder import SECTIONS, RunFolder, write_text
 from pointcmt_training.inputs import Inputs
+from pointcmt_training.reading import read_history
 from pointcmt_training.report import figures
 from pointcmt_training.report.classes import class_table, mistakes
 from pointcmt_training.stages.teaching import Teaching

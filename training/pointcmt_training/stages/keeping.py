@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pointcmt_training.config import Config
-from pointcmt_training.folder import Record, RunFolder, load_state, save_state
+from pointcmt_training.folder import RunFolder, load_state, save_state
 from pointcmt_training.loop import Loop
+from pointcmt_training.reading import Record
 from pointcmt_training.stages.common import epoch_order
 from pointcmt_training.together import told
 

@@ -11,8 +11,9 @@ from pointcmt.teacher.multiview import MultiViewTeacher
 from pointcmt_training.config import Config
 from pointcmt_training.distillation.method import Images
 from pointcmt_training.evaluate import map_batches
-from pointcmt_training.folder import RunFolder, read_json, write_json
+from pointcmt_training.folder import RunFolder, write_json
 from pointcmt_training.inputs import Inputs
+from pointcmt_training.reading import read_json
 from pointcmt_training.recipe import difference, load_config
 from pointcmt_training.stages.generator import train_generator
 from pointcmt_training.stages.teacher import teacher_accuracy, teacher_features, train_teacher

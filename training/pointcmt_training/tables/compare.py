@@ -2,55 +2,22 @@
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
 
 import torch
 from matplotlib.figure import Figure
 from scipy.special import stdtrit
-from torch import Tensor
 
 from pointcmt.data.tools.identity import changes
 from pointcmt.errors import InputError
-from pointcmt_training.config import Config
-from pointcmt_training.folder import Record, RunFolder, read_history, read_json, write_text
-from pointcmt_training.recipe import load_config, shaping
+from pointcmt_training.folder import write_text
+from pointcmt_training.recipe import shaping
 from pointcmt_training.report.page import STYLE, image, section
+from pointcmt_training.tables.compared import Run, read_run
 from pointcmt_training.tables.results import spread
 
 PER_RUN = ("seed", "data.subset_seed", "stages_from", "distillation.run")  # differ within an arm
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run.
-
-    Attributes:
-        folder: its name.
-        config: its configuration.
-        result: the content of `result.json`.
-        tested: what tells its test clouds from others, see `identify`.
-        history: of stage III.
-    """
-
-    folder: str
-    config: Config
-    result: Mapping[str, Any]
-    tested: dict[str, Any]
-    history: Sequence[Record]
-
-    @property
-    def draw(self) -> tuple[int, int]:
-        """Seeds of training and of the labelled share; runs of one draw are compared."""
-        return self.config.seed, self.config.data.subset_seed
-
-    @property
-    def recalls(self) -> Tensor:
-        """Share of each class's test clouds that it got right, (C,)."""
-        counts = torch.tensor(self.result["confusion"], dtype=torch.float64)
-        return counts.diagonal() / counts.sum(dim=1).clamp_min(1)
 
 
 Arms = Mapping[str, Sequence[Run]]
@@ -70,10 +37,11 @@ def compare(folders: Sequence[Path], out: Path) -> Arms:
         InputError: a folder holds no finished run or a damaged one, or the runs were tested on
             different clouds.
     """
-    arms = _arms([_read(folder) for folder in folders])
+    arms = _arms([read_run(folder) for folder in folders])
+    curves = _curves(arms)
     sections = [
         section("Result", _results(arms)),
-        section("Curves", image(_curves(arms))),
+        section("Curves", image(curves)) if curves else "",
         section("Classes", _classes(arms)),
     ]
     write_text(
@@ -82,19 +50,6 @@ def compare(folders: Sequence[Path], out: Path) -> Arms:
         f"<style>{STYLE}</style><h1>Runs compared</h1>{''.join(sections)}</html>\n",
     )
     return arms
-
-
-def _read(root: Path) -> Run:
-    folder = RunFolder(root)
-    if not (folder.config.is_file() and folder.result.is_file()):
-        raise InputError(f"{root}: holds no finished run (no result.json)")
-    return Run(
-        root.resolve().name,
-        load_config(str(folder.config)),
-        read_json(folder.result),
-        read_json(folder.data)["test"],
-        read_history(folder.history("training")),
-    )
 
 
 def _arms(runs: Sequence[Run]) -> dict[str, list[Run]]:
@@ -160,14 +115,16 @@ def _teacher(run: Run) -> str:
     return f"{100 * teacher['overall']:.1f}" if teacher else "none"
 
 
-def _curves(arms: Arms) -> Figure:
-    """Draw each measure over the epochs, an arm a colour."""
+def _curves(arms: Arms) -> Figure | None:
+    """Draw each measure over the epochs, an arm a colour; None where no run knows two epochs."""
     histories = [run.history for runs in arms.values() for run in runs]
     names = [
         name
         for name in ("cross_entropy", "accuracy", "validation_accuracy", "test_accuracy")
         if any(sum(name in record for record in history) > 1 for history in histories)
     ]
+    if not names:
+        return None
     figure = Figure(figsize=(4.2 * len(names), 3.4), layout="constrained")
     for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         for number, (arm, runs) in enumerate(arms.items()):

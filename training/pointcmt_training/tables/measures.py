@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from pointcmt.checkpoint import load_student
-from pointcmt_training.folder import RunFolder, read_history, read_json, write_json
+from pointcmt_training.folder import RunFolder, write_json
+from pointcmt_training.reading import read_history, read_identity, read_json
 from pointcmt_training.stages.teaching import measures as teacher_measures
 
 BATCH, SECONDS = 32, 1.0  # clouds of a timed batch, and how long to time
@@ -85,7 +86,7 @@ def _cost(section: str, run: Finished) -> tuple[float, float]:
     """Return the wall seconds of a stage and the samples that it saw."""
     folder = run.folder if section == "training" else run.stages
     records = read_history(folder.history(section)) if folder else []
-    clouds = sum(read_json(run.folder.data)["train"]["classes"].values())
+    clouds = sum(read_identity(run.folder.data)["train"]["classes"].values())
     return sum(record["wall_seconds"] for record in records), clouds * len(records)
 
 
