@@ -25,6 +25,32 @@ class Scale:
 Levels = tuple[tuple[Scale, ...], ...]
 
 
+def require_counts(levels: Levels, centres: Any, neighbours: Any) -> None:
+    """Refuse centres and neighbours that do not fit the levels.
+
+    Raises:
+        ValueError: there are too few or too many, or one is no whole number above 0.
+    """
+    if not _are_counts(centres, len(levels)):
+        raise ValueError(f"centres must be {len(levels)} whole numbers above 0, got {centres!r}")
+    sizes = [len(level) for level in levels]
+    fits = not neighbours or (
+        isinstance(neighbours, list | tuple)
+        and len(neighbours) == len(sizes)
+        and all(_are_counts(each, size) for each, size in zip(neighbours, sizes, strict=True))
+    )
+    if not fits:
+        raise ValueError(
+            f"neighbours must be {len(sizes)} lists of {sizes[0]} whole numbers above 0, "
+            f"got {neighbours!r}"
+        )
+
+
+def _are_counts(values: Any, count: int) -> bool:
+    listed = isinstance(values, list | tuple) and len(values) == count
+    return listed and all(type(value) is int and value > 0 for value in values)
+
+
 class Encoder:
     """The layers of an encoder, for classification and for segmentation; see `PointNet2`.
 
@@ -89,6 +115,7 @@ class PointNet2(PointStudent):
         neighbours: Sequence[Sequence[int]] | None = None,
         dropout: float | None = None,
     ) -> None:
+        require_counts(self.LEVELS, centres, neighbours)
         super().__init__(
             num_classes,
             channels=channels,

@@ -6,7 +6,14 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from pointcmt.models.layers import MLPLayer, scaled
-from pointcmt.models.pointnet2 import GLOBAL, Encoder, Levels, PointNet2MSG, PointNet2SSG
+from pointcmt.models.pointnet2 import (
+    GLOBAL,
+    Encoder,
+    Levels,
+    PointNet2MSG,
+    PointNet2SSG,
+    require_counts,
+)
 from pointcmt.models.propagation import NEIGHBOURS, FeaturePropagation
 from pointcmt.models.segmenter import require_part_counts
 
@@ -48,6 +55,7 @@ class PointNet2Parts(nn.Module):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
+        require_counts(self.LEVELS, centres, neighbours)
         self.num_classes = num_classes
         self.parts = require_part_counts(parts, num_classes)
         self.channels = 3 + num_classes if channels is None else channels

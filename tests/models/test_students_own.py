@@ -137,3 +137,19 @@ def test_unknown_option_of_an_own_student_is_refused_with_the_nearest() -> None:
 def test_an_option_that_makes_no_student_is_refused(options: dict[str, Any], reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         create_student("pointnet", 5, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"centres": "foo"}, "centres must be 2 whole numbers above 0, got 'foo'"),
+        ({"centres": 5}, "centres must be 2 whole numbers"),
+        ({"neighbours": [[0], [4]]}, "neighbours must be 2 lists of 1 whole numbers above 0"),
+        ({"neighbours": [[4, 8], [4]]}, "neighbours must be 2 lists of 1 whole numbers above 0"),
+    ],
+)
+def test_counts_that_do_not_fit_the_levels_are_refused(
+    options: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(InputError, match=reason):
+        create_student("pointnet2-ssg", 5, **options)

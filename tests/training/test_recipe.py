@@ -71,6 +71,9 @@ def test_paper_weights_are_the_defaults() -> None:
         ),
         ("distillation.feature=-1", ["distillation.feature=-1", "greater than or equal to 0"]),
         ("data.channels=[z, y, x]", ["data.channels=['z', 'y', 'x']: must be different names"]),
+        ("data.root=mine", ["data.root=mine: data.name=shapes reads no folder"]),
+        ("options={a: 1, a: 2}", ["options", "the key a is given twice"]),
+        ("options=&a {x: *a}", ["options", "Circular reference"]),
         ("data.channels=[]", ["data.channels=[]: must be different names"]),
         ("distillation=3", ["distillation", "section"]),
     ],
@@ -101,7 +104,23 @@ def test_every_method_reads_back_from_its_own_yaml(method: str, tmp_path: Path) 
     assert load_config(str(tmp_path / "config.yaml")) == config
 
 
-@pytest.mark.parametrize("text", ["- a list", "{unclosed: ", "just words", "\x00"])
+@pytest.mark.parametrize("root", ["/data/my #1 set", "2024", "no", "", "a: b", "{x"])
+def test_a_text_is_taken_as_it_stands(root: str) -> None:
+    config = load_config("shapes_few", [f"views.root={root}"])
+    assert config.views.root == root
+    assert load_config("shapes", ["student='pointnet'"]).student == "pointnet"
+
+
+def test_another_student_starts_from_its_own_options() -> None:
+    assert load_config("shapes", ["student=dgcnn"]).options == {}
+    assert load_config("shapes", ["student=dgcnn", "options.k=8"]).options == {"k": 8}
+    assert load_config("shapes", ["student=pointnet2-ssg"]) == load_config("shapes")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["seed: 1\nseed: 2", "options: &a {x: *a}", "- a list", "{unclosed: ", "just words", "\x00"],
+)
 def test_a_file_that_is_no_recipe_is_refused(text: str, tmp_path: Path) -> None:
     file = tmp_path / "recipe.yaml"
     file.write_text(text)

@@ -282,7 +282,7 @@ def test_stages_of_a_run_that_was_trained_otherwise_are_refused(
         ("generator.batch_size=25", r"generator\.batch_size=25.*24 training samples"),
         ("training.batch_size=25", r"training\.batch_size=25.*24 training samples"),
         ("data.points=16", r"data\.points=16: must be at least 17, what pointnet2-ssg needs"),
-        ("options.neighbours=[[0], [4]]", r"'pointnet2-ssg': cannot be run .*k must be at least 1"),
+        ("options.centres=[17, 18]", r"'pointnet2-ssg': cannot be run .*m must be at most the 17"),
         ("training.parts=12", r"training\.parts=12: a part is one cloud; .*cannot be run"),
         ("teacher.backbone=resnet19", r"teacher: backbone must be one of resnet18.*'resnet19'"),
     ],

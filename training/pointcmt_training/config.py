@@ -81,6 +81,13 @@ class DataConfig(Section):
     cache: str = ""
     class_balance: Literal["none", "weights", "sampler"] = "none"
 
+    def __post_init__(self) -> None:
+        """Refuse a folder that would not be read."""
+        if self.name == "shapes" and self.root:
+            raise InputError(
+                f"data.root={self.root}: data.name=shapes reads no folder; use data.name=folder"
+            )
+
 
 @dataclass(frozen=True)
 class ViewsConfig(Section):

@@ -3,7 +3,6 @@
 import dataclasses
 import difflib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
@@ -17,18 +16,8 @@ from pydantic_core import ErrorDetails
 from pointcmt.errors import InputError
 from pointcmt_training.config import Config
 from pointcmt_training.distillation import METHODS
+from pointcmt_training.values import read_yaml
 from pointcmt_training.schedules import SCHEDULES, Cosine, Decay
-
-
-class Loader(yaml.SafeLoader):
-    """YAML 1.1 reads 1e-3 as a string; this reads a number, as YAML 1.2 and everyone else do."""
-
-
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
 
 
 def recipes() -> dict[str, str]:
@@ -41,17 +30,18 @@ def recipes() -> dict[str, str]:
 def load_config(recipe: str, overrides: Sequence[str] = ()) -> Config:
     """Read a recipe (a built-in name or a YAML file) and apply `key=value` overrides.
 
-    A recipe's `distillation:` holds the options of its own method: where an override names another
-    method, that method starts from its defaults.
+    A recipe's `distillation:` and `options:` hold the options of its own method and student: where
+    an override names another method or student, that one starts from its defaults.
 
     Raises:
         InputError: no such recipe, an unknown key, a wrong type or a value out of range.
     """
     tree = _read_recipe(recipe)
-    method = tree.get("method", Config.method)
     changes = dict(_override(text) for text in overrides)
-    if changes.get("method", method) != method:
-        tree.pop("distillation", None)
+    for key, options in (("method", "distillation"), ("student", "options")):
+        own = tree.get(key, getattr(Config, key))
+        if changes.get(key, own) != own:
+            tree.pop(options, None)
     for key, value in changes.items():
         _assign(tree, key, value)
     try:
@@ -74,7 +64,7 @@ def _read_recipe(recipe: str) -> dict[str, Any]:
         raise InputError(f"{recipe}: no recipe of this name and no such file{hint}")
     try:
         text = known[recipe] if recipe in known else path.read_text()
-        tree = yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
+        tree = read_yaml(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{recipe}: not readable as YAML ({_one_line(error)})") from error
     if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
@@ -86,10 +76,19 @@ def _override(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals:
         raise InputError(f"{text!r} is not of the form key=value")
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
     try:
-        return key, yaml.load(value, Loader)  # noqa: S506 - a SafeLoader
+        return key, value if _is_text(key) and not quoted else read_yaml(value)
     except yaml.YAMLError as error:
-        raise InputError(f"{key}: {value!r} is not a YAML value") from error
+        raise InputError(f"{key}: {value!r} is not a YAML value ({_one_line(error)})") from error
+
+
+def _is_text(key: str) -> bool:
+    """Whether a value of this key is any text, such as a path."""
+    known: Any = Config
+    for section in key.split("."):
+        known = get_type_hints(known).get(section) if dataclasses.is_dataclass(known) else None
+    return known is str or key == "distillation.run"
 
 
 def _assign(tree: dict[str, Any], key: str, value: Any) -> None:
