@@ -16,8 +16,8 @@ from pydantic_core import ErrorDetails
 from pointcmt.errors import InputError
 from pointcmt_training.config import Config
 from pointcmt_training.distillation import METHODS
-from pointcmt_training.values import read_yaml
 from pointcmt_training.schedules import SCHEDULES, Cosine, Decay
+from pointcmt_training.values import read_yaml
 
 
 def recipes() -> dict[str, str]:
