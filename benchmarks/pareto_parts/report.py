@@ -18,6 +18,8 @@ def page(protocol: str, points: Sequence[Point], steps: Sequence[Step]) -> str:
     lines = [
         "# Accuracy against speed",
         "",
+        "`python -m benchmarks.pareto --data FOLDER`",
+        "",
         protocol,
         f"Finished: {len(points)} of {len(plan())} runs; the same command goes on.",
         "",

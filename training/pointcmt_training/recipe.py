@@ -109,7 +109,8 @@ def _sentence(error: ErrorDetails, tree: Mapping[str, Any]) -> str:
         return f"unknown key {key}{_hint(sections, last, tree)}"
     if "error" in error.get("ctx", {}):  # an InputError of ours
         reason = str(error["ctx"]["error"])
-        return f"{key}={error['input']!r}: {reason}" if key else reason
+        whole = not key or isinstance(error["input"], Mapping)  # of a section, which names its keys
+        return reason if whole else f"{key}={error['input']!r}: {reason}"
     if error["type"].startswith("dataclass"):
         return f"{key}={error['input']!r}: this is a section of keys, not a value"
     right = error["msg"].replace("Input should be", "must be").replace("an object", "a mapping")

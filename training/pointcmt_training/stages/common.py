@@ -78,7 +78,9 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         with safetensors.safe_open(path, framework="pt") as file:
             expected = (file.metadata() or {}).get(DIGEST)
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+    except safetensors.SafetensorError as error:
+        raise InputError(f"{path}: damaged; remove it to train this stage again") from error
+    except (OSError, RuntimeError) as error:
         raise InputError(f"{path}: not the weights of the configured network") from error
     if expected not in (None, digest(tensors)):
         raise InputError(f"{path}: damaged; remove it to train this stage again")
