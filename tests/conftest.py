@@ -1,9 +1,11 @@
 """What every test may ask for."""
 
+import gc
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,12 @@ import pytest
 from filelock import FileLock
 
 from tests.browser import open_browser
-from tests.conversions import keep_conversions
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_configure() -> None:
+    gc.set_threshold(100_000, 20, 20)  # collecting at Python's own pace takes 7 % of the time
 
 
 def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -26,8 +31,20 @@ def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _conversions_are_kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = _shared(tmp_path_factory) / "conversions"
     folder.mkdir(exist_ok=True)
+    from tests.conversions import keep_conversions  # not in the process that only hands out tests
+
     with pytest.MonkeyPatch.context() as patch:
         keep_conversions(patch, folder)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _objects_are_kept() -> Iterator[None]:
+    """What was once scanned of the embedded objects in this process is not scanned again."""
+    from pointcmt.data.readers import shapes
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shapes, "scanned", cache(shapes.scanned))
         yield
 
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from multiprocessing.forkserver import _forkserver  # type: ignore[attr-defined]
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def rank(job: Job, root: Path, environment: dict[str, str]) -> None:
 def start(count: int, job: Job, root: Path) -> list[int | None]:
     """Run a job in so many ranks; return their exit codes."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pointcmt_training.run", "torch._dynamo"])
+    context.set_forkserver_preload([__name__, "torch._inductor"])
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(count)}
@@ -96,6 +97,11 @@ def assert_same_run(one: Path, other: Path) -> None:
     for part in ("teacher", "generator", "student"):
         first, second = (load_file(root / part / "model.safetensors") for root in (one, other))
         assert_close(first, second, rtol=1e-4, atol=1e-6)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _a_server_that_has_imported_all() -> None:
+    _forkserver._stop()  # type: ignore[attr-defined]  # one of another test may be running
 
 
 @pytest.fixture(scope="module")

@@ -85,9 +85,7 @@ class Shapes(CloudDataset):
         clouds = np.empty((n, points, 3), dtype=np.float32)
         parts = np.empty((n, points), dtype=np.int64)
         for i in range(n):
-            model = self._model(i)
-            clouds[i], faces = scan(model.mesh, points, self._rng(i, stream=1))
-            parts[i] = _numbered(SHAPES_CLASSES[i % len(MAKERS)], model)[faces]
+            clouds[i], parts[i] = scanned(seed, split, i, points)
         labels: NDArray[np.int64] = np.arange(n) % len(MAKERS)
         ids = [f"{SHAPES_CLASSES[k]}/{SHAPES_CLASSES[k]}_{i:05d}" for i, k in enumerate(labels)]
         name = f"{RECORD.name}-seed{seed}" if seed else RECORD.name
@@ -97,14 +95,25 @@ class Shapes(CloudDataset):
 
     def mesh(self, index: int) -> Mesh:
         """Return the mesh of object `index`, unscanned: upright (y), facing +z, not normalised."""
-        return self._model(index).mesh
+        return _model(self.seed, self.split, index).mesh
 
-    def _model(self, index: int) -> Model:
-        maker = MAKERS[SHAPES_CLASSES[index % len(MAKERS)]]
-        return maker(self._rng(index, stream=0))
 
-    def _rng(self, index: int, stream: int) -> np.random.Generator:
-        return np.random.default_rng((self.seed, SPLITS.index(self.split), index, stream))
+def scanned(
+    seed: int, split: str, index: int, points: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the cloud (points, 3) of an object, and of which part (points,) each point is."""
+    model = _model(seed, split, index)
+    cloud, faces = scan(model.mesh, points, _rng(seed, split, index, stream=1))
+    return cloud, _numbered(SHAPES_CLASSES[index % len(MAKERS)], model)[faces]
+
+
+def _model(seed: int, split: str, index: int) -> Model:
+    maker = MAKERS[SHAPES_CLASSES[index % len(MAKERS)]]
+    return maker(_rng(seed, split, index, stream=0))
+
+
+def _rng(seed: int, split: str, index: int, stream: int) -> np.random.Generator:
+    return np.random.default_rng((seed, SPLITS.index(split), index, stream))
 
 
 def _numbered(name: str, model: Model) -> NDArray[np.int64]:

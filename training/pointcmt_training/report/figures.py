@@ -15,7 +15,8 @@ TIMES = ("epoch", "wall_seconds", "cpu_seconds")
 WIDEST = 7  # views side by side
 PANELS = 4  # curves side by side
 NUMBERED_BELOW = 16  # classes up to which a confusion matrix shows its counts
-CLOSE = {"left": 0, "right": 1, "bottom": 0, "top": 1, "wspace": 0.02, "hspace": 0.12}
+CLOSE = {"left": 0, "right": 1, "bottom": 0, "wspace": 0.02, "hspace": 0.12}
+TITLE = 0.25  # inches above the first row
 AROUND, ABOVE = np.radians(35), np.radians(20)  # from where clouds are seen
 
 
@@ -119,8 +120,10 @@ def _sheet(images: Tensor, columns: int) -> Tensor:
 
 def clouds(columns: Mapping[str, Tensor], names: Sequence[str]) -> Figure:
     """Draw clouds, one row an object and one column a source: name -> (B, N, 3), y up."""
-    figure = Figure(figsize=(3 * len(columns), 2.8 * len(names)))
-    panels = figure.subplots(len(names), len(columns), squeeze=False, gridspec_kw=CLOSE)
+    height = 2.8 * len(names) + TITLE
+    figure = Figure(figsize=(3 * len(columns), height))
+    grid = {**CLOSE, "top": 1 - TITLE / height}
+    panels = figure.subplots(len(names), len(columns), squeeze=False, gridspec_kw=grid)
     for row, name in enumerate(names):
         for axis, (source, points) in zip(panels[row], columns.items(), strict=True):
             scatter(axis, points[row], points[row, :, 1].numpy())

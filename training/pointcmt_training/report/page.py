@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import matplotlib as mpl
 import torch
 from matplotlib.figure import Figure
 
@@ -159,7 +158,6 @@ def section(title: str, body: str) -> str:
 def image(figure: Figure) -> str:
     """Embed a figure as PNG; identical runs give identical bytes."""
     buffer = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "pointcmt"}):
-        figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+    figure.savefig(buffer, format="png", dpi=110)
     data = base64.b64encode(buffer.getvalue()).decode()
     return f'<img alt="" src="data:image/png;base64,{data}">'
