@@ -7,6 +7,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export OMP_NUM_THREADS ?= 1
 unexport PYTHONDONTWRITEBYTECODE  # tests start many processes: compile a module once, not in each
 
+BUILD := scikit-build-core cmake ninja # in the environment itself, so that a build goes on from the last
 PAGE := export/pointcmt_export/formats/web/page
 
 .PHONY: help demo test suite collected page lint format docs bench mutants sanitize clean
@@ -23,7 +24,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt $(wildcard pointcmt/native/CMakeL
 	@backend=; if test -z "$$UV_FIND_LINKS" && UV_HTTP_TIMEOUT=5 UV_HTTP_RETRIES=0 $(UV) pip install \
 	    --python $(PY) --quiet --dry-run --torch-backend=$(TORCH_BACKEND) -c constraints.txt torch \
 	    2>/dev/null; then backend=--torch-backend=$(TORCH_BACKEND); fi; \
-	$(UV) pip install --python $(PY) --quiet $$backend -c constraints.txt -e '.[dev]'
+	$(UV) pip install --python $(PY) --quiet -c constraints.txt $(BUILD) && \
+	$(UV) pip install --python $(PY) --quiet $$backend -c constraints.txt \
+	    --no-build-isolation-package pointcmt -e '.[dev]'
 	touch $@
 
 demo: $(VENV)/.ready  ## train, export, verify and classify on the embedded shapes, in minutes
