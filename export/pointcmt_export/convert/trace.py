@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from pointcmt.errors import InputError
+from pointcmt_export.convert.simplify import simplify
 
 OPS = ("farthest_point_sample", "ball_query", "knn")
 BATCH, POINTS = 3, 37  # odd sizes, so that no dimension is taken for a constant
@@ -90,7 +91,8 @@ def _plain_graph(program: torch.export.ExportedProgram) -> fx.GraphModule:
     traced.graph.set_codegen(fx.graph.CodeGen())
     output = next(node for node in traced.graph.nodes if node.op == "output")
     output.args = (tuple(torch.utils._pytree.tree_leaves(output.args)),)
-    return fx.GraphModule(traced, traced.graph).eval()
+    kept = {getattr(torch.ops.pointcmt, op) for op in OPS}
+    return simplify(fx.GraphModule(traced, traced.graph), kept).eval()
 
 
 def _index_ops(graph: fx.Graph) -> tuple[IndexOp, ...]:

@@ -1,0 +1,39 @@
+"""Leaving out of a traced network what changes nothing, and what is computed a second time."""
+
+import sys
+
+import torch
+from torch import fx
+from torch.fx.passes.dialect.common.cse_pass import CSEPass, get_CSE_banned_ops
+
+ATEN = torch.ops.aten
+WHOLE = (0, None, None, 1)  # what a slice's dim, start, end and step are when they are not given
+
+
+def simplify(module: fx.GraphModule, kept: set[object]) -> fx.GraphModule:
+    """Return a module with the same results in fewer steps, which is written as ONNX sooner.
+
+    Args:
+        module: a trace of a network in evaluation; it is used up.
+        kept: ops (overload packets) of which each call stays, even beside an equal one.
+    """
+    for node in tuple(module.graph.nodes):
+        if node.target is ATEN._assert_tensor_metadata.default:
+            module.graph.erase_node(node)
+        elif _changes_nothing(node):
+            node.replace_all_uses_with(node.args[0])
+            module.graph.erase_node(node)
+    once: fx.GraphModule = CSEPass(get_CSE_banned_ops() | kept)(module).graph_module
+    return once
+
+
+def _changes_nothing(node: fx.Node) -> bool:
+    if node.target in (ATEN.alias.default, ATEN.detach.default):
+        return True
+    if node.target is ATEN.to.dtype:
+        source, dtype = node.args[:2]
+        return isinstance(source, fx.Node) and source.meta["val"].dtype is dtype
+    if node.target is ATEN.slice.Tensor:
+        _, start, end, step = node.args[1:] + WHOLE[len(node.args) - 1 :]
+        return (start or 0, end or sys.maxsize, step) == (0, sys.maxsize, 1)
+    return False
