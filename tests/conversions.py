@@ -11,6 +11,7 @@ from typing import Any
 import onnx
 import pytest
 import torch
+from filelock import FileLock
 from torch import Tensor, fx, nn
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 
@@ -51,9 +52,10 @@ def _kept_files(write: Write, folder: Path) -> Write:
         graph, names = traced.module.code, [(name, node.name) for name, node in seen.items()]
         weights = list(traced.module.state_dict().items())
         path = folder / _digest(graph, tuple(traced.example.shape), weights, names)
-        if not path.is_file():
-            with write_beside(path) as fresh:
-                onnx.save(write(traced, seen), fresh)
+        with FileLock(f"{path}.lock"):  # another process may be about to convert the same
+            if not path.is_file():
+                with write_beside(path) as fresh:
+                    onnx.save(write(traced, seen), fresh)
         return onnx.load(path)
 
     return write_calls

@@ -40,7 +40,7 @@ class Layout:
 def linear(state: State, key: str, x: Tensor) -> Tensor:
     """Apply a linear map or 1x1 convolution to (..., C_in)."""
     weight = state[f"{key}.weight"].double().flatten(1)
-    y = torch.einsum("...i,oi->...o", x, weight)
+    y = x @ weight.T
     return y + state[f"{key}.bias"].double() if f"{key}.bias" in state else y
 
 
