@@ -285,6 +285,7 @@ def test_stages_of_a_run_that_was_trained_otherwise_are_refused(
         ("options.centres=[17, 18]", r"'pointnet2-ssg': cannot be run .*m must be at most the 17"),
         ("training.parts=12", r"training\.parts=12: a part is one cloud; .*cannot be run"),
         ("teacher.backbone=resnet19", r"teacher: backbone must be one of resnet18.*'resnet19'"),
+        ("device=meta", "device=meta: not usable here"),
     ],
 )
 def test_what_cannot_work_is_said_before_any_stage_and_leaves_no_run(
@@ -293,7 +294,7 @@ def test_what_cannot_work_is_said_before_any_stage_and_leaves_no_run(
     settings = [*TINY, "options={centres: [17, 8], neighbours: [[4], [4]], feature_dim: 64}"]
     with pytest.raises(InputError, match=words):
         run(load_config("shapes", [*settings, override]), tmp_path / "run")
-    assert not (tmp_path / "run" / "history").exists()
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("section", ["teacher", "training"])  # stage II's gradient is bounded

@@ -1,4 +1,4 @@
-"""What a run needs before its first stage, checked as a whole: device, data, student."""
+"""What a run needs before its first stage, checked as a whole: device, data, networks."""
 
 import torch
 
@@ -11,6 +11,7 @@ from pointcmt_training.inputs import Inputs, load_inputs
 from pointcmt_training.log import require_log
 from pointcmt_training.loop import require_batch
 from pointcmt_training.stages.common import seeded
+from pointcmt_training.stages.teacher import build_teacher
 from pointcmt_training.trial import require_running
 
 
@@ -19,8 +20,8 @@ def prepare(config: Config) -> tuple[Inputs, Student]:
 
     Raises:
         InputError: the device or data is unusable, the student cannot be run or needs more points
-            than a cloud has, a stage's batch is larger than the training split, the axis to rotate
-            about is not known, or the logger is not installed.
+            than a cloud has, the teacher cannot be built, a stage's batch is larger than the
+            training split, the axis to rotate about is not known, or the logger is not installed.
     """
     require_log(config)
     inputs = load_inputs(config, pick_device(config.device))
@@ -28,7 +29,10 @@ def prepare(config: Config) -> tuple[Inputs, Student]:
     for section in trained_sections(config):
         require_batch(section, getattr(config, section), len(inputs.train))
     _require_student(config, inputs)
-    return inputs, _student(config, inputs)
+    student = _student(config, inputs)
+    if "teacher" in trained_sections(config):
+        build_teacher(config, inputs, student.feature_dim)  # for its refusals; stage I builds anew
+    return inputs, student
 
 
 def _student(config: Config, inputs: Inputs) -> Student:
@@ -83,6 +87,8 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        return torch.zeros(0, device=name).device
+        values = torch.zeros(1, device=name)
+        values.item()  # which a device without memory of its own has not
+        return values.device
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device={name}: not usable here; use cpu, cuda or auto") from error
