@@ -190,6 +190,9 @@ def test_data_without_parts_and_missing_encoders_are_named(tmp_path):
         run(settings(f"start={tmp_path}/none"), tmp_path / "run")
     with pytest.raises(InputError, match=r"data\.points=8: must be at least 16"):
         run(settings("data.points=8"), tmp_path / "run")
+    with pytest.raises(InputError, match=r"segmenter 'pointnet2-ssg-parts': cannot be run .*17"):
+        run(settings("options.centres=[17, 18]"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
     made = tmp_path / "own"
     for name in ("a", "b"):
         for split in ("train", "test"):

@@ -1,5 +1,7 @@
-"""One forward and backward pass of a student, before anything is trained for it."""
+"""One forward and backward pass of a network, before anything is trained for it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import torch
@@ -20,11 +22,8 @@ def require_running(student: Student, name: str, points: Tensor) -> None:
     Raises:
         InputError: it cannot be run, or its features or logits have a wrong shape.
     """
-    try:
+    with _refusing(f"student {name!r}"):
         found = _shapes(student, points)
-    except Exception as error:  # whatever layers raise for options that make no sense
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise InputError(f"student {name!r}: cannot be run ({reason})") from error
     rows = len(points)
     features, logits = (rows, student.feature_dim), (rows, student.num_classes)
     right = {"encode": features, "classify": logits, "forward": logits}
@@ -33,6 +32,31 @@ def require_running(student: Student, name: str, points: Tensor) -> None:
             raise InputError(
                 f"student {name!r}: cannot be run ({method} gives {found[method]}, not {shape})"
             )
+
+
+def require_segmenting(segmenter: nn.Module, name: str, points: Tensor) -> None:
+    """Run a part segmenter that is thrown away; its weights and running statistics change.
+
+    Args:
+        segmenter: to be moved to the device of `points`.
+        name: of the segmenter, for the message.
+        points: (B, N, channels) float32.
+
+    Raises:
+        InputError: it cannot be run.
+    """
+    with _refusing(f"segmenter {name!r}"):
+        segmenter.to(points.device).train()
+        segmenter(points).sum().backward()
+
+
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # whatever layers raise for options that make no sense
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise InputError(f"{what}: cannot be run ({reason})") from error
 
 
 def _shapes(student: Student, points: Tensor) -> dict[str, tuple[int, ...]]:

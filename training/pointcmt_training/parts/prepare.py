@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import torch
+
 from pointcmt.errors import InputError
 from pointcmt.models import create_segmenter
 from pointcmt.models.pointnet2_parts import PointNet2Parts
@@ -11,19 +13,26 @@ from pointcmt_training.loop import require_batch
 from pointcmt_training.parts.inputs import PartInputs, load_parts
 from pointcmt_training.prepare import pick_device, require_axis
 from pointcmt_training.stages.common import seeded
+from pointcmt_training.trial import require_segmenting
 
 
 def prepare_parts(config: Config) -> tuple[PartInputs, PointNet2Parts]:
     """Read the data and build the segmenter, with fresh weights.
 
     Raises:
-        InputError: the device, data or options are unusable, or a batch is larger than the data.
+        InputError: the device, data or options are unusable, a batch is larger than the data, or
+            the segmenter cannot be run.
     """
     inputs = load_parts(config, pick_device(config.device))
     options = {**network_options(config, inputs), "parts": part_counts(inputs.parts)}
     classes = len(inputs.classes)
-    segmenter = seeded(config.seed, lambda: create_segmenter(config.student, classes, **options))
-    assert isinstance(segmenter, PointNet2Parts)  # noqa: S101 - what the table holds
+
+    def build() -> PointNet2Parts:
+        made = seeded(config.seed, lambda: create_segmenter(config.student, classes, **options))
+        assert isinstance(made, PointNet2Parts)  # noqa: S101 - what the table holds
+        return made
+
+    segmenter = build()
     points = inputs.train.parts.shape[1]
     if points < segmenter.min_points:
         raise InputError(
@@ -32,6 +41,8 @@ def prepare_parts(config: Config) -> tuple[PartInputs, PointNet2Parts]:
         )
     require_axis(config, inputs.whole)
     require_batch("training", config.training, len(inputs.train))
+    few = torch.arange(2, device=inputs.train.parts.device)
+    require_segmenting(build(), config.student, inputs.train.told(few))
     return inputs, segmenter
 
 
