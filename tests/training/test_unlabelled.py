@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pointcmt.errors import InputError
@@ -54,6 +55,17 @@ def test_a_step_draws_its_labelled_clouds_and_then_unlabelled_ones() -> None:
     assert drawn.shape == (50, 3 + 8)
     assert torch.equal(drawn[:, :3], torch.arange(3).expand(50, 3))
     assert set(drawn[:, 3:].flatten().tolist()) == set(range(len(inputs.train), len(inputs.pool)))
+
+
+def test_a_control_never_sees_clouds_without_labels(tmp_path: Path) -> None:
+    """Its batch norms would notice."""
+    control = [*TINY, "method=none", "options.dropout=0"]
+    run(load_config("shapes", control), tmp_path / "alone")
+    run(load_config("shapes", [*control, "data.unlabelled=rest"]), tmp_path / "beside")
+    alone, beside = (
+        load_file(tmp_path / name / "student" / "model.safetensors") for name in ("alone", "beside")
+    )
+    assert all(torch.equal(alone[key], beside[key]) for key in alone)
 
 
 def test_a_folder_of_files_is_resampled_and_normalised(tmp_path: Path) -> None:
