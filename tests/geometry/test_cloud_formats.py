@@ -5,6 +5,7 @@ import pytest
 
 from pointcmt.errors import InputError
 from pointcmt.geometry import read_cloud
+from pointcmt.geometry.mesh import require_channels
 from tests.reference.cloud_files import CLOUD, examples, npy, npz, rows
 
 NORMALS = CLOUD / np.linalg.norm(CLOUD, axis=1, keepdims=True)
@@ -86,6 +87,15 @@ def test_a_column_of_words_is_passed_over(tmp_path):
     lines = [f"chair,{line}" for line in rows(CLOUD, ",").splitlines()]
     text = "name,x,y,z\n" + "\n".join(lines)
     assert np.allclose(read(tmp_path, "a.csv", text).points, CLOUD)
+
+
+@pytest.mark.parametrize(("count", "end"), [(12, "a11"), (13, "a11, ...")])
+def test_a_missing_channel_is_named_beside_the_first_twelve(count, end):
+    columns = {f"a{i}": np.ones(4) for i in range(count)}
+    with pytest.raises(InputError) as refused:
+        require_channels(columns, ("a3", "nx"), "file")
+    listed = ", ".join(f"a{i}" for i in range(11))
+    assert str(refused.value) == f"file: has no channel nx; it has {listed}, {end}"
 
 
 @pytest.mark.parametrize("further", [NORMALS, COLORS], ids=["normals", "colours"])
