@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def pytest_configure() -> None:
-    gc.set_threshold(100_000, 20, 20)  # collecting at Python's own pace takes 7 % of the time
+    gc.set_threshold(100_000, 20, 20)  # most objects live to the end: look at them rarely
 
 
 def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
