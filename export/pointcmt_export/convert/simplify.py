@@ -35,5 +35,5 @@ def _changes_nothing(node: fx.Node) -> bool:
         return isinstance(source, fx.Node) and source.meta["val"].dtype is dtype
     if node.target is ATEN.slice.Tensor:
         _, start, end, step = node.args[1:] + WHOLE[len(node.args) - 1 :]
-        return (start or 0, end or sys.maxsize, step) == (0, sys.maxsize, 1)
+        return start in (None, 0) and end in (None, sys.maxsize) and bool(step == 1)
     return False
