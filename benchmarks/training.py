@@ -6,8 +6,12 @@
 Every measurement is a process of its own, so that the largest memory it ever held is its own; in
 each round all of them take turns. Stages I to III run as in a recipe, on the embedded shapes at
 1,024 points with six projected views; a student also trains alone, by cross-entropy and AdamW, and
-so does its plain port of the same weights. Samples a second are those of the best round, of the
-second of two passes; memory is the most that the process held beyond what it began with.
+so does its plain port of the same weights. `pointcmt-train` lets the allocator keep freed memory:
+so do the stages and the students here, while a plain port runs as torch starts it, and once more
+with that setting. "Products" is the rate at which the plain port's matrix products, forwards and
+backwards, would be done if all were as fast as a large one and nothing else took time. Samples a
+second are those of the best round, of the second of two passes; memory is the most that the process
+held beyond what it began with.
 """
 
 import argparse
@@ -23,10 +27,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import processor
 from benchmarks.plain_students import PORTS, plain_port
 from pointcmt.models import create_student
+from pointcmt_training.allocator import tune_allocator
 from pointcmt_training.config import Config
 from pointcmt_training.distillation.method import Images
 from pointcmt_training.folder import RunFolder
@@ -67,6 +73,7 @@ def recipe(student: str, args: argparse.Namespace) -> Config:
 
 def stage(section: str, student: str, args: argparse.Namespace) -> Figures:
     """Train one stage of PointCMT; the parts that it takes from earlier ones are random."""
+    tune_allocator()
     config = recipe(student, args)
     inputs = load_inputs(config, torch.device(args.device))
     network = create_student(student, CLASSES)
@@ -90,8 +97,10 @@ def stage(section: str, student: str, args: argparse.Namespace) -> Figures:
     return {"rate": samples / seconds, "mib": (held(args.device) - before) / MIB}
 
 
-def alone(name: str, plain: bool, args: argparse.Namespace) -> Figures:
+def alone(name: str, plain: bool, tuned: bool, args: argparse.Namespace) -> Figures:
     """Train a student, or its plain port, by cross-entropy alone."""
+    if tuned:
+        tune_allocator()
     torch.manual_seed(0)
     student: Any = create_student(name, CLASSES)
     network = (plain_port(name, student) if plain else student).to(args.device).train()
@@ -113,6 +122,22 @@ def alone(name: str, plain: bool, args: argparse.Namespace) -> Figures:
     return {"rate": rate, "mib": (held(args.device) - before) / MIB}
 
 
+def products(name: str, args: argparse.Namespace) -> Figures:
+    """Count the products of a plain port's step and time a large one."""
+    network = plain_port(name, create_student(name, CLASSES)).to(args.device).train()
+    points = torch.rand(2, POINTS, 3, device=args.device)
+    with FlopCounterMode(display=False) as counter:
+        network(points).sum().backward()
+    operands = torch.rand(2, 2048, 2048, device=args.device)
+    seconds = []
+    for _ in range(6):
+        start = time.perf_counter()
+        (operands[0] @ operands[1])[0, 0].item()
+        seconds.append(time.perf_counter() - start)
+    rate = 2 * 2048**3 / min(seconds)  # operations a second
+    return {"rate": len(points) * rate / counter.get_total_flops(), "mib": 0.0}
+
+
 def held(device: str) -> int:
     """Return the largest number of bytes that this process ever held on the device."""
     if device != "cpu":
@@ -129,14 +154,17 @@ def plan(only: list[str]) -> dict[str, list[tuple[str, str]]]:
         if name in STAGES:
             rows[name] = [("stage", name)]
         else:
-            rows[name] = [(kind, name) for kind in ("student", "plain", "pointcmt")]
+            kinds = ("student", "plain", "plain_tuned", "products", "pointcmt")
+            rows[name] = [(kind, name) for kind in kinds]
     return rows
 
 
 KINDS: dict[str, Callable[[str, argparse.Namespace], Figures]] = {
     "stage": lambda name, args: stage(name, "pointnet2-ssg", args),
-    "student": lambda name, args: alone(name, False, args),
-    "plain": lambda name, args: alone(name, True, args),
+    "student": lambda name, args: alone(name, False, True, args),
+    "plain": lambda name, args: alone(name, True, False, args),
+    "plain_tuned": lambda name, args: alone(name, True, True, args),
+    "products": products,
     "pointcmt": lambda name, args: stage("training", name, args),
 }
 
@@ -161,17 +189,22 @@ def table(found: dict[str, dict[str, Figures]], about: dict[str, Any]) -> str:
             lines.append(f"| {name} | {one['rate']:.1f} | {one['mib']:.0f} |")
     lines += [
         "",
-        "| student | samples/s | plain port | ratio | MiB | plain port | stage III | MiB |",
-        "|---|---|---|---|---|---|---|---|",
+        "| student | samples/s | plain port | ratio | plain port, tuned | ratio "
+        "| products | MiB | plain port | stage III | MiB |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, row in found.items():
         if name in STAGES:
             continue
         own, plain, whole = row["student"], row["plain"], row["pointcmt"]
-        ratio = own["rate"] / plain["rate"]
+        rates = [
+            f"{other['rate']:.3g} | {own['rate'] / other['rate']:.1f}x"
+            for other in (plain, row["plain_tuned"])
+        ]
         lines.append(
-            f"| {name} | {own['rate']:.1f} | {plain['rate']:.1f} | {ratio:.1f}x | "
-            f"{own['mib']:.0f} | {plain['mib']:.0f} | {whole['rate']:.1f} | {whole['mib']:.0f} |"
+            f"| {name} | {own['rate']:.3g} | {' | '.join(rates)} | "
+            f"{row['products']['rate']:.3g} | {own['mib']:.0f} | {plain['mib']:.0f} | "
+            f"{whole['rate']:.3g} | {whole['mib']:.0f} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -1,0 +1,77 @@
+"""What training by autocast in bfloat16 does to accuracy, and to speed on this processor.
+
+    python -m benchmarks.autocast [--seeds 5] [--runs runs/autocast] [--output benchmarks/results]
+
+The recipe `shapes`, all three stages, in float32 and with `compute.precision=bf16`. Reported are
+teacher and student on the 240 test scans after their last epoch, for each seed, the student's
+paired difference with a 95 % interval, and the seconds of CPU time of the third stage. A processor
+without instructions for bfloat16 computes the same numbers and is slower than in float32. Runs that
+are finished are not repeated. Writes autocast.json and .md.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+
+import torch
+
+from benchmarks.machine import processor
+from benchmarks.study_parts.tables import gain
+from pointcmt_training.recipe import load_config
+from pointcmt_training.run import run
+
+PRECISIONS = ("float32", "bf16")
+Figures = Mapping[str, Sequence[Mapping[str, float]]]
+
+
+def measure(precision: str, seed: int, runs: Path) -> dict[str, float]:
+    """Train one run, or read what an earlier call trained."""
+    config = load_config("shapes", (f"seed={seed}", f"compute.precision={precision}"))
+    result = run(config, runs / f"{precision}-{seed}")
+    accuracies = {name: 100 * result[name]["overall"] for name in ("teacher", "student")}
+    return accuracies | {"seconds": result["seconds"]["training"]["cpu_seconds"]}
+
+
+def table(figures: Figures) -> str:
+    plain = [one["student"] for one in figures["float32"]]
+    lines = [
+        "| precision | teacher, % | student, % | minus float32 | seconds |",
+        "|---|---|---|---|---|",
+    ]
+    for precision, seeds in figures.items():
+        students = [one["student"] for one in seeds]
+        apart = [one - other for one, other in zip(students, plain, strict=True)]
+        cells = (
+            ", ".join(f"{one['teacher']:.1f}" for one in seeds),
+            ", ".join(f"{one:.1f}" for one in students),
+            gain(apart) if precision != "float32" else "",
+            f"{mean(one['seconds'] for one in seeds):.0f}",
+        )
+        lines.append(f"| {precision} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--runs", type=Path, default=Path("runs/autocast"))
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results")
+    arguments = parser.parse_args()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    figures: dict[str, list[dict[str, float]]] = {precision: [] for precision in PRECISIONS}
+    for seed in range(arguments.seeds):
+        for precision, found in figures.items():
+            found.append(measure(precision, seed, arguments.runs))
+    report = {"machine": f"{processor()}, one thread", "seeds": arguments.seeds, "figures": figures}
+    (arguments.output / "autocast.json").write_text(json.dumps(report, indent=1) + "\n")
+    protocol = str(__doc__).split("\n\n")[2].strip()
+    text = f"# Training in bfloat16\n\n{protocol}\n\n{table(figures)}\n\n{report['machine']}.\n"
+    (arguments.output / "autocast.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
