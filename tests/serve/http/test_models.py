@@ -125,6 +125,18 @@ def test_a_model_is_unloaded_and_loaded_again(server: Running) -> None:
     assert server.json("POST", load, {"parameters": {"config": "{}"}})[0] == 400
 
 
+def test_who_looks_for_changes_leaves_an_unloaded_model_alone(server: Running, place: Path) -> None:
+    assert server.json("POST", "/v2/repository/models/plain/unload", {}) == (200, {})
+    write(place / "plain", scale=7)  # a change that would be taken over
+    for name in ("seen", "seen again"):  # the folders are looked at in turn, again and again
+        write(place / name)
+        path = f"/v2/models/{name.replace(' ', '%20')}/ready"
+        wait_for(lambda path=path: server.ask("GET", path)[0] == 200)
+    assert server.ask("GET", "/v2/models/plain/ready")[0] == 404
+    assert server.json("POST", "/v2/repository/models/plain/load", {})[0] == 200
+    assert len(logits(server, "plain")) == 4
+
+
 def test_no_client_loads_where_that_is_forbidden(tiny: Settings) -> None:
     with running(replace(tiny, fixed="several serve here")) as server:
         answer = server.json("POST", "/v2/repository/models/tiny/unload", {})
