@@ -191,6 +191,17 @@ def test_a_material_outside_the_folder_is_not_opened(tmp_path):
     assert plain.face_colors is None
 
 
+@pytest.mark.parametrize("line", ["my colours.mtl", "first.mtl own.mtl", '"my colours.mtl"'])
+def test_a_line_names_a_library_with_blanks_or_several(tmp_path, line):
+    text = f"mtllib {line}\nv 0 0 0\nv 1 0 0\nv 0 1 0\nusemtl red\nf 1 2 3\n"
+    (tmp_path / "mesh.obj").write_text(text)
+    (tmp_path / "first.mtl").write_text("newmtl green\nKd 0 1 0\n")
+    for name in ("own.mtl", "my colours.mtl"):
+        (tmp_path / name).write_text("newmtl red\nKd 1 0 0\n")
+    (painted,) = read_surfaces(tmp_path / "mesh.obj")
+    assert painted.face_colors[0].tolist() == [255, 0, 0]
+
+
 def test_glass_is_seen_through(tmp_path):
     lines = (
         "mtllib a.mtl\nv -1 -1 {0}\nv 1 -1 {0}\nv 1 1 {0}\nv -1 1 {0}\nusemtl {1}\nf -4 -3 -2 -1\n"
