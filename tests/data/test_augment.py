@@ -15,6 +15,33 @@ CLOUDS = torch.rand(12, 64, 3, generator=torch.Generator().manual_seed(0)) - 0.5
 IDS = torch.arange(12)
 
 
+def mixed(value: int) -> int:
+    """The hash of `counter_random`, in Python's integers."""
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x31848BAB)):
+        value = ((value ^ (value >> shift)) * factor) % 2**32
+    return value ^ (value >> 16)
+
+
+def drawn(key: tuple[int, ...], sample: int, place: int) -> int:
+    state = 0
+    for number in key:
+        for word in (number % 2**32, number >> 32):
+            state = mixed((state * 0x9E3779B9 + word + 1) % 2**32)
+    start = mixed(mixed((sample % 2**32) ^ state) ^ (sample >> 32))
+    return mixed((mixed(start ^ mixed(place + 1)) + start) % 2**32)
+
+
+def test_numbers_are_those_that_interrupted_runs_began_with():
+    """Whoever changes them changes what a run that is resumed draws."""
+    key, ids = (7, 2**40 + 3, 11), [0, 5, 2**33 + 1]
+    found = integers(key, torch.tensor(ids), 2, 3)
+    assert found.tolist() == [
+        [[drawn(key, sample, 3 * row + column) for column in range(3)] for row in range(2)]
+        for sample in ids
+    ]
+    assert found[0, 0].tolist() == [1946154000, 1948807951, 2670712837]
+
+
 # --- random numbers by position
 
 

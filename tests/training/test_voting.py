@@ -1,6 +1,8 @@
 """Voting beside its formula written out, and how it is told apart from the plain figure."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -110,6 +112,24 @@ def test_a_run_tells_voted_and_published_figures_apart(tmp_path: Path) -> None:
     assert "voted" not in paper
     assert (paper["protocol"], paper["selection"]) == ("paper", "test")
     assert {"python", "torch", "device", "threads"} <= set(paper["environment"])
+
+
+@pytest.mark.parametrize(("asked", "votes"), [(1, 10), (2, 2), (7, 7)])
+def test_the_published_way_takes_ten_votes_unless_told(
+    asked: int, votes: int, split: made.Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[tuple[int, int]] = []
+
+    def published(_student: nn.Module, _split: made.Split, *numbers: int) -> dict[str, float]:
+        taken.append(numbers)  # type: ignore[arg-type]
+        return {}
+
+    monkeypatch.setattr(running, "published_accuracy", published)
+    config = load_config("shapes", ["protocol=paper", f"evaluation.votes={asked}"])
+    inputs: Any = SimpleNamespace(test=split)
+    found = running._voted(config, inputs, nn.Identity())  # type: ignore[arg-type]
+    assert taken == [(votes, 300)]
+    assert found["published"]["votes"] == votes
 
 
 def test_the_published_way_does_not_go_with_a_validation_split() -> None:
