@@ -249,3 +249,16 @@ def test_unknown_option_is_refused_with_the_nearest() -> None:
 def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="'pointnet2-ssg' cannot be built"):
         create_student("pointnet2-ssg", 40, **options)
+
+
+@pytest.mark.parametrize("stages", range(1, 5))
+@pytest.mark.parametrize("name", ["pointmlp", "pointmlp-elite"])
+def test_a_pointmlp_has_one_to_four_stages(name: str, stages: int) -> None:
+    student = small(name, centres=(32, 24, 16, 8)[:stages]).eval()
+    assert student(clouds(2)).shape == (2, CLASSES)
+
+
+@pytest.mark.parametrize("centres", [(), (32, 24, 16, 8, 4)])
+def test_a_pointmlp_has_no_more_stages_and_no_fewer(centres: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match="must be one to four stages"):
+        small("pointmlp", centres=centres)

@@ -57,6 +57,8 @@ def test_votes_are_averaged_as_probabilities_and_the_first_sees_the_plain_cloud(
     ratio = seen[0].sort(1).values / split.points.sort(1).values
     assert 0.8 <= float(ratio.min()) <= float(ratio.max()) <= 1.25
     assert not torch.equal(seen[0], seen[1])
+    # No axis' points are ordered as they were: they stand in another order, not scaled alone.
+    assert not torch.equal(seen[0].argsort(1), split.points.argsort(1))
 
 
 def test_one_vote_is_the_plain_figure(split: made.Split) -> None:
