@@ -2,13 +2,14 @@
 
     python -m benchmarks.gpu --minutes 30 [--data FOLDER] [--output runs/gpu] [--device cpu]
 
-Four parts: the CUDA ops beside the native ones and the released auction; each format that can be
+Five parts: the CUDA ops beside the native ones and the released auction; each format that can be
 exported here, built, verified and timed beside torch eager, compiled and as a CUDA graph, engines
 of TensorRT with points sampled by graph, host and device; a short training of every stage in
-float32 and by autocast, with the operations that take the time; and the recipe `modelnet40`, as far
-as it comes. Nothing is fetched. A part's result is written to OUTPUT/<part>.json as soon as it is
-there, and the same command goes on with the next one; the last part resumes. Without a GPU it says
-so and does what the CPU can of the second part, or, with `--device cpu`, all of it in small.
+float32 and by autocast, with the operations that take the time; one with compiled encoders, on a
+GPU as CUDA graphs; and the recipe `modelnet40`, as far as it comes. Nothing is fetched. A part's
+result is written to OUTPUT/<part>.json as soon as it is there, and the same command goes on with
+the next one; the last part resumes. Without a GPU it says so and does what the CPU can of the
+second part, or, with `--device cpu`, all of it in small.
 """
 
 import argparse
@@ -150,6 +151,18 @@ def stages(job: Job) -> Report:
     return found
 
 
+def compiled(job: Job) -> Report:
+    """Train every stage briefly with compiled encoders; on a GPU they are replayed as graphs."""
+    root = job.output / "compiled"
+    words = ["shapes", f"device={job.device}", "compute.compile=true"]
+    words += ["compute.cuda_graphs=true"] if job.device == "cuda" else []
+    words += [f"{stage}.epochs=2" for stage in ("teacher", "generator", "training")]
+    report = _command(job, _program("train"), *words, *(SMALL if job.small else ()), "-o", root)
+    if report["status"] == 0:
+        report["seconds"] = json.loads((root / "result.json").read_text())["seconds"]
+    return report
+
+
 def recipe(job: Job) -> Report:
     """The paper's recipe, until it or the time is over."""
     if not job.data:
@@ -163,7 +176,7 @@ def recipe(job: Job) -> Report:
 
 
 PARTS: dict[str, Callable[[Job], Report]] = {
-    each.__name__: each for each in (ops, engines, stages, recipe)
+    each.__name__: each for each in (ops, engines, stages, compiled, recipe)
 }
 
 

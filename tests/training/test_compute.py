@@ -1,17 +1,21 @@
 """Parts of a batch, precision: the update that they make."""
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pointcmt.errors import InputError
 from pointcmt.teacher.multiview import MultiViewTeacher
 from pointcmt_training.compute import encoded
 from pointcmt_training.distillation.method import Images
 from pointcmt_training.folder import RunFolder
+from pointcmt_training.prepare import prepare
+from pointcmt_training.recipe import load_config
 from pointcmt_training.rehearsal import Held
 from pointcmt_training.stages.student import train_student
 from pointcmt_training.stages.teacher import train_teacher
@@ -97,6 +101,36 @@ def test_what_is_computed_again_moves_no_running_statistics_and_drops_the_same()
     made.assert_same_weights(network, twin)
     for one, other in zip(network.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad)
+
+
+@pytest.mark.parametrize("graphs", [False, True])
+def test_encoders_are_compiled_and_each_step_begins_anew_for_cuda_graphs(
+    graphs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes: list[str | None] = []
+    calls: list[str] = []
+
+    def compile_(function: Callable[[Tensor], Tensor], mode: str | None) -> Any:
+        modes.append(mode)
+        return lambda points: (calls.append("encode"), function(points))[1]
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: calls.append("step"))
+    settings = ("compute.compile=true", f"compute.cuda_graphs={str(graphs).lower()}")
+    made.assert_same_weights(trained(tmp_path / "a", *settings), trained(tmp_path / "b"))
+    assert modes == ["reduce-overhead" if graphs else None]
+    assert calls.count("encode") > 0
+    # A step begins once before its batch is encoded, and never where no graphs are replayed.
+    assert calls.count("step") == (calls.count("encode") if graphs else 0)
+    assert not graphs or calls[:2] == ["step", "encode"]
+
+
+def test_cuda_graphs_are_refused_where_there_can_be_none() -> None:
+    with pytest.raises(InputError, match=r"compute\.cuda_graphs=true: needs compute\.compile=true"):
+        made.settings("compute.cuda_graphs=true")
+    words = ("device=cpu", "compute.compile=true", "compute.cuda_graphs=true")
+    with pytest.raises(InputError, match="needs a GPU, and the device is cpu"):
+        prepare(load_config("shapes", words))
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

@@ -42,7 +42,15 @@ def compiled(
     function: Callable[[Tensor], Tensor], compute: ComputeConfig
 ) -> Callable[[Tensor], Tensor]:
     """Compile a function of tensors where the recipe asks for it."""
-    return torch.compile(function) if compute.compile else function
+    if not compute.compile:
+        return function
+    return torch.compile(function, mode="reduce-overhead" if compute.cuda_graphs else None)
+
+
+def begin_step(compute: ComputeConfig) -> None:
+    """Tell CUDA graphs that no result of the step before is wanted any more."""
+    if compute.cuda_graphs:
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
 
 
 def carried(values: Tensor, device: torch.device) -> Tensor:

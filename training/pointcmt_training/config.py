@@ -273,6 +273,7 @@ class ComputeConfig(Section):
             sums and losses in float32.
         tf32: let a GPU round what goes into float32 products to 10 bits.
         compile: by `torch.compile`; needs a C++ compiler, and minutes before the first step.
+        cuda_graphs: let a GPU replay compiled encoders as CUDA graphs where their shapes are fixed.
         deterministic: let a GPU give the same weights in every run, more slowly.
     """
 
@@ -280,6 +281,7 @@ class ComputeConfig(Section):
     precision: Literal["float32", "bf16", "fp16"] = "float32"
     tf32: bool = False
     compile: bool = False
+    cuda_graphs: bool = False
     deterministic: bool = False
 
 
@@ -367,6 +369,8 @@ class Config(Section):
                 "teacher.recompute=true: is not for compute.compile=true, which chooses by itself "
                 "what to compute once more"
             )
+        if self.compute.cuda_graphs and not self.compute.compile:
+            raise InputError("compute.cuda_graphs=true: needs compute.compile=true")
         if self.views.kind == "rendered" and self.data.unlabelled not in ("", "rest"):
             raise InputError(
                 f"data.unlabelled={self.data.unlabelled}: a folder of clouds comes without "

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from pointcmt import ranks
 from pointcmt.errors import InputError
 from pointcmt.ops.tensors import finite_by_the_caller
-from pointcmt_training.compute import autocast, carried, scaler, set_up
+from pointcmt_training.compute import autocast, begin_step, carried, scaler, set_up
 from pointcmt_training.config import Config, Schedule
 from pointcmt_training.folder import RunFolder, load_state, save_state, write_history
 from pointcmt_training.log import open_log
@@ -115,6 +115,7 @@ class Loop:
 
     def _update(self, indices: Tensor, epoch: int, optimizer: torch.optim.Optimizer) -> Losses:
         """Make one step, without waiting for the device."""
+        begin_step(self.config.compute)
         losses = self._step(indices, epoch)
         optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(losses["loss"]).backward()  # type: ignore[no-untyped-call]

@@ -24,7 +24,10 @@ def prepare(config: Config) -> tuple[Inputs, Student]:
             training split, the axis to rotate about is not known, or the logger is not installed.
     """
     require_log(config)
-    inputs = load_inputs(config, pick_device(config.device))
+    device = pick_device(config.device)
+    if config.compute.cuda_graphs and device.type != "cuda":
+        raise InputError(f"compute.cuda_graphs=true: needs a GPU, and the device is {device}")
+    inputs = load_inputs(config, device)
     require_axis(config, inputs)
     for section in trained_sections(config):
         require_batch(section, getattr(config, section), len(inputs.train))
