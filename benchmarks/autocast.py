@@ -10,22 +10,15 @@ same numbers, slower than in float32. Runs that are finished are not repeated. W
 and .md.
 """
 
-import argparse
-import json
-import os
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
-import torch
-
-from benchmarks.machine import processor
+from benchmarks.seeds import Figures, compare
 from benchmarks.study_parts.tables import gain
 from pointcmt_training.recipe import load_config
 from pointcmt_training.run import run
 
 PRECISIONS = ("float32", "bf16")
-Figures = Mapping[str, Sequence[Mapping[str, float]]]
 
 
 def measure(precision: str, seed: int, runs: Path) -> dict[str, float]:
@@ -51,24 +44,5 @@ def table(figures: Figures) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--runs", type=Path, default=Path("runs/autocast"))
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results")
-    arguments = parser.parse_args()
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    figures: dict[str, list[dict[str, float]]] = {precision: [] for precision in PRECISIONS}
-    for seed in range(arguments.seeds):
-        for precision, found in figures.items():
-            found.append(measure(precision, seed, arguments.runs))
-    report = {"machine": f"{processor()}, one thread", "seeds": arguments.seeds, "figures": figures}
-    (arguments.output / "autocast.json").write_text(json.dumps(report, indent=1) + "\n")
-    protocol = str(__doc__).split("\n\n")[2].strip()
-    text = f"# Training in bfloat16\n\n{protocol}\n\n{table(figures)}\n\n{report['machine']}.\n"
-    (arguments.output / "autocast.md").write_text(text)
-    print(text)
-
-
 if __name__ == "__main__":
-    main()
+    compare(str(__doc__), "Training in bfloat16", PRECISIONS, measure, table, seeds=5)

@@ -9,15 +9,9 @@ difference to the first row with a 95 % interval. Runs that are finished are not
 teachers.json and .md.
 """
 
-import argparse
-import json
-import os
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
-
-from benchmarks.machine import processor
+from benchmarks.seeds import Figures, compare
 from benchmarks.study_parts.tables import gain
 from pointcmt_training.recipe import load_config
 from pointcmt_training.run import run
@@ -27,7 +21,6 @@ TEACHERS: dict[str, tuple[str, ...]] = {
     "normals": ("views.look=normals",),
     "normals, three networks": ("views.look=normals", "teacher.networks=3"),
 }
-Figures = Mapping[str, Sequence[Mapping[str, float]]]
 
 
 def measure(teacher: str, seed: int, runs: Path) -> dict[str, float]:
@@ -54,24 +47,5 @@ def table(figures: Figures) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--runs", type=Path, default=Path("runs/teachers"))
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results")
-    arguments = parser.parse_args()
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    figures: dict[str, list[dict[str, float]]] = {teacher: [] for teacher in TEACHERS}
-    for seed in range(arguments.seeds):
-        for teacher, found in figures.items():
-            found.append(measure(teacher, seed, arguments.runs))
-    report = {"machine": f"{processor()}, one thread", "seeds": arguments.seeds, "figures": figures}
-    (arguments.output / "teachers.json").write_text(json.dumps(report, indent=1) + "\n")
-    protocol = str(__doc__).split("\n\n")[2].strip()
-    text = f"# Teachers that know more\n\n{protocol}\n\n{table(figures)}\n\n{report['machine']}.\n"
-    (arguments.output / "teachers.md").write_text(text)
-    print(text)
-
-
 if __name__ == "__main__":
-    main()
+    compare(str(__doc__), "Teachers that know more", TEACHERS, measure, table, seeds=3)

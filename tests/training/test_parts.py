@@ -177,6 +177,7 @@ def test_another_encoder_is_refused(tmp_path, changes, message):
         (["method=pointcmt"], "method=pointcmt: parts are learned without a teacher"),
         (["data.class_balance=weights"], "without data.class_balance=weights"),
         (["evaluation.votes=3"], "without evaluation.votes"),
+        (["compute.compile=true"], "without compute.compile"),
         (["student=pointnet2-ssg", "start=x"], "start=x: is for part segmenters"),
     ],
 )

@@ -399,6 +399,7 @@ class Config(Section):
             "data.class_balance=weights": self.data.class_balance == "weights",
             "data.unlabelled": self.data.unlabelled != "",
             "evaluation.votes": self.evaluation.votes > 1,
+            "compute.compile": self.compute.compile,
         }
         if asked := [key for key, is_asked in refused.items() if is_asked]:
             raise InputError(f"{self.student}: parts are learned without {', '.join(asked)}")
