@@ -2,14 +2,16 @@
 
     python -m benchmarks.gpu --minutes 30 [--data FOLDER] [--output runs/gpu] [--device cpu]
 
-Five parts: the CUDA ops beside the native ones and the released auction; each format that can be
-exported here, built, verified and timed beside torch eager, compiled and as a CUDA graph, engines
-of TensorRT with points sampled by graph, host and device; a short training of every stage in
-float32 and by autocast, with the operations that take the time; one with compiled encoders, on a
-GPU as CUDA graphs; and the recipe `modelnet40`, as far as it comes. Nothing is fetched. A part's
-result is written to OUTPUT/<part>.json as soon as it is there, and the same command goes on with
-the next one; the last part resumes. Without a GPU it says so and does what the CPU can of the
-second part, or, with `--device cpu`, all of it in small.
+Six parts: the CUDA ops beside the native ones and the released auction; ONNX and both TensorRTs,
+with points sampled by graph, host and device, built, verified and timed beside torch eager,
+compiled and as a CUDA graph; the training step of each student beside its plain port; a short
+training of every stage in float32 and by autocast, with the operations that take the time; one with
+compiled encoders, on a GPU as CUDA graphs; and the recipe `modelnet40`, as far as it comes. With
+data the engines are those of the student of ModelNet40 that the package ships, and are verified on
+its whole test split. Nothing is fetched. A part's result is written to OUTPUT/<part>.json as soon
+as it is there, and the same command goes on with the next one; the last part resumes. Without a GPU
+it says so and does what the CPU can of the second part, or, with `--device cpu`, all of it in
+small.
 """
 
 import argparse
@@ -31,17 +33,18 @@ from benchmarks.ops_parts.problems import pairs
 from pointcmt.checkpoint import ModelConfig, save_student
 from pointcmt.models import create_student
 from pointcmt.ops import native, reference
-from pointcmt_export.formats import FORMATS
+from pointcmt_export.options import ON_DEVICE
+from pointcmt_serve.pretrained import located
 from pointcmt_training.recipe import load_config
 from pointcmt_training.run import run
 
 BATCHES = (1, 32, 128)  # of the paper's column, and around it
 PRECISIONS = ("float32", "bf16", "fp16")
-SAMPLED = {  # who samples points, of formats for which it is not the graph alone
-    "openvino": ("host",),
-    "trt": ("graph", "host", "device"),
-    "trt-rtx": ("graph", "host", "device"),
-}
+EXPORTS = [  # format, who samples, precision
+    ("onnx", "graph", "fp32"),
+    *((form, who, "fp32") for form in ON_DEVICE for who in ("graph", "host", "device")),
+    *((form, "device", "fp16") for form in ON_DEVICE),
+]
 GRACE = 60  # seconds for a command to end after it was interrupted
 SHOWN = 15  # operations of a profile
 SMALL = [
@@ -103,7 +106,31 @@ def ops(job: Job) -> Report:
 
 
 def engines(job: Job) -> Report:
-    """Build and verify each format that can be made here, and time every engine on it."""
+    """Build and verify each export that can be made here, and time every engine on it."""
+    model = _random_student(job) if job.small or not job.data else located(Path("modelnet40"))
+    model = model / "model" if (model / "model").is_dir() else model
+    data = ("--data", f"modelnet40:{job.data}") if job.data and not job.small else ()
+    built: Report = {}
+    for form, who, precision in EXPORTS:
+        name = f"{form}-{who}-{precision}"
+        made = job.output / "exports" / name
+        how = ("--format", form, "--sampling", who, "--precision", precision, *data)
+        if not made.is_dir():
+            built[name] = _command(job, _program("export"), model, "-o", made, *how)
+        if made.is_dir():
+            built[name] = _verified(made)
+    exported = [job.output / "exports" / name for name in built if "verified" in built[name]]
+    sizes = [word for size in BATCHES for word in ("--batch", str(size))]
+    timed = _command(
+        job,
+        *(_program("export"), "bench", model, *exported, *sizes),
+        *("--seconds", "0.1" if job.small else "1"),
+        *("--device", job.device, "--out", job.output / "engines"),
+    )
+    return {"built": built, "timed": timed}
+
+
+def _random_student(job: Job) -> Path:
     name, options = ("pointnet2-ssg", load_config("shapes", SMALL).options)
     if not job.small:
         name, options = "pointnet2-msg", {}
@@ -114,24 +141,28 @@ def engines(job: Job) -> Report:
         student = create_student(name, len(classes), **options).eval()
         points = 64 if job.small else 1024
         save_student(model, student, ModelConfig(name, options, classes, points))
-    built: Report = {}
-    for form in FORMATS:
-        for sampling in SAMPLED.get(form, ("graph",)):
-            each = form if sampling == "graph" else f"{form}-{sampling}"
-            made = job.output / "exports" / each
-            how = ("--format", form, "--sampling", sampling)
-            before = {"status": 0, "said": "built before"}
-            words = (_program("export"), model, "-o", made, *how)
-            built[each] = before if made.is_dir() else _command(job, *words)
-    exported = [job.output / "exports" / each for each in built if built[each]["status"] == 0]
-    sizes = [word for size in BATCHES for word in ("--batch", str(size))]
-    seconds = "0.1" if job.small else "5"
-    timed = _command(
-        job,
-        *(_program("export"), "bench", model, *exported, *sizes, "--seconds", seconds),
-        *("--device", job.device, "--out", job.output / "engines"),
-    )
-    return {"built": built, "timed": timed}
+    return model
+
+
+def _verified(exported: Path) -> Report:
+    """Return what the gate found: accuracy, speed and indices, of the checkpoint and the engine."""
+    report = json.loads((exported / "export_report.json").read_text())
+    told = ("accuracy", "speed", "indices", "logits")
+    return {
+        "verified": {
+            check["name"]: f"{check['status']}: {check['detail']}"
+            for check in report["checks"]
+            if check["name"].split()[-1] in told
+        }
+    }
+
+
+def students(job: Job) -> Report:
+    """Train each student for some steps, and its plain port."""
+    words: list[object] = [sys.executable, "-m", "benchmarks.training_gpu", "--output", job.output]
+    words += ["--device", job.device]
+    words += ["--only", "pointnet", "--batch", "2", "--steps", "1"] if job.small else []
+    return _command(job, *words)
 
 
 def stages(job: Job) -> Report:
@@ -176,7 +207,7 @@ def recipe(job: Job) -> Report:
 
 
 PARTS: dict[str, Callable[[Job], Report]] = {
-    each.__name__: each for each in (ops, engines, stages, compiled, recipe)
+    each.__name__: each for each in (ops, engines, students, stages, compiled, recipe)
 }
 
 

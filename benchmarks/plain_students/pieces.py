@@ -17,15 +17,16 @@ def square_distance(a: Tensor, b: Tensor) -> Tensor:
 
 def pick(values: Tensor, index: Tensor) -> Tensor:
     """(B, N, C) at (B, ...) to (B, ..., C)."""
-    batch = torch.arange(len(values)).view(-1, *(1 for _ in index.shape[1:])).expand(index.shape)
+    batch = torch.arange(len(values), device=values.device)
+    batch = batch.view(-1, *(1 for _ in index.shape[1:])).expand(index.shape)
     return values[batch, index]
 
 
 def farthest_points(xyz: Tensor, count: int) -> Tensor:
     """(B, N, 3) to (B, count), from index 0."""
-    batch = torch.arange(len(xyz))
-    distance = torch.full(xyz.shape[:2], 1e10, dtype=xyz.dtype)
-    farthest = torch.zeros(len(xyz), dtype=torch.long)
+    batch = torch.arange(len(xyz), device=xyz.device)
+    distance = xyz.new_full(xyz.shape[:2], 1e10)
+    farthest = torch.zeros(len(xyz), dtype=torch.long, device=xyz.device)
     chosen = []
     for _ in range(count):
         chosen.append(farthest)
@@ -38,7 +39,7 @@ def farthest_points(xyz: Tensor, count: int) -> Tensor:
 def ball_by_sorting(radius: float, k: int, xyz: Tensor, centres: Tensor) -> Tensor:
     """The first k points within the radius, in index order, filled with the first: (B, M, k)."""
     points = xyz.shape[1]
-    index = torch.arange(points).repeat(xyz.shape[0], centres.shape[1], 1)
+    index = torch.arange(points, device=xyz.device).repeat(xyz.shape[0], centres.shape[1], 1)
     index[square_distance(centres, xyz) > radius**2] = points
     index = index.sort(dim=-1)[0][:, :, :k]
     first = index[:, :, :1].expand(index.shape)

@@ -24,7 +24,7 @@ class Alignment(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x).max(2)[0]
         matrix: Tensor = self.last(self.hidden(x)).view(-1, self.size, self.size)
-        return matrix + torch.eye(self.size, dtype=x.dtype)
+        return matrix + torch.eye(self.size, dtype=x.dtype, device=x.device)
 
 
 class PointNet(nn.Module):

@@ -18,7 +18,7 @@ from benchmarks.plain_students.pieces import (
 def centre_first(radius: float, k: int, xyz: Tensor, chosen: Tensor) -> Tensor:
     """Each centre and the first k others in its ball, the centre as filler: (B, M, 1 + k)."""
     points, own = xyz.shape[1], chosen.unsqueeze(2)
-    index = torch.arange(points).repeat(*chosen.shape, 1)
+    index = torch.arange(points, device=chosen.device).repeat(*chosen.shape, 1)
     index[square_distance(pick(xyz, chosen), xyz) >= radius**2] = points
     index[index == own] = points
     index = index.sort(dim=-1)[0][:, :, :k]

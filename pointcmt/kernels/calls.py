@@ -17,6 +17,8 @@ _QUERIES = 4  # of a warp, in knn.cu
 _TILE = 32 * 33 * 4  # bytes: 32 channels of 32 points, padded
 _ROW = 32 * 4  # bytes: 32 channels of one query
 _COPIES = 256  # numbers a block
+_REGISTERS, _SHARED, _GLOBAL = range(3)  # where the lists of knn.cu lie
+_HELD = 32  # keys of a list in registers
 _LISTS = 40 * 1024  # bytes of lists a block; with the tile they fit the 48 KiB that every GPU has
 
 
@@ -86,17 +88,18 @@ def ball_query(batch: int, points: int, queries: int, radius: float, k: int) -> 
 def knn(batch: int, points: int, queries: int, channels: int, k: int) -> Call:
     """From queries (B, M, C) and points (B, N, C) to (B, M, k) int64.
 
-    A block has as many warps of 4 queries as have room for their lists in shared memory, at most 8;
-    where a single warp's lists have no room they lie in global memory.
+    Lists of up to 32 lie in registers. Of longer ones, a block has as many warps of 4 queries as
+    have room for theirs in shared memory, at most 8; where a single warp's have no room they lie in
+    global memory.
     """
     lists = _QUERIES * k * _KEY  # bytes a warp
-    shared = lists <= _LISTS
-    warps = min(_WARPS, _LISTS // lists) if shared else _WARPS
+    place = _REGISTERS if k <= _HELD else _SHARED if lists <= _LISTS else _GLOBAL
+    warps = min(_WARPS, _LISTS // lists) if place == _SHARED else _WARPS
     blocks = batch * -(-queries // (warps * _QUERIES))
-    size = warps * _QUERIES * _ROW + _TILE + (warps * lists if shared else 0)
-    how = Launch("knn", (("LISTS_SHARED", int(shared)),), blocks, warps * 32, size)
+    size = warps * _QUERIES * _ROW + _TILE + (warps * lists if place == _SHARED else 0)
+    how = Launch("knn", (("LISTS", place),), blocks, warps * 32, size)
     sizes = (c_int(points), c_int(queries), c_int(channels), c_int(k))
-    return Call(how, sizes, 0 if shared else blocks * warps * lists)
+    return Call(how, sizes, blocks * warps * lists if place == _GLOBAL else 0)
 
 
 def gather_points(batch: int, points: int, channels: int, m: int | None = None) -> Call:

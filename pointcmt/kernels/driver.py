@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import importlib
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,7 +54,7 @@ def load(how: Launch, gpu: int) -> Any:
     Raises:
         RuntimeError: the kernel cannot be compiled or loaded.
     """
-    return _loaded(gpu, how.file, how.kernel, how.defines)
+    return _loaded(gpu, how.kernel, how.defines, how.source)
 
 
 @functools.cache
@@ -63,7 +64,8 @@ def shared_limit(gpu: int) -> int:
 
 
 @functools.cache
-def _loaded(gpu: int, file: Path, kernel: str, defines: Defines) -> Any:
+def _loaded(gpu: int, kernel: str, defines: Defines, source: Path | None) -> Any:
+    file = Launch(kernel, defines, 1, 32, source=source).file
     capability = (
         _attribute(gpu, "COMPUTE_CAPABILITY_MAJOR"),
         _attribute(gpu, "COMPUTE_CAPABILITY_MINOR"),
@@ -105,4 +107,4 @@ def _call(name: str, *arguments: Any) -> Any:
 
 
 def _api() -> Any:
-    return importlib.import_module(MODULE)
+    return sys.modules.get(MODULE) or importlib.import_module(MODULE)  # the first is a lookup

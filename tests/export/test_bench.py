@@ -60,7 +60,7 @@ def report(artefact: Path, model_folder: Path) -> dict[str, Any]:
     """Torch on a model folder and an engine on an artefact, at batch sizes 1 and 3."""
     engines = ("torch-eager", "onnxruntime", "tensorrt")
     chosen = [word for engine in engines for word in ("--engine", engine)]
-    sizes = ("--batch", 3, "--batch", 1, "--seconds", 0, "--threads", 1)
+    sizes = ("--batch", 3, "--batch", 1, "--seconds", 0, "--threads", 1, "--device", "cpu")
     result = run(artefact, model_folder, *chosen, *sizes, "--json")
     assert result.exit_code == 0, result.stderr
     return json.loads(result.stdout)

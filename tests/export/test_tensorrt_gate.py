@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from pointcmt.data import Shapes
 from pointcmt.kernels import calls
@@ -180,9 +181,13 @@ def test_a_graph_that_replays_something_else_is_caught(
 
 
 def test_accuracy_is_measured_where_torch_has_no_cuda(
-    place: Callable[..., None], converted: tuple[Converted, Expectation], tmp_path: Path
+    place: Callable[..., None],
+    converted: tuple[Converted, Expectation],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The checkpoint then runs on the CPU, and the speeds are not compared."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     place()
     graph, expected = converted
     onnx.save(graph.model, tmp_path / "model.onnx")

@@ -125,9 +125,10 @@ def test_the_command_shows_which_backend_serves_each_op() -> None:
     shown = CliRunner().invoke(main, catch_exceptions=False)
     assert shown.exit_code == 0
     for op in ("farthest_point_sample", "ball_query", "knn", "emd_matching"):
-        (row,) = [line for line in shown.output.splitlines() if line.startswith(op)]
-        assert row.split()[1:3] == ["cpu", "native"]
-        assert " ok " in row
+        rows = [line for line in shown.output.splitlines() if line.startswith(op)]
+        assert rows[0].split()[1:3] == ["cpu", "native"]
+        assert len(rows) == 1 + torch.cuda.device_count()
+        assert all(" ok " in row for row in rows)
 
 
 @pytest.mark.usefixtures("without_library")

@@ -50,14 +50,14 @@ def test_features_of_any_width(
     assert torch.equal(cuda.knn(query, points, 40), nearest(query, points, 40))
 
 
-@pytest.mark.parametrize(("k", "shared"), [(200, 1), (1281, 0)])
-def test_long_lists_take_fewer_warps_or_global_memory(
-    emulator: Emulator, generator: torch.Generator, k: int, shared: int
+@pytest.mark.parametrize(("k", "place"), [(32, 0), (33, 1), (200, 1), (1281, 2)])
+def test_long_lists_take_shared_or_global_memory(
+    emulator: Emulator, generator: torch.Generator, k: int, place: int
 ) -> None:
     points = cloud("lattice", 1, 1300 if k > 1000 else 300, generator)
-    query = points[:, :5] if shared else points[:, :1]
+    query = points[:, :5] if k < 1000 else points[:, :1]
     assert torch.equal(cuda.knn(query, points, k), nearest(query, points, k))
-    assert emulator.launches[-1].defines == (("LISTS_SHARED", shared),)
+    assert emulator.launches[-1].defines == (("LISTS", place),)
 
 
 def test_newer_gpus_reduce_by_other_instructions(

@@ -221,12 +221,13 @@ def test_large_clouds_and_long_lists_get_a_workspace() -> None:
 def test_lists_too_long_for_a_block_lie_in_the_lanes_memory(
     gpu: Gpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(calls, "_HELD", 0)
     monkeypatch.setattr(calls, "_LISTS", 0)
     session, clouds = gpu.opened(), clouds_of(2)
     given = session.run(clouds, indices=True)
     for name, index in host_indices(STEPS, clouds).items():
         np.testing.assert_array_equal(given.indices[name], index, err_msg=name)
-    assert dict(gpu.driver.launched[-1].how.defines) == {"LISTS_SHARED": 0}
+    assert dict(gpu.driver.launched[-1].how.defines) == {"LISTS": 2}
     del session
     gc.collect()
     assert gpu.cuda.allocated == {}

@@ -4,7 +4,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from pointcmt_serve.http import Limits, ModelSource, Settings
+from pointcmt_serve.http import Batching, Limits, ModelSource, Settings
 from tests.reference.tiny_student import METADATA, tiny_model
 from tests.serve.http.running import Running, running
 
@@ -23,7 +23,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(tiny_folder: Path) -> Settings:
     """A server of the tiny student whose limits are small."""
     source = ModelSource("tiny", tiny_folder, {"threads": 1})
-    return Settings(models=(source,), limits=LIMITS, poll=0)
+    return Settings(models=(source,), limits=LIMITS, batching=Batching(workers=2), poll=0)
 
 
 @pytest.fixture(scope="module")

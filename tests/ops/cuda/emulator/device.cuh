@@ -1,4 +1,4 @@
-// The checked twin of pointcmt/ops/cuda/kernels/device.cuh: the same names for the CPU emulator.
+// The checked twin of pointcmt/kernels/sources/device.cuh: the same names for the CPU emulator.
 #pragma once
 #include <type_traits>
 #include <utility>
