@@ -14,6 +14,7 @@ import torch
 from pointcmt.errors import InputError
 from pointcmt_export.convert.networks import deployable, has_own_network
 from pointcmt_export.exporter import export
+from pointcmt_export.formats import tensorrt
 from pointcmt_export.formats.tensorrt.precision import (
     precision_check,
     size_check,
@@ -69,6 +70,32 @@ def test_every_network_becomes_an_engine_with_the_hosts_indices(name: str, tmp_p
 def test_a_student_that_samples_in_the_graph_becomes_an_engine(name: str, tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx_bindings")
     built(name, "graph", "fp32", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("reason", "loads"),
+    [("which has compute capability 9.0, is not supported", False), ("it is damaged", True)],
+)
+def test_an_engine_for_other_gpus_is_written_on_one_that_cannot_run_it(
+    reason: str, loads: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorRT-RTX builds for every RTX GPU, and runs on none made for data centres."""
+    pytest.importorskip("tensorrt_rtx_bindings")
+
+    def refuse(*_: object) -> None:
+        raise InputError(f"TensorRT-RTX 1.7 cannot load the engine on this GPU ({reason})")
+
+    monkeypatch.setattr(tensorrt, "Cuda", lambda _: SimpleNamespace(name="NVIDIA H200"))
+    monkeypatch.setattr(tensorrt, "Plan", refuse)
+    if loads:
+        with pytest.raises(InputError, match="damaged"):
+            built("pointnet", "graph", "fp32", tmp_path)
+        return
+    found = built("pointnet", "graph", "fp32", tmp_path)
+    assert found["trt-rtx logits"].status == "not run"
+    assert found["trt-rtx logits"].detail.endswith("does not run on the NVIDIA H200 at hand")
+    car = json.loads((tmp_path / "out" / "model.rtx.engine.json").read_text())
+    assert car["gpu"] is None  # so that any GPU that runs it may load it
 
 
 def test_half_precision_is_half_in_the_engine(tmp_path: Path) -> None:

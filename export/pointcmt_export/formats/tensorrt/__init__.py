@@ -5,6 +5,7 @@ from pathlib import Path
 
 import onnx
 
+from pointcmt.errors import InputError
 from pointcmt_export.convert.networks import has_own_network
 from pointcmt_export.formats.format import Format, Job, Write
 from pointcmt_export.formats.tensorrt.build import Built, build
@@ -64,7 +65,7 @@ def write(form: Format, vendor: Vendor, job: Job) -> list[Check]:
             onnx_sha256=sha256(onnx_file),
             library=vendor.kind,
             library_version=str(vendor.api.__version__),
-            gpu=gpu,
+            gpu=gpu if vendor.kind == "trt" else None,  # an engine of the other fits many
             precision=job.options.precision,
             sampling=job.options.sampling,
             profile=profile,
@@ -72,12 +73,13 @@ def write(form: Format, vendor: Vendor, job: Job) -> list[Check]:
         return built
 
     built = make(job.folder)
+    hindrance = _hindrance(vendor, built.plan, gpu)
     checks = [
         decide("build", True, f"{vendor.title} made an engine of {len(built.plan):,} bytes"),
-        *_precision(vendor, job, built, profile, gpu),
+        *_precision(vendor, job, built, profile, runs=not hindrance),
     ]
-    if gpu is None:
-        checks += [Check(name, "not run", NO_GPU) for name in RUN]
+    if hindrance:
+        checks += [Check(name, "not run", hindrance) for name in RUN]
     else:
         shapes = tuple(shape for shape in job.expected.shapes if profile.holds(*shape))
         expected = replace(job.expected, shapes=shapes)
@@ -85,13 +87,32 @@ def write(form: Format, vendor: Vendor, job: Job) -> list[Check]:
     return [replace(each, name=f"{form.name} {each.name}", engine=engine) for each in checks]
 
 
+def _hindrance(vendor: Vendor, plan: bytes, gpu: str | None) -> str:
+    """Return why the engine cannot run here, nothing if it can.
+
+    TensorRT-RTX builds for GPUs that need not be at hand, and runs on none made for data centres.
+
+    Raises:
+        InputError: it should run here, and does not load.
+    """
+    if gpu is None:
+        return NO_GPU
+    try:
+        Plan(vendor, plan)
+    except InputError as error:
+        if vendor.kind == "trt-rtx" and "compute capability" in str(error):
+            return f"{vendor.title} does not run on the {gpu} at hand"
+        raise
+    return ""
+
+
 def _precision(
-    vendor: Vendor, job: Job, built: Built, profile: FittedProfile, gpu: str | None
+    vendor: Vendor, job: Job, built: Built, profile: FittedProfile, *, runs: bool
 ) -> list[Check]:
     precision = job.options.precision
     on_xyz = {step.input for step in job.expected.steps}
     searches = len(set(index_names(job.model)) - on_xyz)
-    inspected = None if gpu is None else _inspect(vendor, built.plan)
+    inspected = _inspect(vendor, built.plan) if runs else None
     checks = [precision_check(precision, built.products, searches, inspected)]
     if vendor.kind == "trt-rtx" and not has_own_network(job.expected.student):
         checks.append(Check("weights", "not run", UNFOLDED))

@@ -37,7 +37,7 @@ def precision_check(
     faults = [] if good else [f"the matrix products are {told}, not {wanted.lower()}"]
     if inspected is not None:
         faults += _inspected_faults(precision, inspected)
-    seen = "not inspected for want of a GPU" if inspected is None else "inspected"
+    seen = "not inspected for want of a GPU that runs it" if inspected is None else "inspected"
     detail = "; ".join(faults) or f"matrix products: {told}; strongly typed; {seen}"
     return decide("precision", not faults, detail, {"products": dict(products)})
 

@@ -18,7 +18,7 @@ class SideCar:
         onnx_sha256: of the ONNX file it was built from.
         library: "trt" or "trt-rtx".
         library_version: exactly; an engine runs with no other.
-        gpu: the GPU it was built on, or None for an engine of TensorRT-RTX built without one.
+        gpu: the GPU it was built on, or None for an engine of TensorRT-RTX, which fits many.
         precision: "fp32" or "fp16".
         sampling: who computes the indices: "graph", "host" or "device".
         profile: the shapes it takes.
