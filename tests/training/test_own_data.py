@@ -97,6 +97,23 @@ def test_a_run_on_data_that_changed_is_refused_with_the_difference(
         run(load_config("shapes", settings(own, *more)), tmp_path / "other")
 
 
+def test_data_that_moved_are_the_same_data(own: Path, tmp_path: Path) -> None:
+    """As on another machine: the run is resumed, and its teacher is taken, by the clouds."""
+    first, moved = tmp_path / "first", tmp_path / "moved"
+    images = ("method=pointcmt", "teacher.epochs=1", "generator.epochs=1")
+    result = run(load_config("shapes", settings(own, *images)), first)
+    own.rename(moved)
+    assert run(load_config("shapes", settings(moved, *images)), first) == result
+    more = (*images, f"stages_from={first}")
+    assert run(load_config("shapes", settings(moved, *more)), tmp_path / "second")["teacher"]
+    (first / "result.json").unlink()
+    run(load_config("shapes", settings(moved, *images)), first)
+    assert str(moved) in (first / "config.yaml").read_text()
+    add(moved / "flat" / "train" / "3.npy", 0, 77)
+    with pytest.raises(InputError, match="trained on other data"):
+        run(load_config("shapes", settings(moved, *more)), tmp_path / "third")
+
+
 def test_a_folder_without_splits_is_parted(tmp_path: Path) -> None:
     for label, name in enumerate(("flat", "tall")):
         for index in range(10):

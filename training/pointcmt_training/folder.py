@@ -104,13 +104,12 @@ class RunFolder:
             InputError: it holds another run by now, or one on other data.
         """
         self.require_free(config)
-        if not self._begun():
-            write_text(self.config, config.to_yaml())
-        elif words := self.data_changes(data):
+        if self._begun() and (words := self.data_changes(data)):
             raise InputError(
                 f"{self.root}: the data changed since this run began ({words}); "
                 "choose another --output"
             )
+        write_text(self.config, config.to_yaml())
         write_json(self.data, data)
 
     def data_changes(self, data: Identity) -> str:

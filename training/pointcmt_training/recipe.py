@@ -156,6 +156,7 @@ HARMLESS = (
     "checkpoint_seconds",
     "device",
     "data.cache",
+    "data.root",  # the clouds themselves are compared
     "log",
     "views.workers",
     "views.cache_gb",
