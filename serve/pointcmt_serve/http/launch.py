@@ -138,6 +138,8 @@ def read_settings(models: Sequence[str], options: dict[str, Any]) -> Settings:
 def read_source(word: str, name: str | None) -> ModelSource:
     """Return the model that `[NAME=]DIR[,key=value ...]` means, DIR a folder or a shipped student.
 
+    A shipped student goes by its name there, other models without one by the student's own.
+
     Raises:
         InputError: a name or an option makes no sense.
     """
@@ -155,7 +157,9 @@ def read_source(word: str, name: str | None) -> ModelSource:
     before, equals, after = place.partition("=")
     # A folder may have an equals sign in its name: what is there as it stands is a folder.
     if not equals or Path(place).exists():
-        return ModelSource(checked_name(name) if name else None, located(Path(place)), chosen)
+        folder = located(Path(place))
+        shipped = place if folder != Path(place) else None
+        return ModelSource(checked_name(name) if name else shipped, folder, chosen)
     return ModelSource(checked_name(before), located(Path(after)), chosen)
 
 

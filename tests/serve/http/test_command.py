@@ -100,6 +100,14 @@ def test_on_sigterm_readiness_ends_at_once_and_connections_behind_their_answer(
         assert command.process.wait(20) == 0
 
 
+def test_shipped_students_are_served_by_their_names(tmp_path: Path) -> None:
+    """Both are a `pointnet2-ssg`, which says nothing and would be one name for two."""
+    with serving(tmp_path / "log", "modelnet40", "shapes", "--port", 0) as command:
+        assert get(command.connect(), "/v2/models/modelnet40/ready") == 200
+        assert get(command.connect(), "/v2/models/shapes/ready") == 200
+        assert command.stop() == 0
+
+
 def test_a_client_that_drips_does_not_hold_up_the_end(tiny_folder: Path, tmp_path: Path) -> None:
     words = (f"tiny={tiny_folder}", "--port", 0, "--grace", 1)
     with serving(tmp_path / "log", *words) as command:
