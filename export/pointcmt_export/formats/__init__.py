@@ -47,7 +47,7 @@ FORMATS: dict[str, Format] = {
         Format(
             name="trt-rtx",
             files=("model.rtx.engine", "model.rtx.engine.json"),
-            runs_with="TensorRT-RTX on any RTX GPU",
+            runs_with="TensorRT-RTX on RTX GPUs, not on a V100, H100 or H200",
             engine="tensorrt-rtx",
             extra="trt-rtx",
             needs="no GPU",
