@@ -2,91 +2,46 @@
 
     python -m benchmarks.gpu --minutes 30 [--data FOLDER] [--output runs/gpu] [--device cpu]
 
-Six parts: the CUDA ops beside the native ones and the released auction; ONNX and both TensorRTs,
+Seven parts: the CUDA ops beside the native ones and the released auction; ONNX and both TensorRTs,
 with points sampled by graph, host and device, built, verified and timed beside torch eager,
 compiled and as a CUDA graph; the training step of each student beside its plain port; a short
 training of every stage in float32 and by autocast, with the operations that take the time; one with
-compiled encoders, on a GPU as CUDA graphs; and the recipe `modelnet40`, as far as it comes. With
-data the engines are those of the student of ModelNet40 that the package ships, and are verified on
-its whole test split. Nothing is fetched. A part's result is written to OUTPUT/<part>.json as soon
-as it is there, and the same command goes on with the next one; the last part resumes. Without a GPU
-it says so and does what the CPU can of the second part, or, with `--device cpu`, all of it in
-small.
+compiled encoders, on a GPU as CUDA graphs; students in int8 and bfloat16 on two threads of the
+processor, which in such machines often has products for them; and the recipe `modelnet40`, as far
+as it comes. With data the engines are those of the student of ModelNet40 that the package ships,
+and are verified on its whole test split. Nothing is fetched. A part's result is written to
+OUTPUT/<part>.json as soon as it is there, and the same command goes on with the next one; the last
+part resumes. Without a GPU it says so and does what the CPU can of the second part, or, with
+`--device cpu`, all of it in small.
 """
 
 import argparse
 import json
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.gpu_parts.engines import engines
+from benchmarks.gpu_parts.job import SMALL, Job, Report, command, program
 from benchmarks.ops_parts.clock import milliseconds
 from benchmarks.ops_parts.problems import pairs
-from pointcmt.checkpoint import ModelConfig, save_student
-from pointcmt.models import create_student
 from pointcmt.ops import native, reference
-from pointcmt_export.options import ON_DEVICE
-from pointcmt_serve.pretrained import located
 from pointcmt_training.recipe import load_config
 from pointcmt_training.run import run
 
-BATCHES = (1, 32, 128)  # of the paper's column, and around it
 PRECISIONS = ("float32", "bf16", "fp16")
-EXPORTS = [  # format, who samples, precision
-    ("onnx", "graph", "fp32"),
-    *((form, who, "fp32") for form in ON_DEVICE for who in ("graph", "host", "device")),
-    *((form, "device", "fp16") for form in ON_DEVICE),
-]
-GRACE = 60  # seconds for a command to end after it was interrupted
 SHOWN = 15  # operations of a profile
-SMALL = [
-    "data.points=64",
-    "data.per_class=4",
-    "views.size=32",
-    "generator.points=32",
-    "options={width: 0.25, centres: [16, 8], neighbours: [[4], [4]], feature_dim: 64}",
-]
-Report = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is asked for.
-
-    Attributes:
-        device: "cuda" or "cpu"; on the CPU everything is small.
-        output: the folder of results.
-        data: ModelNet40's HDF5 folder, or "".
-        end: when to stop, by `time.monotonic`.
-    """
-
-    device: str
-    output: Path
-    data: str
-    end: float
-
-    @property
-    def small(self) -> bool:
-        return self.device == "cpu"
-
-    @property
-    def left(self) -> float:
-        """Seconds until the end."""
-        return self.end - time.monotonic()
 
 
 def ops(job: Job) -> Report:
     """CUDA against reference and released auction; on the CPU native against reference."""
     if not job.small:
-        return _command(job, sys.executable, "-m", "benchmarks.ops_gpu", "--output", job.output)
+        return command(job, sys.executable, "-m", "benchmarks.ops_gpu", "--output", job.output)
     x, y = pairs("resample", 2, 64, torch.Generator().manual_seed(0))
     calls: dict[str, Callable[[Any], torch.Tensor]] = {
         "farthest point sampling": lambda backend: backend.farthest_point_sample(x, 16),
@@ -105,64 +60,12 @@ def ops(job: Job) -> Report:
     }
 
 
-def engines(job: Job) -> Report:
-    """Build and verify each export that can be made here, and time every engine on it."""
-    model = _random_student(job) if job.small or not job.data else located(Path("modelnet40"))
-    model = model / "model" if (model / "model").is_dir() else model
-    data = ("--data", f"modelnet40:{job.data}") if job.data and not job.small else ()
-    built: Report = {}
-    for form, who, precision in EXPORTS:
-        name = f"{form}-{who}-{precision}"
-        made = job.output / "exports" / name
-        how = ("--format", form, "--sampling", who, "--precision", precision, *data)
-        if not made.is_dir():
-            built[name] = _command(job, _program("export"), model, "-o", made, *how)
-        if made.is_dir():
-            built[name] = _verified(made)
-    exported = [job.output / "exports" / name for name in built if "verified" in built[name]]
-    sizes = [word for size in BATCHES for word in ("--batch", str(size))]
-    timed = _command(
-        job,
-        *(_program("export"), "bench", model, *exported, *sizes),
-        *("--seconds", "0.1" if job.small else "1"),
-        *("--device", job.device, "--out", job.output / "engines"),
-    )
-    return {"built": built, "timed": timed}
-
-
-def _random_student(job: Job) -> Path:
-    name, options = ("pointnet2-ssg", load_config("shapes", SMALL).options)
-    if not job.small:
-        name, options = "pointnet2-msg", {}
-    classes = tuple(f"class {number}" for number in range(40))
-    model = job.output / "student"
-    if not model.is_dir():
-        torch.manual_seed(0)
-        student = create_student(name, len(classes), **options).eval()
-        points = 64 if job.small else 1024
-        save_student(model, student, ModelConfig(name, options, classes, points))
-    return model
-
-
-def _verified(exported: Path) -> Report:
-    """Return what the gate found: accuracy, speed and indices, of the checkpoint and the engine."""
-    report = json.loads((exported / "export_report.json").read_text())
-    told = ("accuracy", "speed", "indices", "logits")
-    return {
-        "verified": {
-            check["name"]: f"{check['status']}: {check['detail']}"
-            for check in report["checks"]
-            if check["name"].split()[-1] in told
-        }
-    }
-
-
 def students(job: Job) -> Report:
     """Train each student for some steps, and its plain port."""
     words: list[object] = [sys.executable, "-m", "benchmarks.training_gpu", "--output", job.output]
     words += ["--device", job.device]
     words += ["--only", "pointnet", "--batch", "2", "--steps", "1"] if job.small else []
-    return _command(job, *words)
+    return command(job, *words)
 
 
 def stages(job: Job) -> Report:
@@ -188,10 +91,23 @@ def compiled(job: Job) -> Report:
     words = ["shapes", f"device={job.device}", "compute.compile=true"]
     words += ["compute.cuda_graphs=true"] if job.device == "cuda" else []
     words += [f"{stage}.epochs=2" for stage in ("teacher", "generator", "training")]
-    report = _command(job, _program("train"), *words, *(SMALL if job.small else ()), "-o", root)
+    report = command(job, program("train"), *words, *(SMALL if job.small else ()), "-o", root)
     if report["status"] == 0:
         report["seconds"] = json.loads((root / "result.json").read_text())["seconds"]
     return report
+
+
+def reduced(job: Job) -> Report:
+    """Export students in int8 and bfloat16, and time them on the CPU beside float32."""
+    program = (sys.executable, "-m", "benchmarks.precision")
+    place = job.output / "reduced"
+    chosen = ("--student", "pointnet2-ssg") if job.small else ()
+    prepared = command(job, *program, "prepare", place, *chosen)
+    how = ("--threads", "2", "--seconds", "0.1" if job.small else "3", "--out", job.output)
+    return {
+        "prepared": prepared,
+        "timed": command(job, *program, "measure", place, *chosen, *how),
+    }
 
 
 def recipe(job: Job) -> Report:
@@ -203,38 +119,12 @@ def recipe(job: Job) -> Report:
         words += ["data.fraction=0.02", "training.epochs=1", *SMALL[:1], *SMALL[2:]]
         words += [f"{stage}.epochs=1" for stage in ("teacher", "generator")]
         words += ["teacher.batch_size=32", "student=pointnet2-ssg"]
-    return _command(job, _program("train"), *words, "-o", job.output / "modelnet40")
+    return command(job, program("train"), *words, "-o", job.output / "modelnet40")
 
 
 PARTS: dict[str, Callable[[Job], Report]] = {
-    each.__name__: each for each in (ops, engines, students, stages, compiled, recipe)
+    each.__name__: each for each in (ops, engines, students, stages, compiled, reduced, recipe)
 }
-
-
-def _program(name: str) -> Path:
-    return Path(sys.executable).with_name(f"pointcmt-{name}")
-
-
-def _command(job: Job, *words: object) -> Report:
-    """Run a command until it or the time is over; return its status and the end of its words."""
-    process = subprocess.Popen(
-        [str(word) for word in words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        said, _ = process.communicate(timeout=max(1.0, job.left))
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGINT)
-        try:
-            said, _ = process.communicate(timeout=GRACE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            said, _ = process.communicate()
-    last = [line for line in said.replace("\r", "\n").splitlines() if line.strip()][-1:]
-    return {"status": process.returncode, "said": "".join(last)}
 
 
 def measure(job: Job, parts: dict[str, Callable[[Job], Report]]) -> None:

@@ -25,9 +25,12 @@ def test_the_fastest_of_both_kinds_are_compared() -> None:
     rates = {"openvino": 10.0, "onnxruntime": 8.0, "openvino, int8": 9.0, "onnxruntime, int8": 22.0}
     results = [record(engine, 32, rate) for engine, rate in {**rates, LIMIT: 40.0}.items()]
     results.append({"engine": "openvino", "batch": 1, "status": "failed", "reason": "none"})
-    (row,) = judge("dgcnn", {"results": results})
-    assert (row["float32"], row["int8"]) == ("openvino", "onnxruntime, int8")
-    assert (row["speedup"], row["share_of_limit"]) == (2.2, 0.55)
+    results.append(record("openvino, bf16", 32, 15.0))
+    row, other = judge("dgcnn", {"results": results})
+    assert (row["float32"], row["reduced"]) == ("openvino", "onnxruntime, int8")
+    assert (row["speedup"], row["share_of_limit"], row["goal"]) == (2.2, 0.55, 1.3)
+    assert (other["reduced"], other["speedup"]) == ("openvino, bf16", 1.5)
+    assert other["share_of_limit"] is None
 
 
 def test_what_was_not_measured_leaves_an_empty_table() -> None:
