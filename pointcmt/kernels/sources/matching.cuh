@@ -10,6 +10,7 @@
 using Real = COORDINATE;  // float or double, the dtype of the clouds
 
 constexpr int kListed = 32;                // candidates a person keeps, one a lane
+constexpr int kAhead = 8;                  // groups of 32 objects that a pass values at once
 constexpr double kUnit = 1099511627776.0;  // 2^40 units of cost in one unit of scaled length
 constexpr u64 kFirstWidth = 1ull << 36;
 
@@ -78,25 +79,36 @@ struct Scan {
 };
 
 // Lists the first 32 objects whose value is at most `ceiling`. Each person starts the pass at its
-// own object, so that persons who see only ties do not all want the same one.
+// own object, so that persons who see only ties do not all want the same one. A warp values several
+// groups of 32 before it lists any: alone on its multiprocessor it would wait for each in turn.
 __device__ inline Scan scan(const Problem& at, int i, u64 ceiling) {
   const int lane = lane_of_thread();
   const Person person(at, i);
   Scan seen{0, kNever};
-  for (int base = 0; base < at.n; base += kWarp) {
-    const int turned = base + lane < at.n - i ? base + lane + i : base + lane + i - at.n;
-    const bool here = base + lane < at.n;
-    const Real cost = here ? person.to(at, turned) : Real(0);
-    const u64 value = here ? value_of(at, cost, turned) : kNever;
-    const bool listed = here && value <= ceiling;
-    const u32 mask = __ballot_sync(kAllLanes, listed);
-    const int place = seen.count + __popc(mask & lanes_below(lane));
-    if (listed && place < kListed) {
-      at.list[static_cast<i64>(i) * kListed + place] = turned;
-      at.cost[static_cast<i64>(i) * kListed + place] = cost;
+  for (int base = 0; base < at.n; base += kWarp * kAhead) {
+    int turned[kAhead];
+    Real cost[kAhead];
+    u64 value[kAhead];
+#pragma unroll
+    for (int a = 0; a < kAhead; ++a) {
+      const int place = base + a * kWarp + lane;
+      const bool here = place < at.n;
+      turned[a] = place < at.n - i ? place + i : place + i - at.n;
+      cost[a] = here ? person.to(at, turned[a]) : Real(0);
+      value[a] = here ? value_of(at, cost[a], turned[a]) : kNever;
     }
-    seen.least = value < seen.least ? value : seen.least;
-    seen.count += __popc(mask);
+#pragma unroll
+    for (int a = 0; a < kAhead; ++a) {
+      const bool listed = value[a] <= ceiling && value[a] != kNever;
+      const u32 mask = __ballot_sync(kAllLanes, listed);
+      const int place = seen.count + __popc(mask & lanes_below(lane));
+      if (listed && place < kListed) {
+        at.list[static_cast<i64>(i) * kListed + place] = turned[a];
+        at.cost[static_cast<i64>(i) * kListed + place] = cost[a];
+      }
+      seen.least = value[a] < seen.least ? value[a] : seen.least;
+      seen.count += __popc(mask);
+    }
   }
   seen.least = warp_min(seen.least);
   return seen;
