@@ -35,9 +35,8 @@ def draw(found: Found, path: Path) -> Axes:
     fractions = [f for f in BUDGETS if any(r.fraction == f and r.arm in SERIES for r in found)]
     for shift, arm in enumerate(SERIES, start=-1):
         _series(axes, found, arm, {f: i + shift * _APART for i, f in enumerate(fractions)})
-    axes.set_xticks(
-        range(len(fractions)), [f"{fraction:.0%} of the labels" for fraction in fractions]
-    )
+    axes.set_xticks(range(len(fractions)), [f"{fraction:.0%}" for fraction in fractions])
+    axes.set_xlabel("clouds of the training split that have labels")
     axes.set_ylabel("overall accuracy on the test split, %")
     axes.margins(x=0.12, y=0.12)
     axes.grid(axis="y", alpha=0.3)
