@@ -25,6 +25,7 @@ from pointcmt.kernels.nvrtc import KERNELS
 EMULATOR = Path(__file__).parent / "emulator"
 FORWARD, REVERSE, RANDOM = range(3)
 FLAGS = ("-std=c++17", "-Og", "-U_FORTIFY_SOURCE", "-ffp-contract=off", "-fPIC", "-shared", "-w")
+STANDARD = re.compile(r"#include <\w[\w.]*>\n")
 BARRIER = re.compile(r"__sync(?:threads|warp)\(\);")
 KERNEL = re.compile(r"__launch_bounds__\((\d+).*\)\s+(\w+)\(")
 ENTRY = """
@@ -143,6 +144,7 @@ class Emulator:
         key = hashlib.sha256(repr((sorted(texts.items()), flags)).encode()).hexdigest()[:24]
         library = self.folder / f"{how.file.stem}-{key}.so"
         if not library.exists():
+            flags += ["-include", str(_standard_headers(self.folder))]
             _compile(self.folder / f"{key}-{os.getpid()}", texts, flags, library)
         return library
 
@@ -181,6 +183,22 @@ def _number_barriers(texts: dict[str, str]) -> dict[str, str]:
         for path in _sources()
     }
     return texts | numbered
+
+
+def _standard_headers(folder: Path) -> Path:
+    """What the emulator includes of C++, compiled once: reading it is half of each compilation."""
+    header = folder / "standard.h"
+    compiled = folder / "standard.h.gch"
+    if not compiled.exists():
+        own = "".join(path.read_text() for path in sorted(EMULATOR.iterdir()))
+        fresh = folder / f"standard-{os.getpid()}"
+        fresh.write_text("".join(STANDARD.findall(own)))
+        made = fresh.with_suffix(".gch")
+        command = ["g++", *FLAGS, "-x", "c++-header", str(fresh), "-o", str(made)]
+        subprocess.run(command, check=True)
+        fresh.rename(header)
+        made.rename(compiled)
+    return header
 
 
 def _compile(scratch: Path, texts: dict[str, str], flags: list[str], library: Path) -> None:
