@@ -129,6 +129,9 @@ def test_pts_has_intensity_and_colours(tmp_path):
         (rows(CLOUD, ",") + "1,,2\n", "line 61: not all values"),
         ("a,b,c,d\n" + rows(np.hstack([CLOUD, CLOUD[:, :1]]), ","), "names a, b, c, d"),
         (rows(CLOUD.T), "transpose it"),
+        (rows(CLOUD).replace("0.", "0x"), "line 2: not all values"),
+        ("x y z\n" + rows(CLOUD).replace("0.", "0x"), "line 2: not all values"),
+        (f"60\na molecule\n{rows(CLOUD)}".replace("\n0", "\nC 0"), "not all values"),
         ("nothing\nto\nread\n", "no rows|values"),
     ],
 )

@@ -34,6 +34,35 @@ def test_damaged_files_give_a_sound_cloud_or_one_sentence(tmp_path, name):
         assert not any(word in message for word in LIBRARIES)
 
 
+@pytest.mark.parametrize("suffix", ["off", "obj", "ply", "stl", "glb", "pcd", "npy", "xyz"])
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 123\n", "git lfs pull"),
+        (
+            b"\n<!DOCTYPE html><html><head><title>404 Not Found</title></head></html>\n",
+            "a web page",
+        ),
+        (b"<HTML>\n<body>Sign in</body>\n</HTML>\n", "a web page"),
+        (b"\x1f\x8b\x08\x00" + bytes(range(1, 96)), "compressed with gzip"),
+        (b"PK\x03\x04" + bytes(range(1, 96)), "a ZIP archive"),
+    ],
+)
+def test_what_stands_in_place_of_a_file_is_told(tmp_path, suffix, content, told):
+    path = tmp_path / f"chair.{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=told):
+        read_cloud(path)
+
+
+def test_a_damaged_npz_is_not_told_to_be_an_archive(tmp_path):
+    path = tmp_path / "a.npz"
+    path.write_bytes(npz(points=CLOUD)[:-40])
+    with pytest.raises(InputError) as caught:
+        read_cloud(path)
+    assert "ZIP" not in str(caught.value)
+
+
 def scene(**changes):
     tree, data = gltf()
     return glb({**tree, **changes}, data)

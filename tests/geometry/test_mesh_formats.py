@@ -65,6 +65,8 @@ def test_every_format_gives_the_box(tmp_path, name):
         lambda text: text.replace("f ", "f \\\n"),
         lambda text: "# Vertices: 8\n# Faces: 6\n" + text,
         lambda text: text + "l 1 2\np 1\nf 1 2\n",
+        lambda text: text.replace("f ", "f \\\n").encode("utf-16"),
+        lambda text: ("\ufeff" + text).encode("utf-16-be"),
     ],
 )
 def test_an_obj_may_be_written_in_many_ways(tmp_path, change):
@@ -181,6 +183,8 @@ def test_an_endless_concave_polygon_is_refused():
         lambda text: text.replace("\n4", " 4"),
         lambda text: text + "2 0 1\n",
         lambda text: text.replace("4 0 1 3 2", "4 0 1 3 2 255 0 0"),
+        lambda text: text.replace("\n", " "),
+        lambda text: text.encode("utf-16"),
     ],
 )
 def test_an_off_may_be_written_in_many_ways(tmp_path, change):

@@ -55,6 +55,13 @@ CLOUD_READERS: Mapping[str, Reader] = {
 }
 READERS = {**CLOUD_READERS, **MESH_READERS}
 SUFFIXES = tuple(READERS)
+STRANGERS = {  # what stands in the place of a file, by its first bytes
+    b"version https://git-lfs": "it is a pointer of Git LFS; get the file with `git lfs pull`",
+    b"<!doctype": "it is a web page, not the file",
+    b"<html": "it is a web page, not the file",
+    b"\x1f\x8b": "it is compressed with gzip; unpack it first",
+    b"pk\x03\x04": "it is a ZIP archive; unpack it first",
+}
 
 
 def parse(path: Path, *, paint: bool = False) -> Parsed:
@@ -75,9 +82,19 @@ def parse(path: Path, *, paint: bool = False) -> Parsed:
     try:
         return READERS[suffix](source)
     except InputError as error:
-        raise InputError(f"{path}: not a readable {suffix} file: {error}") from error
+        reason = _stranger(source) or str(error)
+        raise InputError(f"{path}: not a readable {suffix} file: {reason}") from error
     except Exception as error:  # numpy and the other libraries raise anything on hostile bytes
-        raise InputError(f"{path}: not a readable {suffix} file: it is damaged") from error
+        reason = _stranger(source) or "it is damaged"
+        raise InputError(f"{path}: not a readable {suffix} file: {reason}") from error
+
+
+def _stranger(source: Source) -> str | None:
+    """Return what a file that could not be read is instead, where that can be told."""
+    head = source.raw[:100].lstrip().lower()
+    found = next((told for sign, told in STRANGERS.items() if head.startswith(sign)), None)
+    zipped = source.path.suffix.lower() == ".npz"  # is a ZIP archive by rights
+    return None if zipped and head.startswith(b"pk") else found
 
 
 def _read_bytes(path: Path) -> bytes:

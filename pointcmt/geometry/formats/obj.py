@@ -12,7 +12,7 @@ from pointcmt.geometry.formats.materials import read_materials
 from pointcmt.geometry.formats.names import COLORS, XYZ, scale_colors, table
 from pointcmt.geometry.formats.off import require_indices
 from pointcmt.geometry.formats.source import Paint, Parsed, Source, truncated
-from pointcmt.geometry.formats.tokens import floats, integers, lines_of
+from pointcmt.geometry.formats.tokens import as_utf8, floats, integers, lines_of
 from pointcmt.geometry.polygons import triangulate
 
 # What writers count in comments above the first vertex (`# Vertices: 64`, `# 64 vertices`).
@@ -46,10 +46,11 @@ def read_obj(source: Source) -> Parsed:
     is known to be cut only by an unfinished line, by a comment that counts, or where it ends
     without a line's end before all its vertices are used.
     """
-    lines = _sort(lines_of(CONTINUED.sub(lambda match: match[1] or b" ", source.raw)))
+    raw = as_utf8(source.raw)
+    lines = _sort(lines_of(CONTINUED.sub(lambda match: match[1] or b" ", raw)))
     if not lines.vertices:
         raise InputError("it has no line `v x y z`, as every OBJ file has")
-    ended = source.raw.endswith((b"\n", b"\r"))
+    ended = raw.endswith((b"\n", b"\r"))
     columns, n_vertices = _vertices(lines.vertices, ended), len(lines.vertices)
     counts = np.array(lines.counts, np.int64)
     base = np.array(lines.base, np.int64).reshape(-1, 2)
@@ -57,7 +58,7 @@ def read_obj(source: Source) -> Parsed:
     indices = _absolute([word[0] for word in words], base[:, 0], counts)
     require_indices(indices, n_vertices)
     if not ended:
-        _require_whole(lines, indices, source.raw.splitlines()[-1])
+        _require_whole(lines, indices, raw.splitlines()[-1])
     vertices = np.stack([columns[name] for name in XYZ], axis=1)
     triangles, owner = triangulate(vertices, counts, indices)
     _require_counted(lines, max(len(counts), len(triangles)))

@@ -31,7 +31,8 @@ def read_off(source: Source) -> Parsed:
     n_vertices, n_faces = _counts(lines)
     rows = [line.split() for line in lines[1:]]
     if len(rows) < n_vertices + n_faces or any(len(row) < 3 for row in rows[:n_vertices]):
-        rows = _regrouped(rows, n_vertices, n_faces, _row_width(rows[:n_vertices], kinds))
+        rows = [lines[0].split()[3:], *rows]  # behind the counts, if lines end nowhere
+        rows = _regrouped(rows, n_vertices, n_faces, _row_width(rows[1 : n_vertices + 1], kinds))
     _require_all(rows, n_vertices, n_faces)
     width = min(map(len, rows[:n_vertices]), default=3)
     values = floats([row[:width] for row in rows[:n_vertices]], "vertex")

@@ -23,7 +23,6 @@ from pointcmt.geometry.formats.source import MAX_BYTES, Parsed, Source, truncate
 from pointcmt.geometry.formats.tokens import lines_of
 
 COMMENTS = (b"#", b"//")
-UTF16 = (b"\xff\xfe", b"\xfe\xff")
 NUMBER = re.compile(
     rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$|[-+]?(?:nan|inf(?:inity)?)$", re.I
 )
@@ -86,8 +85,6 @@ def read_rows(path: Path) -> NDArray[np.float64]:
 
 
 def _rows(raw: bytes) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    if raw.startswith(UTF16):
-        raw = raw.decode("utf-16", "replace").encode("utf-8", "replace")
     lines = lines_of(raw)
     layout = _layout(lines)
     rows = _fast(lines, layout)
@@ -196,8 +193,7 @@ def _careful(lines: Sequence[bytes], layout: _Layout) -> NDArray[np.float64]:
         if not words:
             continue
         if not rows:
-            named = bool(layout.names)
-            numeric = [i for i, word in enumerate(words) if _is_number(word) or not named]
+            numeric = _numeric(words, layout.names)
         rows[:1] = rows[:1] or [words]
         if len(words) != len(rows[0]):
             raise InputError(
@@ -208,6 +204,13 @@ def _careful(lines: Sequence[bytes], layout: _Layout) -> NDArray[np.float64]:
     table = np.full((len(values), len(rows[0])), np.nan)
     table[:, numeric] = values
     return table
+
+
+def _numeric(words: Sequence[bytes], names: Sequence[str]) -> list[int]:
+    """Return the places of the columns that must be numbers: named ones may be words, but x y z."""
+    if len(names) != len(words) or (len(words) == len(XYZ) and not set(XYZ) <= set(names)):
+        return list(range(len(words)))
+    return [i for i, word in enumerate(words) if _is_number(word) or names[i] in XYZ]
 
 
 def _words(line: bytes, layout: _Layout) -> list[bytes]:

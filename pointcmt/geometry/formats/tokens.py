@@ -10,13 +10,19 @@ from numpy.typing import NDArray
 from pointcmt.errors import InputError
 
 Number = TypeVar("Number", np.float64, np.int64)
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def lines_of(raw: bytes) -> list[bytes]:
-    """Split into lines, whatever ends them; a byte-order mark is taken off."""
-    return (
-        raw.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-    )
+    """Split into lines, whatever ends them and however they are encoded, see `as_utf8`."""
+    return as_utf8(raw).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+
+
+def as_utf8(raw: bytes) -> bytes:
+    """Return a text in UTF-8 without byte-order mark; it may be in UTF-16 with one."""
+    if raw.startswith(UTF16):
+        return raw.decode("utf-16", "replace").encode("utf-8", "replace")
+    return raw.removeprefix(b"\xef\xbb\xbf")
 
 
 def floats(rows: Sequence[Sequence[bytes]], what: str) -> NDArray[np.float64]:

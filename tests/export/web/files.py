@@ -31,6 +31,11 @@ def off() -> bytes:
     return (head + rows(MESH.vertices) + faces("3")).encode()
 
 
+def normals() -> bytes:
+    head = f"NOFF\n{len(MESH.vertices)} {len(MESH.faces)} 0\n"
+    return (head + rows(np.hstack([MESH.vertices, MESH.vertices])) + faces("3")).encode()
+
+
 def concave() -> bytes:
     """A star of 22 corners, an L of 6 and a square."""
     turns = np.linspace(0, 2 * np.pi, 22, endpoint=False)
@@ -86,6 +91,9 @@ def pcd(data: str) -> bytes:
 GOOD: dict[str, Callable[[], bytes]] = {
     "mesh.off": off,
     "concave.off": concave,
+    "line.off": lambda: off().replace(b"\n", b" "),
+    "normals.off": lambda: normals().replace(b"\n", b" "),
+    "wide.off": lambda: off().decode().encode("utf-16"),
     "mesh.obj": lambda: (rows(MESH.vertices, "v ") + faces("f", 1)).encode(),
     "back.obj": lambda: (rows(MESH.vertices, "v ") + faces("f", -len(MESH.vertices))).encode(),
     "mesh.stl": stl,
@@ -104,6 +112,9 @@ GOOD: dict[str, Callable[[], bytes]] = {
 }
 WRONG: dict[str, tuple[Callable[[], bytes], str]] = {
     "cut.off": (lambda: off()[:900], "the file is truncated"),
+    "coloured.off": (lambda: b"COFF 3 1 0 " + b"1 2 3 " * 9, "not each in one line"),
+    "pointer.off": (lambda: b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+    "found.obj": (lambda: b"<!doctype html>\n<p>not found\n", "a web page"),
     "cut.stl": (lambda: stl()[:-20], "the file is truncated"),
     "cut.ply": (lambda: ply("binary_little_endian", "float")[:-30], "the file is truncated"),
     "cut.pcd": (lambda: pcd("binary")[:-300], "the file is truncated"),
@@ -112,6 +123,8 @@ WRONG: dict[str, tuple[Callable[[], bytes], str]] = {
     "flat.off": (lambda: b"OFF\n3 1 0\n0 0 0\n1 1 1\n2 2 2\n3 0 1 2\n", "no face with an area"),
     "empty.xyz": (lambda: b" \n", "the file is empty"),
     "words.xyz": (lambda: b"hello there\n", "it has no rows of numbers"),
+    "hex.xyz": (lambda: rows(CLOUD[:20]).replace(".", "x").encode(), "not all values are numbers"),
+    "comma.off": (lambda: b"OFF\n3 1 0\n0,5 1 2\n1 2 3\n3 4 5\n3 0 1 2\n", "'0,5 1 2'"),
     "nan.xyz": (lambda: b"1 2 3\nnan 1 2\n3 4 5\n", "point 1 has NaN"),
     "same.xyz": (lambda: b"1 2 3\n1 2 3\n", "all 2 points coincide"),
     "letter.docx": (lambda: b"PK", "unknown format; use one of .off"),

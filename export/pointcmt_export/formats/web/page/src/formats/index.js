@@ -11,6 +11,14 @@ const READERS = {
   ".off": readOff, ".obj": readObj, ".stl": readStl, ".ply": readPly, ".pcd": readPcd,
   ".xyz": readText, ".txt": readText, ".csv": readText, ".pts": readText, ".asc": readText,
 };
+/** What stands in the place of a file, by its first bytes. */
+const STRANGERS = {
+  "version https://git-lfs": "it is a pointer of Git LFS; get the file with `git lfs pull`",
+  "<!doctype": "it is a web page, not the file",
+  "<html": "it is a web page, not the file",
+  "\x1f\x8b": "it is compressed with gzip; unpack it first",
+  "pk\x03\x04": "it is a ZIP archive; unpack it first",
+};
 export const SUFFIXES = Object.keys(READERS);
 export const MAX_BYTES = 256 * 2 ** 20;
 
@@ -35,7 +43,13 @@ export function parse(name, bytes) {
   try {
     return READERS[suffix](bytes);
   } catch (error) {
-    const reason = error instanceof InputError ? error.message : "it is damaged";
+    const reason = stranger(bytes) ?? (error instanceof InputError ? error.message : "it is damaged");
     throw new InputError(`${name}: not a readable ${suffix} file: ${reason}`);
   }
+}
+
+/** What a file that could not be read is instead, where that can be told. */
+function stranger(bytes) {
+  const head = String.fromCharCode(...bytes.subarray(0, 100)).trimStart().toLowerCase();
+  return Object.entries(STRANGERS).find(([sign]) => head.startsWith(sign))?.[1];
 }

@@ -3,7 +3,7 @@ import { InputError, truncated } from "../errors.js";
 import { triangulate } from "./polygons.js";
 import { coordinates, linesOf, textOf, wholeOf, wordsOf } from "./words.js";
 
-const HEADER = /^(ST)?(C?)(N?)(4?n?)OFF(?![A-Za-z])\s*(BINARY)?/i;
+const HEADER = /^((?:ST|C|N)*)(4?n?)OFF(?![A-Za-z])\s*(BINARY)?/i;
 
 export function readOff(bytes) {
   const lines = linesOf(textOf(bytes))
@@ -12,7 +12,7 @@ export function readOff(bytes) {
   const match = HEADER.exec(lines[0] ?? "");
   if (match) {
     lines[0] = lines[0].slice(match[0].length);
-    if (match[4] || match[5]) {
+    if (match[2] || match[3]) {
       throw new InputError("a binary or four-dimensional OFF file is not read; save it as text");
     }
   }
@@ -24,7 +24,8 @@ export function readOff(bytes) {
   const [vertices, faces] = counts.slice(0, 2).map(Number);
   let rows = lines.slice(1).map(wordsOf);
   if (rows.length < vertices + faces || rows.slice(0, vertices).some((row) => row.length < 3)) {
-    rows = regrouped(rows.flat(), vertices, faces);
+    const width = rowWidth(rows.slice(0, vertices), (match?.[1] ?? "").toUpperCase());
+    rows = regrouped([...counts.slice(3), ...rows.flat()], vertices, faces, width);
   }
   if (rows.length < vertices) throw truncated(rows.length, vertices, "vertices");
   if (rows.length < vertices + faces) throw truncated(rows.length - vertices, faces, "faces");
@@ -43,12 +44,22 @@ function polygon(row, number) {
   return row.slice(1, 1 + count).map((word) => wholeOf(word, "a corner of a face"));
 }
 
+/** How many words a vertex has: as in the rows if they are alike, or by the header. */
+function rowWidth(rows, kinds) {
+  const widths = new Set(rows.slice(0, -1).map((row) => row.length));
+  if (rows.length > 2 && widths.size === 1 && rows[0].length >= 3) return rows[0].length;
+  if (kinds.includes("C")) {
+    throw new InputError("its coloured vertices are not each in one line, or it is truncated");
+  }
+  return 3 + (kinds.includes("N") ? 3 : 0) + (kinds.includes("ST") ? 2 : 0);
+}
+
 /** Break the words into rows anew, for a file with other line ends than the usual ones. */
-function regrouped(words, vertices, faces) {
-  let place = 3 * vertices;
-  if (place > words.length) throw truncated(Math.floor(words.length / 3), vertices, "vertices");
+function regrouped(words, vertices, faces, width) {
+  let place = width * vertices;
+  if (place > words.length) throw truncated(Math.floor(words.length / width), vertices, "vertices");
   const fresh = [];
-  for (let i = 0; i < place; i += 3) fresh.push(words.slice(i, i + 3));
+  for (let i = 0; i < place; i += width) fresh.push(words.slice(i, i + width));
   while (place < words.length && fresh.length < vertices + faces) {
     const end = place + 1 + Math.max(wholeOf(words[place], "the size of a face"), 0);
     fresh.push(words.slice(place, end));

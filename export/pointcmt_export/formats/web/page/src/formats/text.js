@@ -8,9 +8,7 @@ const DECIMAL_COMMA = /^[-+]?\d+(?:,\d+)?(?:[eE][-+]?\d+)?$/;
 const HEAD_LINES = 100;
 
 export function readText(bytes) {
-  const utf16 = bytes[0] === 0xff && bytes[1] === 0xfe ? "utf-16le"
-    : bytes[0] === 0xfe && bytes[1] === 0xff ? "utf-16be" : null;
-  const lines = linesOf(utf16 ? new TextDecoder(utf16).decode(bytes) : textOf(bytes));
+  const lines = linesOf(textOf(bytes));
   const layout = layoutOf(lines);
   const rows = rowsOf(lines, layout);
   const width = rows[0].length;
@@ -107,7 +105,7 @@ function rowsOf(lines, layout) {
   lines.slice(layout.first).forEach((line, at) => {
     const words = wordsIn(line, layout);
     if (!words.length) return;
-    numeric ??= words.map((word) => isValue(word) || !layout.names.length);
+    numeric ??= numericOf(words, layout.names);
     if (rows.length && words.length !== rows[0].length) {
       throw new InputError(
         `line ${layout.first + at + 1}: ${words.length} values, but the first row has ` +
@@ -117,6 +115,12 @@ function rowsOf(lines, layout) {
     rows.push(words.map((word, i) => (numeric[i] ? valueOf(word, layout.first + at + 1) : NaN)));
   });
   return rows;
+}
+
+/** Which columns must be numbers: named ones may be words, but not x, y and z. */
+function numericOf(words, names) {
+  const named = names.length === words.length && (words.length > 3 || nameXyz(names));
+  return words.map((word, i) => !named || isValue(word) || ["x", "y", "z"].includes(names[i]));
 }
 
 function valueOf(word, line) {

@@ -4,8 +4,10 @@ import { InputError } from "../errors.js";
 const NUMBER = /^[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan|inf(?:inity)?)$/i;
 const WHOLE = /^[-+]?\d+$/;
 
-/** One character a byte; what is counted and compared is ASCII. */
+/** One character a byte, but for UTF-16 with its mark; what is counted and compared is ASCII. */
 export function textOf(bytes) {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return new TextDecoder("utf-16le").decode(bytes);
+  if (bytes[0] === 0xfe && bytes[1] === 0xff) return new TextDecoder("utf-16be").decode(bytes);
   const from = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
   return new TextDecoder("latin1").decode(bytes.subarray(from));
 }
@@ -23,9 +25,11 @@ export function isNumber(word) {
   return NUMBER.test(word);
 }
 
-export function numberOf(word, what, place) {
+/** The number that `word` is; `row` is shown where it is none. */
+export function numberOf(word, what, place, row = [word]) {
   if (!NUMBER.test(word ?? "")) {
-    throw new InputError(`${what} ${place} is '${(word ?? "").slice(0, 60)}', not the numbers expected`);
+    const shown = row.slice(0, 8).join(" ").slice(0, 60);
+    throw new InputError(`${what} ${place} is '${shown}', not the numbers expected`);
   }
   const low = word.toLowerCase();
   if (low.includes("n")) {
@@ -45,7 +49,7 @@ export function wholeOf(word, what) {
 export function coordinates(rows, what) {
   const xyz = new Float64Array(rows.length * 3);
   rows.forEach((row, place) => {
-    for (let axis = 0; axis < 3; axis++) xyz[3 * place + axis] = numberOf(row[axis], what, place);
+    for (let axis = 0; axis < 3; axis++) xyz[3 * place + axis] = numberOf(row[axis], what, place, row);
   });
   return xyz;
 }
