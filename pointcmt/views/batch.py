@@ -18,7 +18,7 @@ import torch
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
 from pointcmt.processes import clean_context, follow_parent
-from pointcmt.views.pictures import Source, ViewSettings, draw, picture_paths, save
+from pointcmt.views.pictures import Source, ViewSettings, drawing, picture_paths, save
 from pointcmt.views.rendering import require_renderer
 from pointcmt.views.surfaces import PaintWarning
 
@@ -132,11 +132,11 @@ def _begin() -> None:
 def _write_chunk(jobs: list[ViewJob], out: Path, settings: ViewSettings) -> Outcome:
     """Draw and save some objects."""
     failed = []
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, drawing(settings) as draw:
         warnings.simplefilter("always", PaintWarning)
         for job in jobs:
             try:
-                pictures = draw(job.source, settings)
+                pictures = draw(job.source)
             except (InputError, ValueError) as error:
                 named = isinstance(job.source, Path)
                 failed.append(str(error) if named else f"{job.stem}: {error}")

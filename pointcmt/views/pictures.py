@@ -1,8 +1,10 @@
 """The views of one object as pictures: drawn as the settings say, saved as PNG files."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from pointcmt.errors import InputError
 from pointcmt.geometry import Mesh
 from pointcmt.views.cameras import Views, dodecahedron, ring, six
 from pointcmt.views.projection import project_color, project_depth
-from pointcmt.views.rendering import LOOKS, Look, render_views
+from pointcmt.views.rendering import LOOKS, Look, renderer
 from pointcmt.views.surfaces import Surface, read_surfaces
 
 Source = Path | Mesh | NDArray[np.float32]
@@ -68,24 +70,38 @@ class ViewSettings:
         return VIEW_SETS[self.views](UP[self.up])
 
 
-def draw(source: Source, settings: ViewSettings) -> NDArray[np.uint8]:
-    """Render a mesh, or project a cloud.
+@contextmanager
+def drawing(settings: ViewSettings) -> Iterator[Callable[[Source], NDArray[np.uint8]]]:
+    """Yield a function that draws one object after the other.
+
+    It takes a mesh or its file; or a cloud (N, 3) in the unit sphere, or (N, 6) with red, green and
+    blue from 0 to 1 in the last three channels. It returns (V, H, W) grey for a cloud without
+    colours, else (V, H, W, 3), uint8; it raises an `InputError` if the mesh cannot be read or
+    rendered, a `ValueError` if the cloud is out of its range.
 
     Args:
-        source: a mesh or its file; or a cloud (N, 3) in the unit sphere, or (N, 6) with red, green
-            and blue from 0 to 1 in the last three channels.
         settings: how.
 
-    Returns:
-        (V, H, W) grey for a cloud without colours, else (V, H, W, 3), uint8.
-
     Raises:
-        InputError: the mesh cannot be read or rendered.
-        ValueError: the cloud or a setting is out of its range.
+        InputError: meshes are to be rendered and the `render` extra is not installed.
+        ValueError: a setting is out of its range.
     """
-    if isinstance(source, Path | Mesh):
-        parts = read_surfaces(source) if isinstance(source, Path) else [Surface.of(source)]
-        return render_views(parts, settings.cameras, settings.size, look=settings.look)
+    if settings.kind == "project":
+        yield partial(_project, settings)
+        return
+    with renderer(settings.size) as render:
+        yield lambda mesh: render(_parts(mesh), settings.cameras, settings.look)
+
+
+def _parts(source: Source) -> Sequence[Surface]:
+    if isinstance(source, Path):
+        return read_surfaces(source)
+    if isinstance(source, Mesh):
+        return [Surface.of(source)]
+    raise ValueError("a cloud is projected, not rendered")
+
+
+def _project(settings: ViewSettings, source: Source) -> NDArray[np.uint8]:
     points = torch.from_numpy(np.array(source, np.float32))[None]  # a copy: maps are read-only
     how: dict[str, Any] = {"splat": settings.splat, "views": settings.cameras}
     if points.shape[2] == 6:

@@ -7,9 +7,10 @@ help view-based classifiers.
 
 import importlib.util
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -22,6 +23,8 @@ from pointcmt.views.surfaces import GREY, Surface
 
 Look = Literal["shaded", "normals"]
 LOOKS: tuple[str, ...] = get_args(Look)
+# An object's parts, views and look to its pictures.
+Render = Callable[[Sequence[Surface], Views, Look], NDArray[np.uint8]]
 FOV = 30.0  # degrees
 DISTANCE = 1 / math.sin(math.radians(FOV) / 2)  # so that the object's sphere fills the frame
 DARKEST = 0.15  # what black is drawn as, so that dark objects stand out from a black background
@@ -57,20 +60,47 @@ def render_views(
         InputError: there is no face with an area, or the `render` extra is not installed.
         ValueError: `views`, `size` or `background` is out of its range.
     """
+    with renderer(size, background) as render:
+        return render(surfaces, views, look)
+
+
+@contextmanager
+def renderer(size: int = 224, background: float = 0.0) -> Iterator[Render]:
+    """Yield a function that renders one object after the other, as `render_views` does each.
+
+    It keeps one window, which takes longer to open than a small picture to draw.
+
+    Args:
+        size: height and width in pixels.
+        background: grey level in [0, 1].
+
+    Raises:
+        InputError: the `render` extra is not installed.
+        ValueError: `size` or `background` is out of its range.
+    """
+    if not (1 <= size <= 4096 and 0 <= background <= 1):
+        raise ValueError(f"size must be 1..4096 and background 0..1, got {size} and {background}")
+    with _stage(size, background) as plotter:
+        yield partial(_render, plotter)
+
+
+def _render(
+    plotter: Any, surfaces: Sequence[Surface], views: Views, look: Look
+) -> NDArray[np.uint8]:
     rotations = np.asarray(views, np.float64)
     if rotations.ndim != 3 or rotations.shape[1:] != (3, 3):
         raise ValueError(f"views must be (V, 3, 3), got {rotations.shape}")
-    if not (1 <= size <= 4096 and 0 <= background <= 1):
-        raise ValueError(f"size must be 1..4096 and background 0..1, got {size} and {background}")
     parts = _fit([part for part in map(_with_area, surfaces) if len(part.faces)])
-    images = np.empty((len(rotations), size, size, 3), np.uint8)
-    with _stage(size, background) as plotter:
+    images = np.empty((len(rotations), *plotter.window_size, 3), np.uint8)
+    try:
         meshes = [_place(plotter, part, look) for part in parts]
         for view, image in zip(rotations, images, strict=True):
             if look == "normals":
                 for mesh, part in zip(meshes, parts, strict=True):
                     mesh.cell_data["color"] = normal_colors(part, view, _camera(view))
             image[:] = _shoot(plotter, view)
+    finally:
+        plotter.clear_actors()
     return images
 
 

@@ -75,16 +75,16 @@ def test_shares_together_are_the_whole(tmp_path):
 
 
 def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
-    draw, drawn = batch.draw, []
+    save, saved = batch.save, []
 
-    def interrupted(source, settings):
-        if len(drawn) == 2:
+    def interrupted(out, stem, pictures):
+        if len(saved) == 2:
             raise KeyboardInterrupt
-        drawn.append(source)
-        return draw(source, settings)
+        saved.append(stem)
+        save(out, stem, pictures)
 
     with monkeypatch.context() as patch:
-        patch.setattr(batch, "draw", interrupted)
+        patch.setattr(batch, "save", interrupted)
         with pytest.raises(KeyboardInterrupt):
             write_views(jobs_of(5), tmp_path, PROJECT)
     report = write_views(jobs_of(5), tmp_path, PROJECT)

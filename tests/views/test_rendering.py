@@ -1,19 +1,22 @@
 """Rendered views of meshes with known shapes and paint, on whatever machine runs the tests."""
 
 import sys
+from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from pointcmt.errors import InputError
-from pointcmt.views import DODECAHEDRON_VIEWS, SIX_VIEWS
-from pointcmt.views.rendering import render_views
+from pointcmt.views import DODECAHEDRON_VIEWS, SIX_VIEWS, rendering
+from pointcmt.views.rendering import render_views, renderer
 from pointcmt.views.surfaces import PaintWarning, Surface, read_surfaces
 
 pytest.importorskip("pyvista")
 trimesh = pytest.importorskip("trimesh")
 
 FRONT = SIX_VIEWS[:1]
+FACE = np.array([[0, 1, 2]])
 
 
 def surface(mesh):
@@ -106,6 +109,28 @@ def test_degenerate_faces_and_unused_vertices_change_nothing():
     faces = np.concatenate([mesh.faces, [[0, 0, 1], [len(vertices) - 1] * 3]])
     images = render_views([Surface(vertices, faces)], FRONT, 64)
     assert np.array_equal(images, render_views([mesh], FRONT, 64))
+
+
+def test_objects_of_one_window_are_drawn_as_each_alone():
+    glass = replace(quad(texture=FOUR, coordinates=CORNERS), opacity=0.4)
+    many = [surface(odd_box())], [glass], [surface(odd_box()), quad()], [quad()]
+    with renderer(64) as render:
+        for look in ("normals", "shaded"):
+            for parts in many:
+                expected = render_views(parts, SIX_VIEWS, 64, look=look)
+                np.testing.assert_array_equal(render(parts, SIX_VIEWS, look), expected)
+                with pytest.raises(InputError, match="no face"):
+                    render([Surface(np.ones((3, 3)), FACE)], FRONT, look)
+
+
+def test_what_could_not_be_drawn_is_not_in_the_next_picture(monkeypatch):
+    expected = render_views([quad()], FRONT, 64)
+    with renderer(64) as render:
+        with monkeypatch.context() as patch:
+            patch.setattr(rendering, "_shoot", Mock(side_effect=MemoryError))
+            with pytest.raises(MemoryError):
+                render([surface(odd_box())], FRONT, "shaded")
+        np.testing.assert_array_equal(render([quad()], FRONT, "shaded"), expected)
 
 
 def test_background_is_as_asked():
