@@ -214,5 +214,16 @@ def _shoot(plotter: Any, view: NDArray[np.float64]) -> NDArray[np.uint8]:
     plotter.camera.focal_point = (0.0, 0.0, 0.0)
     plotter.camera.up = tuple(-view[1])
     plotter.camera.clipping_range = (DISTANCE - 1.01, DISTANCE + 1.01)
-    plotter.render()  # without it every screenshot would show the first view
-    return np.asarray(plotter.screenshot(return_img=True))[..., :3]
+    plotter.render_window.Render()
+    return _pixels(plotter.render_window)
+
+
+def _pixels(window: Any) -> NDArray[np.uint8]:
+    """Return (height, width, 3); a screenshot of pyvista's gives the same later."""
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+    from vtkmodules.vtkCommonCore import vtkUnsignedCharArray
+
+    width, height = window.GetSize()
+    found = vtkUnsignedCharArray()
+    window.GetPixelData(0, 0, width - 1, height - 1, 0, found, 0)  # from the lowest row up
+    return np.asarray(vtk_to_numpy(found)).reshape(height, width, 3)[::-1]
