@@ -19,8 +19,8 @@ from pointcmt.errors import InputError
 from pointcmt.files import write_beside
 from pointcmt.processes import clean_context, follow_parent
 from pointcmt.views.pictures import Source, ViewSettings, drawing, picture_paths, save
-from pointcmt.views.rendering import require_renderer
 from pointcmt.views.surfaces import PaintWarning
+from pointcmt.views.window import require_pyvista
 
 SETTINGS_FILE = "views.json"
 CHUNK = 16  # objects a process takes at a time
@@ -77,7 +77,7 @@ def write_views(
             full, or the `render` extra is needed and missing.
     """
     if settings.kind == "render":
-        require_renderer()
+        require_pyvista()
     _require_distinct(jobs)
     _require_same_settings(out, settings)
     count, jobs = len(settings.cameras), jobs[share]

@@ -5,8 +5,6 @@ A black background and an object that fills the frame follow Su et al. (2018), w
 help view-based classifiers.
 """
 
-import importlib.util
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,15 +18,13 @@ from pointcmt.errors import InputError
 from pointcmt.views.cameras import DODECAHEDRON_VIEWS, Views
 from pointcmt.views.normals import normal_colors
 from pointcmt.views.surfaces import GREY, Surface
+from pointcmt.views.window import camera_place, open_window, require_pyvista, shoot
 
 Look = Literal["shaded", "normals"]
 LOOKS: tuple[str, ...] = get_args(Look)
 # An object's parts, views and look to its pictures.
 Render = Callable[[Sequence[Surface], Views, Look], NDArray[np.uint8]]
-FOV = 30.0  # degrees
-DISTANCE = 1 / math.sin(math.radians(FOV) / 2)  # so that the object's sphere fills the frame
 DARKEST = 0.15  # what black is drawn as, so that dark objects stand out from a black background
-LIGHTS = (((-0.6, 0.8, 1.0), 0.85), ((0.8, -0.2, 1.0), 0.35))  # camera axes: position, intensity
 
 
 def render_views(
@@ -80,7 +76,7 @@ def renderer(size: int = 224, background: float = 0.0) -> Iterator[Render]:
     """
     if not (1 <= size <= 4096 and 0 <= background <= 1):
         raise ValueError(f"size must be 1..4096 and background 0..1, got {size} and {background}")
-    with _stage(size, background) as plotter:
+    with open_window(size, background) as plotter:
         yield partial(_render, plotter)
 
 
@@ -97,8 +93,8 @@ def _render(
         for view, image in zip(rotations, images, strict=True):
             if look == "normals":
                 for mesh, part in zip(meshes, parts, strict=True):
-                    mesh.cell_data["color"] = normal_colors(part, view, _camera(view))
-            image[:] = _shoot(plotter, view)
+                    mesh.cell_data["color"] = normal_colors(part, view, camera_place(view))
+            image[:] = shoot(plotter, view)
     finally:
         plotter.clear_actors()
     return images
@@ -123,48 +119,10 @@ def _fit(parts: list[Surface]) -> list[Surface]:
     return [replace(part, vertices=(part.vertices - center) / radius) for part in parts]
 
 
-@contextmanager
-def _stage(size: int, background: float) -> Iterator[Any]:
-    """Yield an off-screen plotter with the lights set; close it afterwards."""
-    pyvista = _pyvista()
-    with pyvista.vtk_verbosity("off"):  # VTK warns when it finds no display and goes on without
-        plotter = pyvista.Plotter(off_screen=True, window_size=(size, size), lighting="none")
-        plotter.set_background((background,) * 3)
-        for position, intensity in LIGHTS:
-            light = pyvista.Light(light_type="camera light", intensity=intensity)
-            light.position = position
-            plotter.add_light(light)
-        plotter.enable_anti_aliasing("ssaa")
-        plotter.camera.view_angle = FOV
-        try:
-            yield plotter
-        finally:
-            plotter.close()
-
-
-def require_renderer() -> None:
-    """Raise an `InputError` unless the `render` extra is installed."""
-    _pyvista()
-
-
-def can_render() -> bool:
-    """Tell whether the `render` extra is installed."""
-    return importlib.util.find_spec("pyvista") is not None
-
-
-def _pyvista() -> Any:
-    try:
-        import pyvista
-    except ImportError as error:
-        raise InputError(
-            "rendering needs VTK, which is not installed; run: pip install 'pointcmt[render]'"
-        ) from error
-    return pyvista
-
-
 def _place(plotter: Any, part: Surface, look: Look) -> Any:
     """Add a part to the scene and return its mesh."""
-    mesh = _pyvista().PolyData.from_regular_faces(part.vertices.astype(np.float32), part.faces)
+    pyvista = require_pyvista()
+    mesh = pyvista.PolyData.from_regular_faces(part.vertices.astype(np.float32), part.faces)
     if look == "normals":
         mesh.cell_data["color"] = np.zeros((len(part.faces), 3), np.uint8)
         plotter.add_mesh(mesh, scalars="color", rgb=True, lighting=False)
@@ -185,7 +143,7 @@ def _paint(mesh: Any, part: Surface) -> dict[str, Any]:
     look: dict[str, Any] = {"color": (GREY,) * 3}
     if part.texture is not None and part.coordinates is not None:
         mesh.active_texture_coordinates = part.coordinates.astype(np.float32)
-        look = {"texture": _pyvista().Texture(_lifted(part.texture))}
+        look = {"texture": require_pyvista().Texture(_lifted(part.texture))}
     elif part.vertex_colors is not None:
         mesh.point_data["color"] = _lifted(part.vertex_colors)
         look = {"scalars": "color", "rgb": True}
@@ -202,28 +160,3 @@ def _lifted(colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
     table = 255 * (DARKEST + (1 - DARKEST) * np.arange(256) / 255)
     lifted: NDArray[np.uint8] = table.round().astype(np.uint8)[colors]
     return lifted
-
-
-def _camera(view: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(-DISTANCE * view[2])
-
-
-def _shoot(plotter: Any, view: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return (size, size, 3); `view` has the rows right, down and the direction of sight."""
-    plotter.camera.position = tuple(_camera(view))
-    plotter.camera.focal_point = (0.0, 0.0, 0.0)
-    plotter.camera.up = tuple(-view[1])
-    plotter.camera.clipping_range = (DISTANCE - 1.01, DISTANCE + 1.01)
-    plotter.render_window.Render()
-    return _pixels(plotter.render_window)
-
-
-def _pixels(window: Any) -> NDArray[np.uint8]:
-    """Return (height, width, 3); a screenshot of pyvista's gives the same later."""
-    from vtkmodules.util.numpy_support import vtk_to_numpy
-    from vtkmodules.vtkCommonCore import vtkUnsignedCharArray
-
-    width, height = window.GetSize()
-    found = vtkUnsignedCharArray()
-    window.GetPixelData(0, 0, width - 1, height - 1, 0, found, 0)  # from the lowest row up
-    return np.asarray(vtk_to_numpy(found)).reshape(height, width, 3)[::-1]

@@ -127,7 +127,7 @@ def test_what_could_not_be_drawn_is_not_in_the_next_picture(monkeypatch):
     expected = render_views([quad()], FRONT, 64)
     with renderer(64) as render:
         with monkeypatch.context() as patch:
-            patch.setattr(rendering, "_shoot", Mock(side_effect=MemoryError))
+            patch.setattr(rendering, "shoot", Mock(side_effect=MemoryError))
             with pytest.raises(MemoryError):
                 render([surface(odd_box())], FRONT, "shaded")
         np.testing.assert_array_equal(render([quad()], FRONT, "shaded"), expected)

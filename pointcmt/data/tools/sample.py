@@ -12,8 +12,8 @@ from pointcmt.data.readers.shapes import Shapes
 from pointcmt.data.tools.viewing import openers, refer, vertical
 from pointcmt.errors import InputError
 from pointcmt.geometry import MESH_SUFFIXES, normalize, read_mesh, read_points
-from pointcmt.views.rendering import can_render
 from pointcmt.views.surfaces import Surface, read_surfaces
+from pointcmt.views.window import can_render
 
 
 @dataclass(frozen=True)
