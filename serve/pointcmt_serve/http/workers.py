@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
-from multiprocessing import Pipe, get_context
+from multiprocessing import Pipe, get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -59,9 +59,17 @@ def supervise(work: Work, bound: socket.socket, count: int, patience: float) -> 
 
 
 def _start(work: Work, bound: socket.socket, watched: "Connection[None, None]") -> BaseProcess:
-    worker = get_context("spawn").Process(target=work, args=(bound, watched))
+    worker = get_context("spawn").Process(target=_serve, args=(work, bound, watched))
     worker.start()
     return worker
+
+
+def _serve(work: Work, bound: socket.socket, watched: "Connection[None, None]") -> None:
+    """Work, and remove what a supervisor that was killed cannot."""
+    work(bound, watched)
+    supervisor = parent_process()
+    if supervisor is not None and not supervisor.is_alive():
+        shutil.rmtree(os.environ[FOLDER], ignore_errors=True)
 
 
 def _again(ended: BaseProcess, start: Callable[[], BaseProcess]) -> BaseProcess:

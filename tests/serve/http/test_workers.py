@@ -10,7 +10,10 @@ from collections.abc import Callable
 from http.client import HTTPConnection
 from pathlib import Path
 
+import pytest
+
 from pointcmt_serve.http.operations.metrics import FOLDER
+from tests.serve.http.folders import wait_for
 from tests.serve.http.running import INFER
 from tests.serve.http.test_command import BODY, Command, get, serving
 
@@ -97,18 +100,22 @@ def test_a_signal_to_all_processes_leaves_the_port_open_for_the_drain(
         assert command.process.wait(20) == 0
 
 
-def test_workers_end_with_their_supervisor(tiny_folder: Path, tmp_path: Path) -> None:
+def test_workers_end_with_their_supervisor_and_leave_nothing(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     words = (f"tiny={tiny_folder}", "--port", 0, "--workers", 2)
     with serving(tmp_path / "log", *words) as command:
         assert get(command.connect(), "/v2/health/live") == 200
+        assert list(tmp_path.glob("pointcmt-metrics-*/*.db"))
         command.process.kill()
-        end = time.monotonic() + 20
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", command.port)):
-                    return
-            assert time.monotonic() < end
-            time.sleep(0.1)
+        wait_for(lambda: refused(command.port))
+        wait_for(lambda: not list(tmp_path.glob("pointcmt-metrics-*")))
+
+
+def refused(port: int) -> bool:
+    with socket.socket() as probe:
+        return bool(probe.connect_ex(("127.0.0.1", port)))
 
 
 def test_a_version_that_is_served_no_more_is_in_no_figure(tmp_path: Path) -> None:
