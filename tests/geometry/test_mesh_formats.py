@@ -75,6 +75,13 @@ def test_an_obj_may_be_written_in_many_ways(tmp_path, change):
     assert area(mesh) == pytest.approx(AREA)
 
 
+@pytest.mark.parametrize("face", ["f 1 2 3", "f 1 2 3 4"])
+def test_an_obj_may_end_without_a_lines_end(tmp_path, face):
+    text = "v 0 0 0\nv 2 0 0\nv 2 2 0\nv 0 2 0\n" + face
+    mesh = read(tmp_path, "a.obj", text)
+    assert area(mesh) == pytest.approx(2 * (len(face.split()) - 3))
+
+
 def test_negative_indices_count_from_their_own_line(tmp_path):
     corners = VERTICES[[0, 2, 6, 4, 1, 3, 7, 5]].reshape(2, 4, 3)
     text = "".join(

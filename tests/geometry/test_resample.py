@@ -27,6 +27,7 @@ def test_the_seed_decides(n, count, seed):
 
 
 def test_different_seeds_differ():
+    assert np.array_equal(resample(cloud_of(100), 50), resample(cloud_of(100), 50, 0))
     assert not np.array_equal(resample(cloud_of(100), 50, 0), resample(cloud_of(100), 50, 1))
 
 
