@@ -4,8 +4,8 @@
 
 FOLDER holds ModelNet40's HDF5 files. The control is the shipped `modelnet40`, which the recipe
 `modelnet40_small` made without images; its twin is trained by the same recipe with the image
-teacher, feature and classifier enhancement of the study (`benchmarks.study`), on one thread in some
-two hours; it is resumable. Writes results/twin.{json,md}.
+teacher, feature and classifier enhancement of the study (`benchmarks.study`), on one thread, which
+takes hours; the same command goes on. Writes results/twin.{json,md}.
 """
 
 import argparse

@@ -43,7 +43,7 @@ def test_damaged_files_give_a_sound_cloud_or_one_sentence(tmp_path, name):
             b"\n<!DOCTYPE html><html><head><title>404 Not Found</title></head></html>\n",
             "a web page",
         ),
-        (b"<HTML>\n<body>Sign in</body>\n</HTML>\n", "a web page"),
+        (b"\xef\xbb\xbf<HTML>\n<body>Sign in</body>\n</HTML>\n", "a web page"),
         (b"\x1f\x8b\x08\x00" + bytes(range(1, 96)), "compressed with gzip"),
         (b"PK\x03\x04" + bytes(range(1, 96)), "a ZIP archive"),
     ],

@@ -26,8 +26,11 @@ def test_the_seed_decides(n, count, seed):
     assert np.array_equal(resample(cloud_of(n), count, seed), resample(cloud_of(n), count, seed))
 
 
-def test_different_seeds_differ():
+def test_the_seed_is_0_unless_said():
     assert np.array_equal(resample(cloud_of(100), 50), resample(cloud_of(100), 50, 0))
+
+
+def test_different_seeds_differ():
     assert not np.array_equal(resample(cloud_of(100), 50, 0), resample(cloud_of(100), 50, 1))
 
 

@@ -91,7 +91,7 @@ def parse(path: Path, *, paint: bool = False) -> Parsed:
 
 def _stranger(source: Source) -> str | None:
     """Return what a file that could not be read is instead, where that can be told."""
-    head = source.raw[:100].lstrip().lower()
+    head = source.raw[:100].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     found = next((told for sign, told in STRANGERS.items() if head.startswith(sign)), None)
     zipped = source.path.suffix.lower() == ".npz"  # is a ZIP archive by rights
     return None if zipped and head.startswith(b"pk") else found

@@ -1,5 +1,6 @@
 """Files of every format that the page reads, good and wrong ones."""
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,6 +116,9 @@ WRONG: dict[str, tuple[Callable[[], bytes], str]] = {
     "coloured.off": (lambda: b"COFF 3 1 0 " + b"1 2 3 " * 9, "not each in one line"),
     "pointer.off": (lambda: b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
     "found.obj": (lambda: b"<!doctype html>\n<p>not found\n", "a web page"),
+    "marked.off": (lambda: b"\xef\xbb\xbf<HTML>\n<p>sign in\n", "a web page"),
+    "gzip.ply": (lambda: gzip.compress(ply("ascii", "double")), "compressed with gzip"),
+    "zip.pcd": (lambda: b"PK\x03\x04" + bytes(range(1, 96)), "a ZIP archive"),
     "cut.stl": (lambda: stl()[:-20], "the file is truncated"),
     "cut.ply": (lambda: ply("binary_little_endian", "float")[:-30], "the file is truncated"),
     "cut.pcd": (lambda: pcd("binary")[:-300], "the file is truncated"),

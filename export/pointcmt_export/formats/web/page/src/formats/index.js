@@ -50,6 +50,7 @@ export function parse(name, bytes) {
 
 /** What a file that could not be read is instead, where that can be told. */
 function stranger(bytes) {
-  const head = String.fromCharCode(...bytes.subarray(0, 100)).trimStart().toLowerCase();
+  const first = String.fromCharCode(...bytes.subarray(0, 100)).replace(/^\xef\xbb\xbf/, "");
+  const head = first.trimStart().toLowerCase();
   return Object.entries(STRANGERS).find(([sign]) => head.startsWith(sign))?.[1];
 }
