@@ -54,6 +54,16 @@ class Unknown(Own):
         return super().classify(torch.special.bessel_j0(features))
 
 
+class Decomposed(Own):
+    """Calls what ONNX knows only in parts, one of them in place of its input."""
+
+    def encode(self, points: Tensor) -> Tensor:
+        features = super().encode(points)
+        before = features.view(-1)
+        features.add_(features.square())
+        return before.view_as(features) - features * 0.5
+
+
 class Static(Own):
     """Counts its points in Python, so that their number becomes a constant."""
 
@@ -71,7 +81,7 @@ def saved(kind: type[Own], folder: Path) -> Path:
     return save_student(folder, student, ModelConfig(name, {}, CLASSES, POINTS))
 
 
-ALLOWED = tuple(f"{__name__}:{kind.__name__}" for kind in (Own, Unknown, Static))
+ALLOWED = tuple(f"{__name__}:{kind.__name__}" for kind in (Own, Unknown, Decomposed, Static))
 
 
 def test_the_folders_word_alone_runs_no_code(
@@ -100,6 +110,12 @@ def test_it_is_exported_and_verified(sampling: str, tmp_path: Path) -> None:
         "knn_0",
         "knn_1",
     ]
+
+
+def test_operators_without_a_counterpart_are_taken_apart(tmp_path: Path) -> None:
+    model = saved(Decomposed, tmp_path / "model")
+    report = export(model, tmp_path / "out", Options(sampling="host", grid=GRID, allow=ALLOWED))
+    assert report.status == "passed"
 
 
 def test_it_cannot_be_half_precision(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 import json
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import onnx
@@ -22,6 +24,8 @@ from pointcmt_export.convert.replace_ops import define_ops, name_ops
 from pointcmt_export.convert.trace import IndexOp, Traced
 
 FOLDED_ELEMENTS = 64  # larger constants are weights, which keep their name and layout
+
+Program = torch.onnx.ONNXProgram | None
 
 
 @dataclass(frozen=True)
@@ -90,24 +94,39 @@ def write_calls(traced: Traced, seen: Mapping[str, fx.Node]) -> onnx.ModelProto:
     Raises:
         InputError: an operator has no ONNX counterpart.
     """
+    module = name_ops(traced, tuple(seen.values()))
+    free = (traced.dynamic_shapes,)
+    program = torch.export.export(module, (traced.example,), dynamic_shapes=free, strict=False)
+    write = partial(
+        torch.onnx.export,
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=["points"],
+        output_names=["logits", *(op.name for op in traced.indices), *seen],
+        dynamic_shapes=free,  # for their names
+        optimize=False,
+        verbose=False,
+    )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             logging.getLogger("torch.onnx._internal.exporter").setLevel(logging.ERROR)
-            program = torch.onnx.export(
-                name_ops(traced, tuple(seen.values())),
-                (traced.example,),
-                dynamo=True,
-                opset_version=OPSET,
-                input_names=["points"],
-                output_names=["logits", *(op.name for op in traced.indices), *seen],
-                dynamic_shapes=(traced.dynamic_shapes,),
-                optimize=False,
-                verbose=False,
-            )
+            return cast(torch.onnx.ONNXProgram, _write(program, write)).model_proto
     except torch.onnx.errors.OnnxExporterError as error:
         raise InputError(f"the student cannot be written as ONNX: {_reason(error)}") from error
-    return cast(torch.onnx.ONNXProgram, program).model_proto
+
+
+def _write(program: torch.export.ExportedProgram, write: Callable[..., Program]) -> Program:
+    """Write a program in its own operators where ONNX has them all, else decomposed.
+
+    Decomposing traces the network anew, which takes most of the time.
+    """
+    whole = copy(program)
+    whole.run_decompositions = lambda *_, **__: whole
+    try:
+        return write(whole)
+    except torch.onnx.errors.OnnxExporterError:
+        return write(program)
 
 
 def _keeps_weights(node: onnx_ir.Node) -> bool | None:

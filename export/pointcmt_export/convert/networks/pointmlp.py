@@ -113,6 +113,6 @@ def standard_deviation(groups: Tensor) -> Tensor:
     """
     values = groups.float()
     mean = values.mean(dim=2, keepdim=True).mean(dim=1, keepdim=True)
-    variance = (values - mean).square().mean(dim=2, keepdim=True).mean(dim=1, keepdim=True)
+    variance = (values - mean).pow(2).mean(dim=2, keepdim=True).mean(dim=1, keepdim=True)
     count = values.shape[1] * values.shape[2]
     return (variance * (count / (count - 1))).sqrt()

@@ -42,7 +42,7 @@ def interpolated(xyz: Tensor, centres: Tensor, features: Tensor) -> Tensor:
     """Interpolate features (B, M, C) of centres (B, M, 3) at xyz (B, N, 3): (B, N, C)."""
     index = knn(xyz, centres, NEIGHBOURS)  # (B, N, 3)
     near = gather_rows(centres, index).view(*index.shape, 3)  # (B, N, 3, 3)
-    weights = inverse_distance((near - xyz.unsqueeze(2)).square().sum(dim=3))  # (B, N, 3)
+    weights = inverse_distance((near - xyz.unsqueeze(2)).pow(2).sum(dim=3))  # (B, N, 3)
     rows = gather_rows(features, index).view(*index.shape, features.shape[2])  # (B, N, 3, C)
     return (rows * weights.unsqueeze(3).to(rows.dtype)).sum(dim=2)
 

@@ -72,7 +72,7 @@ class DeployedRSConv(nn.Module):
         index = ball_query(xyz, centres, self.radius, self.k + 1)
         first, others = index[..., :1], index[..., 1:]
         others = torch.where(others == first, own, others)
-        present = (first == own) | (others == own).any(dim=2, keepdim=True)
+        present = torch.logical_or(first == own, (others == own).any(dim=2, keepdim=True))
         last = torch.where(present, others[..., -1:], own)
         return torch.cat((first, others[..., :-1], last), dim=2)
 
