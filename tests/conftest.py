@@ -21,6 +21,10 @@ def pytest_configure() -> None:
     gc.set_threshold(100_000, 20, 20)  # most objects live to the end: look at them rarely
 
 
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what was imported by now is not looked at again
+
+
 def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that all processes of this test run share."""
     base = tmp_path_factory.getbasetemp()

@@ -33,6 +33,12 @@ TINY = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing a run takes longer than these train."""
+    monkeypatch.setattr("pointcmt_training.run.write_report", lambda *_: None)
+
+
 def test_the_rest_of_the_split_comes_without_labels_and_without_the_validation_part() -> None:
     inputs = load_inputs(
         load_config("shapes", [*TINY, "data.unlabelled=rest", "data.validation=0.5"]), CPU
