@@ -46,3 +46,27 @@ def test_what_changes_nothing_is_left_out_and_the_rest_is_done_once(traced: Trac
 
 def test_every_call_of_an_index_op_stays(traced: Traced) -> None:
     assert [op.name for op in traced.indices] == ["knn_0", "knn_1"]
+
+
+class Flattening(nn.Module):
+    """Flattens to sizes that are known, to some that are not, and what is flat."""
+
+    def forward(self, points: Tensor) -> Tensor:
+        flat = points.flatten()
+        rows, pairs = points.flatten(0, 1), points.unsqueeze(0).flatten(0, -2)
+        weights = torch.arange(24.0).view(2, 3, 4).flatten(-2)  # (2, 12)
+        every = rows.sum(0) + pairs.cumsum(0)[-1] + flat.sum() + weights[1, :3]
+        clouds = points.flatten(1).flatten(1).sum(1)  # (B,)
+        return clouds[:, None] + every + points[..., None].flatten(2).sum(1)
+
+
+def test_a_flatten_states_the_sizes_that_are_known() -> None:
+    traced = trace(Flattening().eval(), channels=3, min_points=5)
+    for batch, points in ((1, 5), (3, 42)):
+        cloud = torch.rand(batch, points, 3, generator=torch.Generator().manual_seed(points))
+        (logits,) = traced.module(cloud)
+        assert torch.equal(logits, Flattening()(cloud))
+    steps = Counter(str(node.target) for node in traced.module.graph.nodes)
+    assert steps["aten.flatten.using_ints"] == 2  # to a row a cloud, and a row a point
+    stated = [n.args[1] for n in traced.module.graph.nodes if "reshape" in str(n.target)]
+    assert stated == [[-1], [-1, 3], [-1, 3], [2, -1]]

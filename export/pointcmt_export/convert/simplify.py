@@ -1,6 +1,7 @@
 """Leaving out of a traced network what changes nothing, and what is computed a second time."""
 
 import sys
+from typing import cast
 
 import torch
 from torch import fx
@@ -23,6 +24,8 @@ def simplify(module: fx.GraphModule, kept: set[object]) -> fx.GraphModule:
         elif _changes_nothing(node):
             node.replace_all_uses_with(node.args[0])
             module.graph.erase_node(node)
+        elif node.target is ATEN.flatten.using_ints:
+            _state_sizes(node)
     once: fx.GraphModule = CSEPass(get_CSE_banned_ops() | kept)(module).graph_module
     return once
 
@@ -33,7 +36,20 @@ def _changes_nothing(node: fx.Node) -> bool:
     if node.target is ATEN.to.dtype:
         source, dtype = node.args[:2]
         return isinstance(source, fx.Node) and source.meta["val"].dtype is dtype
+    if node.target is ATEN.flatten.using_ints:
+        source = cast(fx.Node, node.args[0])
+        return bool(node.meta["val"].dim() == source.meta["val"].dim())
     if node.target is ATEN.slice.Tensor:
         _, start, end, step = node.args[1:] + WHOLE[len(node.args) - 1 :]
         return start in (None, 0) and end in (None, sys.maxsize) and bool(step == 1)
     return False
+
+
+def _state_sizes(node: fx.Node) -> None:
+    """Let a flatten name the sizes that it keeps where they are numbers, not compute them."""
+    source, start = cast(fx.Node, node.args[0]), cast(int, (*node.args[1:], 0)[0])
+    sizes = list(node.meta["val"].shape)
+    flat = start % source.meta["val"].dim()
+    if all(isinstance(size, int) for size in sizes[:flat] + sizes[flat + 1 :]):
+        sizes[flat] = -1
+        node.target, node.args = ATEN.reshape.default, (source, sizes)
