@@ -56,7 +56,9 @@ class Flattening(nn.Module):
         rows, pairs = points.flatten(0, 1), points.unsqueeze(0).flatten(0, -2)
         weights = torch.arange(24.0).view(2, 3, 4).flatten(-2)  # (2, 12)
         every = rows.sum(0) + pairs.cumsum(0)[-1] + flat.sum() + weights[1, :3]
-        clouds = points.flatten(1).flatten(1).sum(1)  # (B,)
+        same = points.flatten(1).flatten(1).expand(points.shape[0], -1)
+        same = same.reshape(points.shape[0], -1)
+        clouds = same.sum(1)  # (B,)
         return clouds[:, None] + every + points[..., None].flatten(2).sum(1)
 
 
@@ -67,6 +69,7 @@ def test_a_flatten_states_the_sizes_that_are_known() -> None:
         (logits,) = traced.module(cloud)
         assert torch.equal(logits, Flattening()(cloud))
     steps = Counter(str(node.target) for node in traced.module.graph.nodes)
+    assert steps["aten.expand.default"] == 0
     assert steps["aten.flatten.using_ints"] == 2  # to a row a cloud, and a row a point
     stated = [n.args[1] for n in traced.module.graph.nodes if "reshape" in str(n.target)]
     assert stated == [[-1], [-1, 3], [-1, 3], [2, -1]]

@@ -5,9 +5,11 @@ from typing import cast
 
 import torch
 from torch import fx
+from torch.fx.experimental.symbolic_shapes import statically_known_true
 from torch.fx.passes.dialect.common.cse_pass import CSEPass, get_CSE_banned_ops
 
 ATEN = torch.ops.aten
+SHAPING = (ATEN.expand.default, ATEN.flatten.using_ints, ATEN.reshape.default, ATEN.view.default)
 WHOLE = (0, None, None, 1)  # what a slice's dim, start, end and step are when they are not given
 
 
@@ -36,9 +38,10 @@ def _changes_nothing(node: fx.Node) -> bool:
     if node.target is ATEN.to.dtype:
         source, dtype = node.args[:2]
         return isinstance(source, fx.Node) and source.meta["val"].dtype is dtype
-    if node.target is ATEN.flatten.using_ints:
-        source = cast(fx.Node, node.args[0])
-        return bool(node.meta["val"].dim() == source.meta["val"].dim())
+    if node.target in SHAPING:
+        new, old = node.meta["val"].shape, cast(fx.Node, node.args[0]).meta["val"].shape
+        equal = (statically_known_true(a == b) for a, b in zip(new, old, strict=False))
+        return len(new) == len(old) and all(equal)
     if node.target is ATEN.slice.Tensor:
         _, start, end, step = node.args[1:] + WHOLE[len(node.args) - 1 :]
         return start in (None, 0) and end in (None, sys.maxsize) and bool(step == 1)
