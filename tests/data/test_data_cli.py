@@ -151,6 +151,16 @@ def test_meshes_can_be_projected_too(meshes, tmp_path):
     assert len(list(out.rglob("*.png"))) == 12
 
 
+def test_meshes_of_a_tree_without_splits_are_all_drawn(meshes, tmp_path):
+    for split in ("train", "test"):
+        (meshes / "box" / split / f"box_{split}.off").rename(meshes / "box" / f"{split}ed.off")
+        (meshes / "box" / split).rmdir()
+    out = tmp_path / "projected"
+    run("views", meshes, "--kind", "project", "--out", out, "--size", 16, "--workers", 1)
+    assert {path.name[:6] for path in out.rglob("*.png")} == {"traine", "tested"}
+    assert len(list(out.rglob("*.png"))) == 12
+
+
 def test_the_meshes_of_the_embedded_set_can_be_rendered(tmp_path):
     pytest.importorskip("pyvista")
     out = tmp_path / "out"
