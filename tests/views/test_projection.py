@@ -155,6 +155,10 @@ def test_nothing_to_draw_gives_black_images(shape):
     assert not images.any()
 
 
+def test_one_pixel_and_one_point_are_enough():
+    assert project_depth(torch.zeros(1, 1, 3), size=1, splat=1).gt(0).all()
+
+
 def test_number_of_views_is_free():
     cloud = torch.from_numpy(ball(2, 30))
     for count in (0, 1, 11):

@@ -77,6 +77,14 @@ def test_a_difference_is_that_of_the_same_seed(tmp_path: Path) -> None:
     assert rows(tmp_path / "page.html")[2][4] == ""
 
 
+def test_a_class_of_one_test_cloud_is_a_class_like_the_others(tmp_path: Path) -> None:
+    root = finished(tmp_path / "c", 1, tested={"cone": 1, "cube": 4})
+    result = json.loads((root / "result.json").read_text())
+    (root / "result.json").write_text(json.dumps(result | {"confusion": [[1, 0], [1, 3]]}))
+    compare([root], tmp_path / "page.html")
+    assert rows(tmp_path / "page.html")[-2:] == [["cone", "100.0%"], ["cube", "75.0%"]]
+
+
 @pytest.mark.parametrize("epochs", [0, 1])
 def test_runs_without_a_curve_are_compared_without(epochs: int, tmp_path: Path) -> None:
     one = finished(tmp_path / "one", 1)
