@@ -2,7 +2,7 @@
 
     python -m benchmarks.study --data FOLDER [--runs runs/study] [--workers 2]
         [--fractions 0.02 0.05] [--arms control "FE + CE, balanced"] [--seeds 0 1] [--subsets 0]
-        [--results benchmarks/results]
+        [--networks pointnext-s] [--results benchmarks/results]
 
 FOLDER holds the HDF5 files. Each run is a process of one thread; a run that stands in the tables
 study.{json,md} is not repeated, and one that was interrupted goes on where it stopped. After every
@@ -17,11 +17,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from threading import Lock
 
 from benchmarks.study_parts.picture import draw
-from benchmarks.study_parts.plan import ARMS, BUDGETS, TEACHING, Run, needs, options, plan
+from benchmarks.study_parts.plan import ARMS, BUDGETS, NETWORKS, TEACHING, Run, needs, options, plan
 from benchmarks.study_parts.tables import table
 from pointcmt.data import ModelNet40, class_balanced_subset
 from pointcmt.files import write_beside
@@ -38,7 +39,8 @@ FE, CE, and seeds 1 to 4 of Hinton's and of the published weights had the teache
 the same recipe and seed, when the first was no longer at hand: 67.4 % for 68.2 %.
 Differences are paired by subset and seed; the interval is Student's t at 95 %, seeds and subsets
 taken as independent. "Unlabelled" arms see 32 clouds of the rest of the training split in every
-step, without labels; "minus own logits" says what images add to them. The balanced shares were set
+step, without labels; "minus own logits" says what images add to them. A reduced PointNeXt-S of
+396,984 parameters has the teachers of the PointNet++. The balanced shares were set
 beforehand; those beside the teacher's logits were chosen on a validation split
 (`python -m benchmarks.shares`), never on this test split. Machine: AMD EPYC, one thread a run.
 """
@@ -89,8 +91,9 @@ def write(results: Path, found: Mapping[Run, float]) -> None:
     write_text(results / "study.json", json.dumps(rows, indent=1) + "\n")
     wanted = len(list(plan(list(BUDGETS), list(ARMS))))
     missing = f"Finished: {len(students)} of {wanted} runs; the same command goes on.\n"
-    begun = [fraction for fraction in BUDGETS if any(r.fraction == fraction for r in students)]
-    sections = [table(students, teachers, fraction) for fraction in begun]
+    begun = {(run.fraction, run.network) for run in students}
+    kinds = [kind for kind in product(BUDGETS, NETWORKS) if kind in begun]
+    sections = [table(students, teachers, *kind) for kind in kinds]
     write_text(results / "study.md", "\n".join([PROTOCOL, missing, *sections]))
     with write_beside(results / "study.png") as fresh:
         draw(students, fresh)
@@ -106,12 +109,13 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
     parser.add_argument("--seeds", type=int, nargs="+")
     parser.add_argument("--subsets", type=int, nargs="+")
+    parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
     parser.add_argument("--results", type=Path, help="where the tables go; by default RUNS")
     args = parser.parse_args()
     args.runs.mkdir(parents=True, exist_ok=True)
     whole = ModelNet40(args.data, "train", 1024)
     samples = {f: len(class_balanced_subset(whole, f, 0)) for f in args.fractions}
-    runs = list(plan(args.fractions, args.arms, args.seeds, args.subsets))
+    runs = list(plan(args.fractions, args.arms, args.seeds, args.subsets, args.networks))
     results = args.results or args.runs
     found = earlier(results)
     submitted: dict[Run, Future[None]] = {}

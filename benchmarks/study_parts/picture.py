@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from benchmarks.study_parts.plan import BUDGETS, OWN
+from benchmarks.study_parts.plan import BUDGETS, OWN, RECIPES
 from benchmarks.study_parts.tables import Found, gain, paired
 
 IMAGES = "unlabelled: teacher's logits"
@@ -23,7 +23,7 @@ def draw(found: Found, path: Path) -> Axes:
     """Draw every run as a dot and every mean as a bar, fraction by fraction, as a PNG.
 
     Args:
-        found: overall accuracy of students, in [0, 1].
+        found: overall accuracy of students, in [0, 1]; drawn are those of the recipe's network.
         path: where the picture goes.
 
     Returns:
@@ -32,6 +32,7 @@ def draw(found: Found, path: Path) -> Axes:
     figure = Figure(figsize=(7.2, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
+    found = {run: value for run, value in found.items() if run.network == RECIPES}
     fractions = [f for f in BUDGETS if any(r.fraction == f and r.arm in SERIES for r in found)]
     for shift, arm in enumerate(SERIES, start=-1):
         _series(axes, found, arm, {f: i + shift * _APART for i, f in enumerate(fractions)})

@@ -1,7 +1,8 @@
 """What the study trains: fractions of ModelNet40, arms, and runs in the order of their worth."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from math import ceil
 
 BALANCED = (
@@ -41,6 +42,23 @@ OWN = "unlabelled: own logits, no images"
 
 
 @dataclass(frozen=True)
+class Network:
+    """A student that is studied.
+
+    Attributes:
+        name: in words.
+        options: `key=value` options where they are not the recipe's.
+        fractions: it is trained on.
+        arms: it is trained by.
+    """
+
+    name: str
+    options: tuple[str, ...]
+    fractions: tuple[float, ...]
+    arms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Budget:
     """What one fraction costs, in steps, so that a larger one does not cost more epochs.
 
@@ -70,6 +88,18 @@ BUDGETS = {
 }
 
 
+RECIPES = "pointnet2-ssg"  # the student of the recipe
+NETWORKS = {
+    RECIPES: Network("a reduced PointNet++ SSG", (), tuple(BUDGETS), tuple(ARMS)),
+    "pointnext-s": Network(
+        "a reduced PointNeXt-S",
+        ("student=pointnext-s", "options={width: 0.5, centres: [64, 16, 8, 4]}"),
+        (0.02,),
+        ("control", "FE + CE, balanced", "unlabelled: teacher's logits", OWN),
+    ),
+}
+
+
 @dataclass(frozen=True, order=True)
 class Run:
     """One training: an arm, or ("teaching") the stages I and II that the arms of a subset share."""
@@ -78,12 +108,14 @@ class Run:
     subset: int
     seed: int
     arm: str
+    network: str = RECIPES
 
     @property
     def folder(self) -> str:
         """Name of its run folder."""
         slug = "-".join("".join(c if c.isalnum() else " " for c in self.arm.lower()).split())
-        return f"{self.fraction:g}-{self.subset}-{slug}-{self.seed}"
+        network = "" if self.network == RECIPES else f"-{self.network}"
+        return f"{self.fraction:g}-{self.subset}-{slug}-{self.seed}{network}"
 
 
 TEACHING = "teaching"
@@ -94,19 +126,22 @@ def plan(
     arms: Sequence[str],
     seeds: Sequence[int] | None = None,
     subsets: Sequence[int] | None = None,
+    networks: Sequence[str] = tuple(NETWORKS),
 ) -> Iterator[Run]:
     """Yield the students' runs, fraction by fraction and seed by seed, all arms of a seed.
 
     Seeds and subsets are those of the budget unless given; with the whole of the split there is
     nothing unlabelled.
     """
-    for fraction in fractions:
-        budget = BUDGETS[fraction]
+    for fraction, name in product(fractions, networks):
+        budget, network = BUDGETS[fraction], NETWORKS[name]
+        if fraction not in network.fractions:
+            continue
         for seed in budget.seeds if seeds is None else seeds:
             for subset in budget.subsets if subsets is None else subsets:
-                for arm in ARMS:
+                for arm in network.arms:
                     if arm in arms and not (fraction == 1 and arm.startswith("unlabelled")):
-                        yield Run(fraction, subset, seed, arm)
+                        yield Run(fraction, subset, seed, arm, name)
 
 
 def needs(run: Run) -> tuple[Run, ...]:
@@ -114,7 +149,7 @@ def needs(run: Run) -> tuple[Run, ...]:
     if run.arm in (TEACHING, "control"):
         return ()
     if run.arm == OWN:
-        return (Run(run.fraction, run.subset, run.seed, "control"),)
+        return (replace(run, arm="control"),)
     return (Run(run.fraction, run.subset, 0, TEACHING),)
 
 
@@ -137,4 +172,5 @@ def options(run: Run, samples: int) -> list[str]:
         *(f"{stage}.epochs={count}" for stage, count in counts.items()),
         *(f"{stage}.batch_size={size}" for stage in counts),
         *ARMS.get(run.arm, ()),
+        *NETWORKS[run.network].options,
     ]

@@ -1,6 +1,7 @@
 """The study: its statistics against scipy's paired test, and the order and options of its runs."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,17 @@ import pytest
 
 from benchmarks import study
 from benchmarks.study_parts.picture import IMAGES, draw
-from benchmarks.study_parts.plan import ARMS, BUDGETS, OWN, TEACHING, Run, needs, options, plan
+from benchmarks.study_parts.plan import (
+    ARMS,
+    BUDGETS,
+    NETWORKS,
+    OWN,
+    TEACHING,
+    Run,
+    needs,
+    options,
+    plan,
+)
 from benchmarks.study_parts.tables import gain, interval, paired, table
 from pointcmt_training.recipe import load_config
 
@@ -43,6 +54,34 @@ def test_a_run_without_its_control_is_in_no_difference() -> None:
     found = results()
     del found[Run(0.02, 0, 3, "control")]
     assert len(paired(found, 0.02, OTHER, "control")) == 9
+
+
+def test_a_second_network_is_paired_with_itself_and_has_a_section_of_its_own() -> None:
+    found = results(2)
+    for run, value in results(2).items():
+        found[replace(run, network="pointnext-s")] = value + (run.arm == OTHER) * 0.1
+    assert paired(found, 0.02, OTHER, "control") == paired(results(2), 0.02, OTHER, "control")
+    apart = np.subtract(
+        paired(found, 0.02, OTHER, "control", "pointnext-s"),
+        paired(found, 0.02, OTHER, "control"),
+    )
+    assert apart == pytest.approx([10] * 4)
+    text = table(found, {}, 0.02, "pointnext-s")
+    assert text.startswith("## 2% of the training split, a reduced PointNeXt-S\n")
+    assert text.count("4 of 10") == 2
+    assert gain(paired(found, 0.02, OTHER, "control", "pointnext-s")) in text
+
+
+def test_a_second_network_has_the_teachers_of_the_first() -> None:
+    runs = list(plan([0.02], list(ARMS), networks=["pointnext-s"]))
+    assert {run.arm for run in runs} == {*NETWORKS["pointnext-s"].arms}
+    first = Run(0.02, 1, 3, OTHER)
+    assert needs(replace(first, network="pointnext-s")) == needs(first)
+    (control,) = needs(replace(first, arm=OWN, network="pointnext-s"))
+    assert (control.arm, control.network) == ("control", "pointnext-s")
+    chosen = options(replace(first, network="pointnext-s"), 197)
+    assert load_config("modelnet40_2pct", chosen).student == "pointnext-s"
+    assert not list(plan([0.05], list(ARMS), networks=["pointnext-s"]))
 
 
 def test_the_table_says_how_many_runs_there_are_and_what_the_paper_has() -> None:
@@ -97,7 +136,8 @@ def test_the_picture_has_a_dot_for_every_run_a_bar_at_every_mean_and_the_gain(
 ) -> None:
     found = results(2)
     found |= {Run(r.fraction, r.subset, r.seed, IMAGES): v + 0.05 for r, v in found.items()}
-    axes = draw(found, tmp_path / "study.png")
+    others = {replace(run, network="pointnext-s"): 0.99 for run in found}
+    axes = draw({**found, **others}, tmp_path / "study.png")
     dots, bars = axes.collections[:2]
     values = [100 * value for run, value in found.items() if run.arm == "control"]
     assert sorted(np.asarray(dots.get_offsets())[:, 1]) == pytest.approx(sorted(values))
@@ -124,6 +164,7 @@ def test_the_command_trains_the_seeds_and_subsets_asked_for_each_after_what_it_n
     monkeypatch.setattr(study, "class_balanced_subset", lambda *_: range(197))
     words = ["study", "--data", "nowhere", "--runs", str(tmp_path), "--fractions", "0.02"]
     chosen = ["--seeds", "7", "--subsets", "3", "--arms", "control", OTHER, OWN]
+    chosen += ["--networks", "pointnet2-ssg"]
     monkeypatch.setattr(study.sys, "argv", [*words, *chosen])
     with pytest.raises(SystemExit) as done:
         study.main()
