@@ -48,6 +48,14 @@ def comma(text):
     return text.replace(".", ",")
 
 
+def numbered(mark, first=1):
+    return rows(np.hstack([np.arange(first, first + len(CLOUD))[:, None], CLOUD]), mark)
+
+
+def quoted(table):
+    return "".join(",".join(f'"{value}"' for value in line) + "\n" for line in table)
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -68,11 +76,39 @@ def comma(text):
         comma(rows(CLOUD, "\t")),
         comma(rows(CLOUD, "; ")),
         ("\ufeff" + rows(CLOUD)).encode("utf-16-le"),
+        "sep=;\nx;y;z\n" + comma(rows(CLOUD, ";")),
+        "# a line\n" * 300 + rows(CLOUD),
+        "x;y;z;i\n" + comma(rows(CLOUD, ";")).replace("\n", ";1.5\n"),
+        "x;y;z;day\n" + comma(rows(CLOUD, ";")).replace("\n", ";01.02.2024\n"),
+        "x,y,z,label\n" + rows(CLOUD, ",").replace("\n", ',"chair, red"\n'),
+        "# id x y z\n# ----\n" + numbered(" ", 7),
+        '"x" "y" "z"\n' + numbered(" "),
+        "x y z\n" + "".join(f'"a {line[::-1]}" {line}\n' for line in rows(CLOUD).splitlines()),
+        ",0,1,2\n" + numbered(",", 0),
+        ",x,y,z\n" + numbered(",", 0),
+        "px,py,x,y,z\n" + rows(np.hstack([CLOUD[:, :2] * 900, CLOUD]), ","),
     ],
 )
 @pytest.mark.parametrize("suffix", ["xyz", "csv"])
 def test_text_may_be_written_in_many_ways(tmp_path, suffix, content):
     assert np.allclose(read(tmp_path, f"a.{suffix}", content).points, CLOUD)
+
+
+def test_decimal_commas_may_stand_in_quotes_between_commas(tmp_path):
+    table = [["x", "y", "z"], *(comma(line).split(" ") for line in rows(CLOUD).splitlines())]
+    assert np.allclose(read(tmp_path, "a.csv", quoted(table)).points, CLOUD)
+
+
+def test_a_decimal_comma_may_come_late(tmp_path):
+    whole = "0;1;2\n" * 1500
+    assert np.allclose(read(tmp_path, "a.csv", whole + "0,5;1;2\n").points[-1], [0.5, 1, 2])
+
+
+def test_exact_names_go_before_aliases(tmp_path):
+    table = np.zeros(60, [(name, "f4") for name in ("x", "y", "z", "px", "Y", "pz")])
+    table["x"], table["y"], table["z"] = CLOUD.T
+    table["px"] = table["Y"] = table["pz"] = 7
+    assert np.allclose(read(tmp_path, "a.npy", npy(table)).points, CLOUD)
 
 
 def test_columns_are_found_by_their_names_in_any_order(tmp_path):
@@ -116,6 +152,12 @@ def test_pts_has_intensity_and_colours(tmp_path):
     cloud = read(tmp_path, "a.pts", f"60\n{rows(table)}", ("x", "y", "z", "intensity", "r"))
     assert np.allclose(cloud.points[:, 3], -512)
     assert np.allclose(cloud.points[:, 4], COLORS[:, 0] / 255)
+    plain = np.hstack([CLOUD, np.full((60, 1), 9), COLORS])  # might be colours, too
+    cloud = read(tmp_path, "a.pts", f"60\n{rows(plain)}", ("x", "y", "z", "intensity", "r"))
+    assert np.allclose(cloud.points[:, 3:], np.stack([plain[:, 3], COLORS[:, 0] / 255], axis=1))
+    labelled = np.hstack([CLOUD, COLORS, np.full((60, 1), 9)])
+    cloud = read(tmp_path, "a.txt", rows(labelled), COLORED)
+    assert np.allclose(cloud.points[:, 3:], COLORS / 255)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +175,9 @@ def test_pts_has_intensity_and_colours(tmp_path):
         ("x y z\n" + rows(CLOUD).replace("0.", "0x"), "line 2: not all values"),
         (f"60\na molecule\n{rows(CLOUD)}".replace("\n0", "\nC 0"), "not all values"),
         ("nothing\nto\nread\n", "no rows|values"),
+        ("y x z\n" + rows(np.hstack([CLOUD, CLOUD[:, :1]])), "names 3 columns, but its rows have 4"),
+        ("id x y z\n" + rows(np.hstack([CLOUD, CLOUD])), "names 4 columns, but its rows have 6"),
+        (rows(CLOUD, ",").replace("\n", ";1\n"), "line 1: not all values"),
     ],
 )
 def test_text_that_makes_no_sense_is_refused_with_the_reason(tmp_path, content, reason):

@@ -14,8 +14,9 @@ from pointcmt.geometry.formats.names import (
     COLORS,
     NORMALS,
     XYZ,
-    channel,
+    by_channel,
     guess,
+    plain,
     require_rows_are_points,
     scale_colors,
     table,
@@ -115,5 +116,5 @@ def _fields(array: NDArray[Any]) -> dict[str, NDArray[Any]]:
         if values.ndim == 2 and values.shape[1] == 3 and name.lower() in triples:
             columns |= table(values, triples[name.lower()])
         elif values.ndim == 1 and values.dtype.kind in "fiu":
-            columns[channel(name)] = values
-    return columns
+            columns.setdefault(plain(name), values)
+    return by_channel(columns)

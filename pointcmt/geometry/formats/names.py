@@ -23,13 +23,27 @@ ALIASES = {
 UNIT = 0.02  # how far the length of a vector that is read as a normal may be from 1
 
 
+def plain(name: str) -> str:
+    """Return a name without blanks and quotes around it, in lower case."""
+    return name.strip().strip("\"'").strip().lower()
+
+
 def channel(name: str) -> str:
     """Return our name of a column that a file calls `name`, such as `Red` or `normal_x`."""
-    plain = name.strip().strip("\"'").strip().lower()
-    return ALIASES.get(plain, plain)
+    return ALIASES.get(plain(name), plain(name))
 
 
-def guess(rows: NDArray[Any]) -> tuple[str, ...]:
+def channels(names: Sequence[str]) -> tuple[str, ...]:
+    """Return our names of columns: an exact name goes before an alias, the first before another.
+
+    What goes behind keeps the file's name, so that `x`, `px` are `x`, `px` and `px`, `id` are
+    `x`, `id`.
+    """
+    found = by_channel({name: name for name in names})
+    return tuple(channel(name) if found[channel(name)] == name else name for name in names)
+
+
+def guess(rows: NDArray[Any], intensity_first: bool = False) -> tuple[str, ...]:
     """Name the columns of a table without a header, by their values.
 
     The first three are x, y and z. Three columns of unit length are a normal, three of whole
@@ -38,15 +52,18 @@ def guess(rows: NDArray[Any]) -> tuple[str, ...]:
 
     Args:
         rows: (N, C) numbers.
+        intensity_first: whether seven columns are x y z intensity r g b, as in a .pts file.
     """
     names, width = list(XYZ), rows.shape[1]
+    if intensity_first and width == 7 and _are_colors(rows[:, 4:]):
+        names.append("intensity")
     while len(names) < width:
         triple = rows[:, len(names) : len(names) + 3]
         if NORMALS[0] not in names and are_normals(triple):
             names += NORMALS
         elif COLORS[0] not in names and _are_colors(triple):
             names += COLORS
-        elif len(names) == len(XYZ) and width in (4, 7):  # .pts: x y z intensity r g b
+        elif len(names) == len(XYZ) and width in (4, 7):
             names.append("intensity")
         else:
             names.append(f"column{len(names) + 1}")

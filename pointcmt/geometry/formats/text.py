@@ -17,16 +17,17 @@ from pointcmt.geometry.formats.names import (
     table,
 )
 from pointcmt.geometry.formats.source import MAX_BYTES, Parsed, Source, truncated
-from pointcmt.geometry.formats.text_layout import COMMENTS, Layout, is_number, layout_of
+from pointcmt.geometry.formats.text_layout import Layout, cells, is_number, layout_of, trimmed
 from pointcmt.geometry.formats.tokens import lines_of
 
 
 def read_text(source: Source) -> Parsed:
     """Read rows of numbers, the columns named by a header line, or by their values (see `guess`).
 
-    Values are separated by blanks, tabs, commas or semicolons. A byte-order mark, blank lines,
-    comments (`#`, `//`), one line of names and one line with the number of points are understood;
-    so are decimal commas between other separators.
+    Values are separated by blanks, tabs, commas or semicolons; quotes enclose a value. A
+    byte-order mark, blank lines, comments (`#`, `//`), one line of names and one line with the
+    number of points are understood; so are decimal commas in quotes or between other separators,
+    and a first column that only names the rows.
     """
     rows, names = _rows(source.raw)
     if rows.shape[1] < 3:
@@ -35,7 +36,7 @@ def read_text(source: Source) -> Parsed:
         raise InputError(f"its header names {', '.join(names[:8])}, but not x, y and z")
     if not set(XYZ) <= set(names):
         require_rows_are_points(rows.shape)
-        names = guess(rows)
+        names = guess(rows, intensity_first=source.path.suffix.lower() == ".pts")
     return Parsed(scale_colors(table(rows, names)))
 
 
@@ -66,18 +67,17 @@ def _rows(raw: bytes) -> tuple[NDArray[np.float64], tuple[str, ...]]:
         raise truncated(len(rows), layout.announced, "points")
     if layout.announced is not None and len(rows) > layout.announced:
         raise InputError(f"{len(rows)} points, but the line above them counts {layout.announced}")
-    names = layout.names if len(layout.names) == rows.shape[1] else ()
-    return rows, names
+    return rows, layout.names
 
 
 def _fast(lines: Sequence[bytes], layout: Layout) -> NDArray[np.float64] | None:
     """Parse with numpy, or None where it finds anything unusual."""
     text = b"\n".join(lines[layout.first :])
-    if layout.decimal_comma:
-        text = text.replace(b",", b".")
     mark = layout.separator.decode() if layout.separator else None
-    if mark is None and (b"," in text or b";" in text):
+    if layout.row_names or b'"' in text:
         return None
+    if mark != ",":
+        text = text.replace(b",", b".")  # decimal commas
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # numpy's sign of an empty file
         try:
@@ -118,24 +118,20 @@ def _numeric(words: Sequence[bytes], names: Sequence[str]) -> list[int]:
 
 
 def _words(line: bytes, layout: Layout) -> list[bytes]:
-    for mark in COMMENTS:
-        line = line.partition(mark)[0]
-    if layout.decimal_comma:
-        line = line.replace(b",", b".")
-    if layout.separator is None:
-        return line.translate(bytes.maketrans(b',;"', b"   ")).split()
-    words = [word.strip().strip(b'"') for word in line.split(layout.separator)]
+    words = cells(line, layout.separator)[layout.row_names :]
     width = len(layout.names) if any(words) else 0  # an empty cell below a name is a missing value
-    while len(words) > width and not words[-1]:
-        words.pop()
-    return words
+    return trimmed(words, width)
 
 
 def _row(words: list[bytes], numeric: list[int], names: Sequence[str], number: int) -> list[float]:
     missing = [i for i in numeric if not words[i] and names[i : i + 1] and names[i] not in XYZ]
     try:
-        return [np.nan if i in missing else float(words[i]) for i in numeric]
+        return [np.nan if i in missing else _number(words[i]) for i in numeric]
     except ValueError as error:
         raise InputError(
             f"line {number}: not all values are numbers; x y z were expected"
         ) from error
+
+
+def _number(word: bytes) -> float:
+    return float(word.replace(b",", b".") if is_number(word) else word)

@@ -1,18 +1,23 @@
 """How the rows of a text file are written: told by its first lines."""
 
+import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from pointcmt.errors import InputError
-from pointcmt.geometry.formats.names import XYZ, channel
+from pointcmt.geometry.formats.names import XYZ, channels, plain
 
 COMMENTS = (b"#", b"//")
 NUMBER = re.compile(
     rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$|[-+]?(?:nan|inf(?:inity)?)$", re.I
 )
 DECIMAL_COMMA = re.compile(rb"[-+]?\d+(?:,\d+)?(?:[eE][-+]?\d+)?$")
-HEAD_LINES = 100  # above the first row
+QUOTED = re.compile(rb'"[^"]*"')
+WORD = re.compile(rb'"([^"]*)"|([^\s"]+)')
+EXCELS = re.compile(rb"sep=.$", re.I)  # its own first line, which names the separator
+SAMPLE = 1000  # rows that tell how all are written
 
 
 @dataclass(frozen=True)
@@ -21,16 +26,16 @@ class Layout:
 
     Attributes:
         first: the place of the first row among the lines.
-        separator: what stands between values; None for blanks.
-        decimal_comma: whether numbers are written like `0,5`.
+        separator: what stands between cells; None for blanks.
         names: the columns' names; empty if none are given.
+        row_names: whether a column before these only names the rows.
         announced: how many rows a line above them counts, if one does.
     """
 
     first: int
     separator: bytes | None
-    decimal_comma: bool
     names: tuple[str, ...]
+    row_names: bool
     announced: int | None
 
 
@@ -38,46 +43,44 @@ def layout_of(lines: Sequence[bytes]) -> Layout:
     """Tell how rows are written.
 
     Raises:
-        InputError: there are none, or commas stand both between and within numbers.
+        InputError: there are none, commas stand both between and within numbers, or a line of
+            names names other columns than the rows have.
     """
-    names: tuple[str, ...] = ()
-    comment, announced = b"", None
-    for place, line in enumerate(lines[:HEAD_LINES]):
+    header, announced = b"", None
+    comments: list[bytes] = []
+    for place, line in enumerate(lines):
         bare = line.strip()
-        if not bare or bare.startswith(COMMENTS):
-            comment = bare or comment
+        if bare.startswith(COMMENTS):
+            comments.append(bare.lstrip(b"#/"))
+        elif not bare or (EXCELS.match(bare) and not header):
             continue
-        words = re.split(rb"[\s,;]+", bare.replace(b'"', b""))
-        if bare.isdigit() and announced is None and _wider(lines[place + 1 :]):
+        elif bare.isdigit() and announced is None and _is_wider(lines, place + 1):
             announced = int(bare[:18])
-        elif not names and (
-            not any(map(is_number, words)) or _are_places(words, lines[place + 1 :])
-        ):
-            names = _names(bare)
+        elif not header and _is_header(bare, lines[place + 1 : place + 2]):
+            header = bare
         else:
-            separator, decimal_comma = _separator(lines, place)
-            above = _names(comment.lstrip(b"#/"))
-            names = names or (above if set(XYZ) <= set(above) else ())
-            return Layout(place, separator, decimal_comma, names, announced)
+            sample = [row for row in lines[place : place + SAMPLE] if row.strip()]
+            separator = _separator([row.partition(b"#")[0] for row in sample])
+            names, row_names = _names(header, comments, separator, sample)
+            return Layout(place, separator, names, row_names, announced)
     raise InputError("it has no rows of numbers; lines of x y z were expected")
 
 
-def _wider(lines: Sequence[bytes]) -> bool:
-    """Tell whether the next row has several values, so that a number above it is a count."""
-    row = next((line for line in lines[:HEAD_LINES] if line.strip()), b"")
-    return len(re.split(rb"[\s,;]+", row.strip())) > 1
+def cells(line: bytes, separator: bytes | None) -> list[bytes]:
+    """Split a line without its comment; what quotes enclose is one cell, and they are dropped."""
+    for mark in COMMENTS:
+        line = line.partition(mark)[0]
+    line = line.strip()
+    if separator != b";":
+        line = line.rstrip(b";" if separator else b",;").rstrip()
+    return _split(line, separator)
 
 
-def _are_places(words: list[bytes], lines: Sequence[bytes]) -> bool:
-    """Tell whether a line is `0,1,2`, as tables without names of columns are headed."""
-    places = [b"%d" % i for i in range(len(words))]
-    return len(words) >= 3 and words == places and b"." in b"".join(lines[:1])
-
-
-def _names(line: bytes) -> tuple[str, ...]:
-    text = line.strip().decode("utf-8", "replace")
-    mark = next((mark for mark in ",;\t" if mark in text), None)
-    return tuple(channel(word) for word in text.split(mark))
+def trimmed(row: list[bytes], width: int) -> list[bytes]:
+    """Return a row without the empty cells at its end that are beyond `width`."""
+    while len(row) > width and not row[-1]:
+        row = row[:-1]
+    return row
 
 
 def is_number(word: bytes) -> bool:
@@ -85,24 +88,97 @@ def is_number(word: bytes) -> bool:
     return bool(NUMBER.match(word) or DECIMAL_COMMA.match(word))
 
 
-def _separator(lines: Sequence[bytes], first: int) -> tuple[bytes | None, bool]:
-    """Return the mark between values, and whether a comma is the decimal mark."""
-    sample = [line.partition(b"#")[0] for line in lines[first : first + 1000]]
-    text = b"\n".join(sample)
-    if b"," not in text:
-        return (b";" if b";" in text else None), False
-    mark = b";" if b";" in text else None
-    words = [word.strip().strip(b'"') for line in sample for word in line.split(mark)]
-    words = [word for word in words if word]
-    if (
-        b"." not in text
-        and all(map(DECIMAL_COMMA.match, words))
-        and (mark or len(words) > len(sample))
-    ):
-        return mark, True
+def _split(line: bytes, separator: bytes | None) -> list[bytes]:
+    if separator is None:
+        if b'"' not in line:
+            return line.split()
+        return [quoted or bare for quoted, bare in WORD.findall(line)]
+    if b'"' not in line:
+        return [cell.strip() for cell in line.split(separator)]
+    try:
+        row = csv.reader(
+            [line.decode("latin-1")], delimiter=separator.decode(), skipinitialspace=True
+        )
+        return [cell.strip().encode("latin-1") for cell in next(row)]
+    except csv.Error as error:
+        raise InputError(f"a cell in quotes does not end ({error})") from error
+
+
+def _is_wider(lines: Sequence[bytes], place: int) -> bool:
+    """Tell whether the next row has several values, so that a number above it is a count."""
+    row = next((line for line in lines[place : place + SAMPLE] if line.strip()), b"")
+    return len(re.split(rb"[\s,;]+", row.strip())) > 1
+
+
+def _is_header(line: bytes, below: Sequence[bytes]) -> bool:
+    """Tell whether a line names columns, be it by their places, as in `0,1,2` or `,0,1,2`."""
+    words = re.split(rb"[\s,;]+", line.replace(b'"', b""))
+    return not any(map(is_number, words)) or (_are_places(words) and b"." in b"".join(below))
+
+
+def _are_places(words: Sequence[bytes]) -> bool:
+    counted = list(words[1:] if words[:1] == [b""] else words)
+    return len(counted) >= len(XYZ) and counted == [b"%d" % i for i in range(len(counted))]
+
+
+def _separator(rows: Sequence[bytes]) -> bytes | None:
+    """Return the mark between cells; a comma within numbers is none."""
+    bare = [QUOTED.sub(b'""', row).strip().rstrip(b",;") for row in rows]
+    text = b"\n".join(bare)
+    if b";" in text:
+        return b";"
+    if b"," not in text or _are_decimal([row.split() for row in bare if row]):
+        return None
     if b"." not in text and re.search(rb",0\d", text):  # 0,413416,1,065630: no whole numbers
         raise InputError(
             "commas stand both between and within its numbers; write decimal points, or put "
             "semicolons between the numbers"
         )
-    return (None if mark else b","), False
+    return b","
+
+
+def _are_decimal(rows: Sequence[Sequence[bytes]]) -> bool:
+    """Tell whether rows are words of which three in a place are numbers like `0,5`."""
+    width = min(map(len, rows), default=0)
+    alike = [all(DECIMAL_COMMA.match(row[i]) for row in rows) for i in range(width)]
+    return sum(alike) >= len(XYZ)
+
+
+def _names(
+    header: bytes, comments: Sequence[bytes], separator: bytes | None, sample: Sequence[bytes]
+) -> tuple[tuple[str, ...], bool]:
+    """Return the columns' names, and whether a column before them only names the rows."""
+    first = cells(sample[0], separator)
+    if header:
+        names = _named(header, separator)
+        width = len(trimmed(first, len(names)))
+        if _are_places([name.encode() for name in names]):
+            return (), not names[0]
+        if len(names) == width or not set(XYZ) <= set(names):
+            return (names if len(names) == width else ()), False
+        if width == len(names) + 1 and _name_rows(sample, separator):
+            return names, True
+        if names[: len(XYZ)] == XYZ:
+            return (), False
+        raise InputError(f"its header names {len(names)} columns, but its rows have {width}")
+    for comment in reversed(comments):
+        names = _named(comment, separator)
+        if set(XYZ) <= set(names) and len(names) == len(trimmed(first, len(names))):
+            return names, False
+    return (), False
+
+
+def _named(line: bytes, separator: bytes | None) -> tuple[str, ...]:
+    known = [separator] if separator and separator in line else []
+    marks = (*known, *(mark for mark in (b",", b";", b"\t") if mark in line), None)
+    return channels([plain(cell.decode("utf-8", "replace")) for cell in _split(line, marks[0])])
+
+
+def _name_rows(sample: Sequence[bytes], separator: bytes | None) -> bool:
+    """Tell whether the first cells are names or the numbers of rows, as R and pandas write them."""
+    if all(row.lstrip().startswith(b'"') for row in sample):
+        return True
+    first = [(cells(row, separator) or [b""])[0] for row in sample]
+    if all(cell.isdigit() and len(cell) < 18 for cell in first):
+        return all(int(two) - int(one) == 1 for one, two in pairwise(first))
+    return not any(map(is_number, first))
