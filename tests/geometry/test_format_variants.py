@@ -50,6 +50,35 @@ def test_a_cut_off_with_colours_is_truncated(tmp_path, kinds, faces):
         read_cloud(write(tmp_path, "a.off", text))
 
 
+@pytest.mark.parametrize("colour", ["0 0 0", "1 1 1", "0", "1", "3 2 1"])
+@pytest.mark.parametrize("left", range(6))
+def test_no_colour_of_a_cut_off_is_taken_for_a_face(tmp_path, left, colour):
+    faces = [f"{face} {colour}" for face in FACES]
+    assert area(write(tmp_path, "a.off", off_with("", faces=faces))) == pytest.approx(AREA)
+    with pytest.raises(InputError, match=f"[0-{left}] faces, but the header announces 6"):
+        read_cloud(write(tmp_path, "b.off", off_with("", faces=faces[:left])))
+
+
+def test_a_cut_off_of_vertices_alone_is_truncated(tmp_path):
+    with pytest.raises(InputError, match="7 vertices, but the header announces 8"):
+        read_cloud(write(tmp_path, "a.off", f"OFF\n8 0 0\n{rows(VERTICES[:7])}"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        off_with("", faces=[f"{face} 0 0 0" for face in FACES]).replace("\n0 0 6", " 0 0 6"),
+        off_with("", faces=[face.replace(" ", "\n", 3) for face in FACES]),
+        off_with("").replace("8 6 0", "8\n6\n0"),
+        off_with("").replace("8 6 0", "8\n6 0"),
+        off_with("").replace("\n", " ").replace("OFF ", "OFF\n"),
+    ],
+    ids=["two vertices a line", "wrapped faces", "counts", "two counts", "one line"],
+)
+def test_an_off_is_read_whatever_its_line_ends(tmp_path, text):
+    assert area(write(tmp_path, "a.off", text)) == pytest.approx(AREA)
+
+
 def test_faces_in_one_line_may_follow_coloured_vertices(tmp_path):
     text = off_with("C", RED, faces=[" ".join(FACES)])
     assert area(write(tmp_path, "a.off", text)) == pytest.approx(AREA)
@@ -99,6 +128,27 @@ def test_exact_names_go_before_aliases(tmp_path, shift):
         ),
     ):
         assert np.allclose(read_cloud(write(tmp_path, name, content)).points, VERTICES)
+
+
+def ply_faces(name, element="face"):
+    return f"element {element} 6\nproperty list uchar int {name}\n"
+
+
+@pytest.mark.parametrize("ends", [" ", "\n"])
+def test_a_text_ply_is_read_whatever_its_line_ends(tmp_path, ends):
+    head = HEADER.format(8, properties("x", "y", "z") + ply_faces("vertex_indices"))
+    words = f"{rows(VERTICES)}{' '.join(FACES)}".split()
+    text = head + ends.join(words)
+    assert area(write(tmp_path, "a.ply", text)) == pytest.approx(AREA)
+    for left, reason in ((20, "6 vertices, but the header announces 8"), (40, "3 faces, but")):
+        with pytest.raises(InputError, match=reason):
+            read_cloud(write(tmp_path, "b.ply", head + ends.join(words[:left])))
+
+
+def test_a_list_that_stands_alone_is_the_corners_of_faces(tmp_path):
+    head = HEADER.format(8, properties("x", "y", "z") + ply_faces("vertex_indexes"))
+    path = write(tmp_path, "a.ply", head + rows(VERTICES) + "\n".join(FACES))
+    assert area(path) == pytest.approx(AREA)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "binary_little_endian"])
@@ -167,6 +217,27 @@ def test_an_obj_may_end_without_a_line_s_end_and_with_an_unused_vertex(tmp_path)
 def test_an_obj_whose_last_line_is_not_whole_is_truncated(tmp_path, last):
     with pytest.raises(InputError, match="truncated"):
         read_mesh(write(tmp_path, "a.obj", SQUARES + last))
+
+
+@pytest.mark.parametrize("last", ["# the end", "# 6 vertices", "s off", "l 1 9", "p 1"])
+def test_an_obj_may_end_in_a_whole_line_without_an_end(tmp_path, last):
+    assert len(read_mesh(write(tmp_path, "a.obj", SQUARES + last)).vertices) == 5
+
+
+@pytest.mark.parametrize("head", ["", "o cloud\n", "vn 0 0 1\n"])
+def test_the_points_of_an_obj_may_end_without_a_line_s_end(tmp_path, head):
+    text = f"{head}v 0 0 0\nv 1 0 0\nv 0 1 0"
+    assert read_cloud(write(tmp_path, "a.obj", text)).points.shape == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("more", "color"),
+    [("1 0.5 0.25 0", (0.5, 0.25, 0)), ("0.5 0.25 0 1", (0.5, 0.25, 0)), ("1 1 1 1", (1, 1, 1))],
+)
+def test_seven_numbers_of_an_obj_are_weighted_or_transparent(tmp_path, more, color):
+    text = "".join(f"v {i} {i * i} 0 {more}\n" for i in range(9))
+    cloud = read_cloud(write(tmp_path, "a.obj", text), ("x", "y", "z", "r", "g", "b"))
+    assert np.allclose(cloud.points[:, 3:], color)
 
 
 # --- STL

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -310,7 +311,8 @@ def test_gltf_strips_and_fans_are_the_square(tmp_path, mode, order):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"extensionsUsed": ["KHR_draco_mesh_compression"]}, "compressed by KHR_draco"),
+        ({"extensionsRequired": ["KHR_draco_mesh_compression"]}, "requires KHR_draco"),
+        ({"extensionsRequired": ["KHR_mesh_quantization", "FOO_bar"]}, "requires FOO_bar"),
         ({"nodes": [{"mesh": 0, "children": [0]}]}, "no tree"),
         ({"nodes": [{"mesh": 7}]}, "damaged"),
         ({"meshes": 5}, "not that of a scene"),
@@ -320,6 +322,35 @@ def test_gltf_strips_and_fans_are_the_square(tmp_path, mode, order):
 def test_a_scene_that_makes_no_sense_is_refused(tmp_path, changes, reason):
     with pytest.raises(InputError, match=reason):
         read(tmp_path, "a.glb", glb(*gltf(**changes)))
+
+
+def test_an_extension_that_is_used_and_not_required_leaves_the_plain_values(tmp_path):
+    draco = "KHR_draco_mesh_compression"
+    tree, data = gltf(extensionsUsed=[draco, "KHR_materials_unlit"])
+    tree["extensionsRequired"] = ["KHR_materials_unlit"]
+    tree["meshes"][0]["primitives"][0]["extensions"] = {draco: {"bufferView": 0, "attributes": {}}}
+    assert area(read(tmp_path, "a.glb", glb(tree, data))) == pytest.approx(AREA)
+    del tree["accessors"][0]["bufferView"]
+    with pytest.raises(InputError, match=f"compressed by {draco}"):
+        read(tmp_path, "b.glb", glb(tree, data))
+
+
+@pytest.mark.parametrize("scale", [[-1, 1, 1], [-1, -1, 1], [-1, -2, -3]])
+def test_a_mirrored_node_keeps_its_outside_outside(tmp_path, scale):
+    plain = read(tmp_path, "a.glb", glb(*gltf()))
+    mirrored = read(tmp_path, "b.glb", glb(*gltf(nodes=[{"mesh": 0, "scale": scale}])))
+
+    def volume(mesh):
+        corners = mesh.vertices[mesh.faces]
+        return np.linalg.det(corners).sum() / 6
+
+    assert volume(mirrored) == pytest.approx(volume(plain) * abs(np.prod(scale)))
+
+
+def test_a_buffer_in_the_description_may_be_percent_encoded(tmp_path):
+    tree, data = gltf()
+    tree["buffers"][0]["uri"] = "data:application/octet-stream," + quote(data)
+    assert area(read(tmp_path, "a.gltf", json.dumps(tree))) == pytest.approx(AREA)
 
 
 @pytest.mark.parametrize("kind", ["off", "obj", "ply", "stl", "glb"])

@@ -140,7 +140,7 @@ def load(path: Path) -> NDArray[np.float32]:
         sample_mesh(mesh, 1)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    return mesh.vertices.astype(np.float32)
+    return require_cloud(mesh.vertices, str(path))
 
 
 def _open(root: Path, split: str, reading: Reading) -> CloudDataset:

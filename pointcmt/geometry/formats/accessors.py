@@ -53,6 +53,10 @@ class Accessors:
             raise InputError("the indices of its faces are no whole numbers")
         return values[:, 0].astype(np.int64)
 
+    def is_stored(self, index: int) -> bool:
+        """Tell whether an accessor has a place in a buffer; those without are zeros, or packed."""
+        return 0 <= index < len(self._accessors) and "bufferView" in self._accessors[index]
+
     def _values(self, index: int) -> NDArray[Any]:
         if not 0 <= index < len(self._accessors):
             raise InputError(f"it has no accessor {index}")

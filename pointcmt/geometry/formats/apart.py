@@ -18,6 +18,7 @@ from pointcmt.geometry.formats.source import FACTOR, FREE_BYTES
 
 BASE_BYTES = 2 * 1024**3  # address space of an interpreter with its libraries
 BASE_SECONDS = 20
+PREFIX = "_"  # of the columns between the processes; `file` alone is a word of numpy's
 BYTES_A_SECOND = 200_000  # slower is hopeless
 
 
@@ -38,7 +39,7 @@ def columns_apart(path: Path, decoder: str) -> dict[str, NDArray[Any]]:
     try:
         done = subprocess.run(command, capture_output=True, timeout=2 * seconds, check=True)
         with np.load(io.BytesIO(done.stdout), allow_pickle=False) as found:
-            return dict(found)
+            return {name.removeprefix(PREFIX): values for name, values in found.items()}
     except (subprocess.SubprocessError, OSError, ValueError) as error:
         raise InputError("its points cannot be unpacked; the file is damaged or cut") from error
 
@@ -56,7 +57,7 @@ def _work(decoder: str, path: str, room: str, seconds: str) -> None:
     _limit(int(room), int(seconds))
     module, function = decoder.split(":")
     columns = getattr(importlib.import_module(module), function)(Path(path))
-    np.savez(sys.stdout.buffer, **columns)
+    np.savez(sys.stdout.buffer, **{f"{PREFIX}{name}": column for name, column in columns.items()})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """glTF 2.0, as .glb or .gltf: the parts of a scene, placed by their transforms; y is up."""
 
-import base64
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,14 +13,16 @@ from pointcmt.errors import InputError
 from pointcmt.geometry.formats.accessors import Accessors
 from pointcmt.geometry.formats.gltf_nodes import placed_meshes
 from pointcmt.geometry.formats.gltf_paint import PartPaint, joined_paint, part_paint
-from pointcmt.geometry.formats.materials import read_uri
+from pointcmt.geometry.formats.materials import from_data_uri, read_uri
 from pointcmt.geometry.formats.names import COLORS, XYZ
 from pointcmt.geometry.formats.source import Parsed, Source
 
 JSON_CHUNK, BINARY_CHUNK = b"JSON", b"BIN\0"
 PART_BYTES = 2000  # what a part takes beside its arrays
 POINTS, TRIANGLES, STRIP, FAN = 0, 4, 5, 6
-COMPRESSED = ("KHR_draco_mesh_compression", "EXT_meshopt_compression", "KHR_meshopt_compression")
+DRACO = "KHR_draco_mesh_compression"  # where it is not required, plain values may stand beside it
+# Extensions that a scene may require: they change looks, or what is read all the same.
+KNOWN = re.compile(r"KHR_(materials_\w+|texture_\w+|mesh_quantization|lights_\w+)|EXT_texture_\w+")
 
 
 def read_glb(source: Source) -> Parsed:
@@ -58,9 +60,9 @@ def _scene(source: Source, description: bytes, binary: bytes | None) -> Parsed:
         raise InputError("its description is not JSON") from error
     if not isinstance(tree, dict) or not isinstance(tree.get("meshes", []), list):
         raise InputError("its description is not that of a scene")
-    packed = [name for name in COMPRESSED if name in tree.get("extensionsUsed", [])]
-    if packed:
-        raise InputError(f"it is compressed by {packed[0]}, which is not read; save it without")
+    unknown = [n for n in map(str, tree.get("extensionsRequired", [])) if not KNOWN.fullmatch(n)]
+    if unknown:
+        raise InputError(f"it requires {unknown[0][:60]}, which is not read; save it without")
     buffers = [_buffer(source, one, binary) for one in tree.get("buffers", [])]
     parts = list(_parts(source, tree, Accessors(tree, buffers, source)))
     clouds = [part for part in parts if not len(part.faces)]
@@ -82,7 +84,7 @@ def _buffer(source: Source, one: Mapping[str, Any], binary: bytes | None) -> byt
     if uri is None:
         data = binary if binary is not None else b""
     elif uri.startswith("data:"):
-        data = base64.b64decode(uri.partition(",")[2])
+        data = from_data_uri(uri)
     else:
         found = read_uri(source.path, uri)
         if found is None:
@@ -106,7 +108,10 @@ def _parts(source: Source, tree: Mapping[str, Any], accessors: Accessors) -> Ite
         for part in read[mesh]:
             total += PART_BYTES + 2 * (part.vertices.nbytes + part.faces.nbytes)
             source.require_room(total, "its scene")
-            yield replace(part, vertices=part.vertices @ matrix[:3, :3].T + matrix[:3, 3])
+            placed = part.vertices @ matrix[:3, :3].T + matrix[:3, 3]
+            mirrored = np.linalg.det(matrix[:3, :3]) < 0  # which turns the faces' sides (3.7.4)
+            faces = part.faces[:, ::-1] if mirrored else part.faces
+            yield replace(part, vertices=placed, faces=faces)
 
 
 def _part(primitive: Mapping[str, Any], accessors: Accessors, paint: bool) -> PartPaint | None:
@@ -114,6 +119,8 @@ def _part(primitive: Mapping[str, Any], accessors: Accessors, paint: bool) -> Pa
     places = primitive.get("attributes", {}).get("POSITION")
     if places is None or mode not in (POINTS, TRIANGLES, STRIP, FAN):
         return None
+    if DRACO in primitive.get("extensions", {}) and not accessors.is_stored(places):
+        raise InputError(f"it is compressed by {DRACO}, which is not read; save it without")
     vertices = accessors.floats(places, 3)
     faces = _faces(primitive, mode, accessors, len(vertices))
     return part_paint(primitive, accessors, vertices, faces, paint)

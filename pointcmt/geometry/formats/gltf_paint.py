@@ -1,6 +1,5 @@
 """The looks of a glTF scene: colours of vertices, materials and their pictures."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.geometry.formats.accessors import Accessors
-from pointcmt.geometry.formats.materials import read_uri
+from pointcmt.geometry.formats.materials import from_data_uri, read_uri
 from pointcmt.geometry.formats.source import Material, Paint, Source
 
 
@@ -95,7 +94,7 @@ def _picture(
             start = view.get("byteOffset", 0)
             return bytes(buffers[view["buffer"]][start : start + view["byteLength"]])
         if uri.startswith("data:"):
-            return base64.b64decode(uri.partition(",")[2])
+            return from_data_uri(uri)
         return read_uri(source.path, uri)
     except (LookupError, TypeError, ValueError):
         return None

@@ -1,5 +1,6 @@
 """Material libraries (.mtl) of OBJ files, and the pictures beside a mesh."""
 
+import base64
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
@@ -63,6 +64,12 @@ def read_uri(mesh: Path, uri: str, most: int = MAX_PICTURE) -> bytes | None:
     """Return the bytes that a URI names, as it stands or percent-encoded; see `read_beside`."""
     found = read_beside(mesh, uri.encode(), most)
     return read_beside(mesh, unquote_to_bytes(uri), most) if found is None else found
+
+
+def from_data_uri(uri: str) -> bytes:
+    """Return what a `data:` URI holds, in base 64 or percent-encoded."""
+    kind, _, data = uri.partition(",")
+    return base64.b64decode(data) if kind.endswith(";base64") else unquote_to_bytes(data)
 
 
 def _describe(raw: bytes, described: dict[bytes, dict[bytes, bytes]]) -> None:

@@ -36,7 +36,7 @@ class _Lines:
     materials: dict[bytes, int] = field(default_factory=dict)
     libraries: list[bytes] = field(default_factory=list)
     counted: dict[bytes, int] = field(default_factory=dict)
-    structured: bool = False  # there are groups, materials or normals, as meshes have
+    structured: bool = False  # there are groups, materials or pictures' places, as meshes have
 
 
 def read_obj(source: Source) -> Parsed:
@@ -96,7 +96,7 @@ def _sort(lines: Sequence[bytes]) -> _Lines:
             found.libraries.append(_rest(line))
         elif kind.startswith(b"#") and not found.vertices:
             _count(found, line)
-        found.structured |= kind in (b"vn", b"vt", b"o", b"g", b"s", b"usemtl")
+        found.structured |= kind in (b"vt", b"g", b"s", b"usemtl")
     return found
 
 
@@ -115,10 +115,11 @@ def _vertices(rows: list[list[bytes]], ended: bool) -> dict[str, NDArray[np.floa
     if len(rows[-1]) < 3 and not ended:
         raise InputError("its last line has no whole vertex; the file is truncated")
     width = min(map(len, rows))
-    width = 6 if width >= 6 else 3  # a fourth number alone is a weight
-    shift = 1 if min(map(len, rows)) == 7 else 0
-    values = floats([row[:3] + row[3 + shift : width + shift] for row in rows], "vertex")
-    return dict(scale_colors(table(values.reshape(len(rows), -1), XYZ + COLORS)))
+    width = width if width in (6, 7) else 3  # a fourth number alone is a weight
+    values = floats([row[:width] for row in rows], "vertex").reshape(len(rows), width)
+    weighted = width == 7 and bool((values[:, 3] == 1).all()) and not (values[:, 6] == 1).all()
+    names = (*XYZ, *["weight"] * weighted, *COLORS, "alpha")
+    return dict(scale_colors(table(values, names)))
 
 
 def _absolute(
@@ -132,7 +133,10 @@ def _absolute(
 
 
 def _require_whole(lines: _Lines, indices: NDArray[np.int64], last: bytes) -> None:
-    """Refuse a file whose last line has no end, unless that line is a face like the others."""
+    """Refuse a file whose last line has no end, unless that line is whole as it stands."""
+    kind = last.split()[0] if last.split() else b""
+    if kind.startswith(b"#") or kind in (b"s", b"l", b"p"):
+        return
     unused = not len(indices) or indices.max() + 1 < len(lines.vertices)
     unfinished = bool(lines.counts) and lines.counts[-1] < 3
     whole = last.split()[:1] == [b"f"] and _like_others(lines)

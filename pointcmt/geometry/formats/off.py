@@ -1,6 +1,7 @@
 """Object File Format: OFF with normals (N), colours (C) or texture coordinates (ST) before it."""
 
 import re
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,15 +31,15 @@ def read_off(source: Source) -> Parsed:
     kinds = match[1].upper() if match else b""
     n_vertices, n_faces = _counts(lines)
     rows = [line.split() for line in lines[1:]]
-    if len(rows) < n_vertices + n_faces or any(len(row) < 3 for row in rows[:n_vertices]):
+    count = n_vertices + n_faces
+    if len(rows) < count or _are_cut(rows[:n_vertices]) or not _are_faces(rows[n_vertices:count]):
         rows = [lines[0].split()[3:], *rows]  # behind the counts, if lines end nowhere
         rows = _regrouped(rows, n_vertices, n_faces, _row_width(rows[1 : n_vertices + 1], kinds))
-    _require_all(rows, n_vertices, n_faces)
     width = min(map(len, rows[:n_vertices]), default=3)
     values = floats([row[:width] for row in rows[:n_vertices]], "vertex")
     values = values.reshape(-1, width)  # (V, 3 or more)
     columns = scale_colors(table(values, _names(values, kinds)))
-    return Parsed(columns, _faces(values[:, :3], rows[n_vertices : n_vertices + n_faces]))
+    return Parsed(columns, _faces(values[:, :3], rows[n_vertices:count]))
 
 
 def _bare(line: bytes) -> bytes:
@@ -46,6 +47,8 @@ def _bare(line: bytes) -> bytes:
 
 
 def _counts(lines: list[bytes]) -> tuple[int, int]:
+    while len(lines) > 1 and lines[0].isdigit():  # one a line
+        lines[:3] = [b" ".join(lines[:3])]
     words = lines[0].split() if lines else []
     if len(words) < 2 or not all(word.isdigit() for word in words[:2]):
         raise InputError("its header has no counts of vertices and faces")
@@ -70,37 +73,51 @@ def _row_width(rows: list[list[bytes]], kinds: bytes) -> int:
     return 3 + 3 * (b"N" in kinds) + 2 * (b"ST" in kinds)
 
 
+def _are_cut(rows: list[list[bytes]]) -> bool:
+    """Tell whether vertices are not one in each row."""
+    return any(len(row) < 3 for row in rows)
+
+
+def _are_faces(rows: list[list[bytes]]) -> bool:
+    """Tell whether every row begins with the number of its corners and has them."""
+    return all(row[0].isdigit() and int(row[0][:9]) < len(row) for row in rows)
+
+
 def _regrouped(
     rows: list[list[bytes]], n_vertices: int, n_faces: int, width: int
 ) -> list[list[bytes]]:
-    """Break the words into rows anew, for a file with other line ends than the usual ones."""
+    """Break the words into rows anew, for a file with other line ends than the usual ones.
+
+    Faces keep their lines where each has one; else they are polygons without colours, and use up
+    all words, so that no colour of a file that was cut is taken for a face.
+    """
     words = [word for row in rows for word in row]
     place = width * n_vertices
     if place > len(words):
         raise truncated(len(words) // width, n_vertices, "vertices")
-    fresh = [words[i : i + width] for i in range(0, place, width)]
-    while place < len(words) and len(fresh) < n_vertices + n_faces:
-        size = int(integers(words[place : place + 1], "the size of a face")[0])
-        end = place + 1 + max(size, 0)
-        fresh.append(words[place:end])
+    vertices = [words[i : i + width] for i in range(0, place, width)]
+    lines = _rows_behind(rows, place)
+    if lines is not None and len(lines) == n_faces and _are_faces(lines):
+        return vertices + lines
+    faces = []
+    while place < len(words) and words[place].isdigit() and int(words[place][:9]) >= 3:
+        end = place + 1 + int(words[place][:9])
+        faces.append(words[place:end])
         place = end
-    return fresh
+    if place != len(words) or len(faces) != n_faces:
+        found = len(faces) if lines is None else min(len(lines), len(faces))
+        raise truncated(min(found, n_faces - 1), n_faces, "faces")
+    return vertices + faces
 
 
-def _require_all(rows: list[list[bytes]], n_vertices: int, n_faces: int) -> None:
-    if len(rows) < n_vertices:
-        raise truncated(len(rows), n_vertices, "vertices")
-    if len(rows) < n_vertices + n_faces:
-        raise truncated(len(rows) - n_vertices, n_faces, "faces")
+def _rows_behind(rows: list[list[bytes]], words: int) -> list[list[bytes]] | None:
+    """Return the rows behind so many words, or None if these end within a row."""
+    ends = list(accumulate(map(len, rows), initial=0))
+    return [row for row in rows[ends.index(words) :] if row] if words in ends else None
 
 
 def _faces(vertices: NDArray[np.float64], rows: list[list[bytes]]) -> NDArray[np.int64]:
     counts = integers([row[0] for row in rows], "the size of a face")  # (P,)
-    for number, (count, row) in enumerate(zip(counts.tolist(), rows, strict=True)):
-        if not 0 <= count < len(row):
-            raise InputError(
-                f"face {number} has {len(row) - 1} of its {count} corners; the file is truncated"
-            )
     corners = [row[1 : 1 + count] for row, count in zip(rows, counts.tolist(), strict=True)]
     indices = integers((word for row in corners for word in row), "a corner of a face")
     require_indices(indices, len(vertices))

@@ -56,7 +56,10 @@ def _plain(element: Mapping[str, Values]) -> dict[str, NDArray[Any]]:
 
 
 def _corners(element: Mapping[str, Values]) -> Values | None:
-    return next((element[name] for name in CORNERS if name in element), None)
+    """Return the corners of faces; a list that stands alone is these, whatever it is called."""
+    lists = [values for values in element.values() if isinstance(values, Ragged)]
+    named = next((element[name] for name in CORNERS if name in element), None)
+    return lists[0] if named is None and len(lists) == 1 else named
 
 
 def _header(raw: bytes) -> tuple[str, list[Element], list[bytes], int]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
+from operator import le
 from typing import Any
 
 import numpy as np
@@ -89,20 +91,43 @@ def read_body(
     body: dict[str, dict[str, Values]] = {}
     if encoding == "ascii":
         rows = [words for words in map(bytes.split, raw[start:].splitlines()) if words]
+        wanted = [element for element in elements if element.properties]
+        if not _are_whole(rows, wanted):
+            rows = _regrouped([word for row in rows for word in row], wanted)
         place = 0
-        for element in elements:
-            if element.properties:
-                own = rows[place : place + element.count]
-                if len(own) < element.count:
-                    raise truncated(len(own), element.count, _plural(element))
-                body[element.name] = _text(element, own)
-                place += element.count
+        for element in wanted:
+            body[element.name] = _text(element, rows[place : place + element.count])
+            place += element.count
         return body
     order = "<" if encoding == "binary_little_endian" else ">"
     for element in elements:
         if element.properties:
             body[element.name], start = _binary(raw, start, order, element)
     return body
+
+
+def _are_whole(rows: list[list[bytes]], elements: Sequence[Element]) -> bool:
+    """Tell whether there is a line for every row, with a word for each property or more."""
+    if len(rows) < sum(element.count for element in elements):
+        return False
+    least = chain.from_iterable(repeat(len(e.properties), e.count) for e in elements)
+    return all(map(le, least, map(len, rows)))
+
+
+def _regrouped(words: list[bytes], elements: Sequence[Element]) -> list[list[bytes]]:
+    """Break the words into rows anew, for a file with other line ends than the usual ones."""
+    rows: list[list[bytes]] = []
+    place = 0
+    for element in elements:
+        for number in range(element.count):
+            end = place
+            for one in element.properties:
+                end += 1 + _size(words, end, element, number) if one.size else 1
+            if end > len(words):
+                raise truncated(number, element.count, _plural(element))
+            rows.append(words[place:end])
+            place = end
+    return rows
 
 
 def _plural(element: Element) -> str:
@@ -136,7 +161,9 @@ def _text(element: Element, rows: list[list[bytes]]) -> dict[str, Values]:
 
 
 def _size(row: list[bytes], place: int, element: Element, number: int) -> int:
-    if place < len(row) and row[place].isdigit() and len(row[place]) < 10:
+    if place >= len(row):
+        raise truncated(number, element.count, _plural(element))
+    if row[place].isdigit() and len(row[place]) < 10:
         return int(row[place])
     raise InputError(f"{element.name} {number} has a list without a length")
 
