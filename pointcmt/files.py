@@ -32,6 +32,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pointcmt"
 
 
+def is_foreign(name: str) -> bool:
+    """Tell whether a name is one that systems add: it begins with a dot, or is macOS's."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
 @contextmanager
 def write_beside(target: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `target`; rename it onto `target` when the block succeeds.

@@ -39,7 +39,7 @@ class Cache:
         self, root: Path, settings: str, cache: Path | str | None = None, workers: int = 1
     ) -> None:
         place = root.resolve()
-        mark = hashlib.sha256(str(place).encode()).hexdigest()[:8]
+        mark = hashlib.sha256(str(place).encode(errors="surrogateescape")).hexdigest()[:8]
         self.folder = Path(cache or cache_folder() / "clouds") / f"{place.name}-{mark}"
         self.settings, self.workers = f"{VERSION} {settings}", workers
 
@@ -89,7 +89,9 @@ class Cache:
                 state = path.stat()
             except OSError as error:
                 raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-            digest.update(f"{one}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
+            digest.update(
+                f"{one}\0{state.st_size}\0{state.st_mtime_ns}\0".encode(errors="surrogateescape")
+            )
         return self.folder / f"{name}-{digest.hexdigest()[:16]}.npy"
 
 

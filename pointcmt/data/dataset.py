@@ -199,7 +199,7 @@ class CloudDataset:
 
 
 def _hash_names(digest: "hashlib._Hash", names: Iterable[str]) -> None:
-    digest.update("\0".join(names).encode() + b"\0\0")
+    digest.update("\0".join(names).encode(errors="surrogateescape") + b"\0\0")
 
 
 def _hash_array(digest: "hashlib._Hash", array: NDArray[np.generic], dtype: str) -> None:

@@ -10,4 +10,4 @@ def object_seed(seed: int, name: str) -> int:
         seed: the data set's, at least 0.
         name: the object's, unique in the data set.
     """
-    return seed << 32 | zlib.crc32(name.encode())
+    return seed << 32 | zlib.crc32(name.encode(errors="surrogateescape"))

@@ -7,11 +7,11 @@ from pointcmt.data.cache import Entry
 from pointcmt.data.object_files import ObjectFiles
 from pointcmt.data.validate import require_folder
 from pointcmt.errors import InputError
+from pointcmt.files import is_foreign
 from pointcmt.geometry import MESH_SUFFIXES
 
 ALL = "all"
 SPLIT_FOLDERS = ("train", "val", "test")
-FOREIGN = "__MACOSX"  # what macOS adds to archives, beside names that begin with a dot
 
 
 def split_names(root: Path) -> tuple[str, ...]:
@@ -26,8 +26,9 @@ def read_tree(
 ) -> ObjectFiles:
     """List the objects of one split.
 
-    An object is a file, or a folder of its own with one mesh (and its materials and pictures).
-    Names that begin with a dot and `__MACOSX` are passed over, as are other files' endings.
+    An object is a file, or a folder of its own with one mesh (and its materials and pictures),
+    which may lie in folders below it. Names that begin with a dot and `__MACOSX` are passed
+    over, as are other files' endings.
 
     Args:
         root: the folder with a folder for each class, or for each split and in it for each class.
@@ -96,7 +97,7 @@ def _objects(root: Path, folder: Path, suffixes: Sequence[str]) -> Iterator[Entr
     paths = sorted(folder.iterdir())
     described = any(path.suffix.lower() == ".gltf" for path in paths)
     for path in paths:
-        if _foreign(path):
+        if is_foreign(path.name):
             continue
         file = _only_object(path, suffixes) if path.is_dir() else path
         if described and path.suffix.lower() == ".bin":
@@ -106,9 +107,11 @@ def _objects(root: Path, folder: Path, suffixes: Sequence[str]) -> Iterator[Entr
 
 
 def _only_object(folder: Path, suffixes: Sequence[str]) -> Path | None:
-    """The mesh of a model that has a folder of its own, or its only cloud."""
-    known = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in suffixes and p.is_file()]
-    known = [path for path in known if not _foreign(path)]
+    """The mesh of a model that has a folder of its own, or its only cloud; perhaps below it."""
+    within = [path for path in sorted(folder.iterdir()) if not is_foreign(path.name)]
+    known = [path for path in within if path.suffix.lower() in suffixes and path.is_file()]
+    deeper = [path for path in within if path.is_dir()] if not known else []
+    known += [one for path in deeper if (one := _only_object(path, suffixes)) is not None]
     found = [path for path in known if path.suffix.lower() in MESH_SUFFIXES] or known
     if len(found) > 1:
         raise InputError(
@@ -119,8 +122,4 @@ def _only_object(folder: Path, suffixes: Sequence[str]) -> Path | None:
 
 
 def _folders(root: Path) -> list[Path]:
-    return [path for path in sorted(root.iterdir()) if path.is_dir() and not _foreign(path)]
-
-
-def _foreign(path: Path) -> bool:
-    return path.name.startswith(".") or path.name == FOREIGN
+    return [path for path in sorted(root.iterdir()) if path.is_dir() and not is_foreign(path.name)]

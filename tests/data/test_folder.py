@@ -1,3 +1,4 @@
+import os
 import shutil
 
 import numpy as np
@@ -11,6 +12,7 @@ from pointcmt.data import (
     ModelNetMeshes,
     open_dataset,
 )
+from pointcmt.data.tools.check import check
 from pointcmt.data.tools.viewing import mesh_jobs, refer, stored_splits
 from pointcmt.errors import InputError
 
@@ -20,6 +22,10 @@ TETRAHEDRON = "4 4 0\n0 0 0\n2 0 0\n0 2 0\n0 0 2\n3 0 2 1\n3 0 1 3\n3 0 3 2\n3 1
 def write(path, content):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def checked(root):
+    return check(stored_splits(refer(f"folder:{root}")))
 
 
 @pytest.fixture
@@ -125,6 +131,38 @@ def test_a_model_may_have_a_folder_of_its_own(own):
     write(folder / "other.off", "OFF\n" + TETRAHEDRON)
     with pytest.raises(InputError, match=r"one: holds 2 objects \(model.obj, other.off"):
         CloudFolder(own, points=16)
+
+
+def test_a_model_may_lie_deeper_as_shapenet_s_do(own):
+    folder = own / "boxes" / "train" / "1a04e3"
+    write(folder / "models" / "model_normalized.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    write(folder / "models" / "model_normalized.solid.binvox", "#binvox 1")
+    write(folder / "images" / "texture0.jpg", "picture")
+    assert "boxes/train/1a04e3/models/model_normalized.obj" in CloudFolder(own, points=16).ids
+    write(folder / "other" / "b.off", "OFF\n" + TETRAHEDRON)
+    with pytest.raises(InputError, match="1a04e3: holds 2 objects"):
+        CloudFolder(own, points=16)
+
+
+def test_names_need_not_be_unicode(own):
+    name = os.fsdecode(b"caf\xe9.off")
+    write(own / "boxes" / "train" / name, "OFF\n" + TETRAHEDRON)
+    data = CloudFolder(own, points=16)
+    assert f"boxes/train/{name}" in data.ids
+    assert data.fingerprint != CloudFolder(own, "test", points=16).fingerprint
+    assert checked(own).splits[0].clouds == 8
+
+
+def test_two_small_objects_far_from_the_origin_are_two(tmp_path):
+    far = np.array([512345.0, 5412345.0, 412.1])
+    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]) * 0.01
+    faces = "3 0 1 2\n3 0 1 3\n3 0 2 3\n3 1 2 3\n"
+    for split, scale in (("train", 1.0), ("test", [1.0, 2.0, 1.0])):
+        rows = "\n".join(" ".join(f"{v:.4f}" for v in row) for row in corners * scale + far)
+        write(tmp_path / "boxes" / split / f"{split}.off", f"OFF\n4 4 0\n{rows}\n{faces}")
+    found = checked(tmp_path)
+    assert not [told for told in found.problems if "also occur" in told]
+    assert not [note for note in found.notes if "coincide" in note]
 
 
 def test_the_buffer_of_a_gltf_is_no_object(own):

@@ -1,6 +1,7 @@
 """An exported student to compute by hand: logits = max over the points of points @ W + b."""
 
 import json
+from typing import Any
 
 import numpy as np
 import onnx
@@ -11,6 +12,13 @@ CLASSES = ("cone", "cube", "tube", "vase")
 POINTS = 64
 WEIGHT = np.random.default_rng(0).normal(size=(3, len(CLASSES))).astype(np.float32)
 BIAS = np.array([0.1, -0.2, 0.3, 0.0], dtype=np.float32)
+TOLD: dict[str, Any] = {  # for the metadata's entry `explain`
+    "maxima": [
+        {"values": "scores", "kept": "best", "axis": 1, "index": None, "rows": "points",
+         "centres": None}
+    ],
+    "samples": {},
+}  # fmt: skip
 METADATA = {
     "pointcmt.classes": json.dumps(CLASSES),
     "pointcmt.points": str(POINTS),

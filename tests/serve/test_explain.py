@@ -18,16 +18,8 @@ from pointcmt_serve.engines.further_outputs import further_outputs
 from pointcmt_serve.explain.maxima import Maxima, Maximum, check_maxima
 from pointcmt_serve.explain.winners import shares
 from pointcmt_serve.prediction import Prediction
-from tests.reference.tiny_student import CLASSES, POINTS, WEIGHT
+from tests.reference.tiny_student import CLASSES, POINTS, TOLD, WEIGHT
 from tests.serve.conftest import WriteModel
-
-TOLD = {
-    "maxima": [
-        {"values": "scores", "kept": "best", "axis": 1, "index": None, "rows": "points",
-         "centres": None}
-    ],
-    "samples": {},
-}  # fmt: skip
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ from pointcmt.data.dataset import XYZ, CloudDataset
 from pointcmt.data.record import DataSet, Reading, Stored
 from pointcmt.data.seeds import object_seed
 from pointcmt.data.splits import split_share
-from pointcmt.data.tree import ALL, FOREIGN, SPLIT_FOLDERS, read_tree, split_names
+from pointcmt.data.tree import ALL, SPLIT_FOLDERS, read_tree, split_names
 from pointcmt.data.validate import require_known
 from pointcmt.errors import InputError
+from pointcmt.files import is_foreign
 from pointcmt.geometry import (
     AXES,
     MESH_SUFFIXES,
@@ -101,7 +102,7 @@ def require_told_apart(root: Path) -> None:
     """
     if not split_names(root):
         return
-    folders = [p for p in root.iterdir() if p.is_dir() and not p.name.startswith((".", FOREIGN))]
+    folders = [p for p in root.iterdir() if p.is_dir() and not is_foreign(p.name)]
     named = sorted(p.name for p in folders if p.name in SPLIT_FOLDERS)
     inner = any((folder / split).is_dir() for folder in folders for split in SPLIT_FOLDERS)
     if named and len(named) < len(folders) and not inner:

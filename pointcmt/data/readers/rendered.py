@@ -107,7 +107,11 @@ class RenderedViews:
                 found = path.stat()
             except OSError as error:
                 raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-            digest.update(f"{path.name}\0{found.st_size}\0{found.st_mtime_ns}\0".encode())
+            digest.update(
+                f"{path.name}\0{found.st_size}\0{found.st_mtime_ns}\0".encode(
+                    errors="surrogateescape"
+                )
+            )
         return digest.hexdigest()[:16]
 
     def paths(self, index: int) -> list[Path]:

@@ -127,7 +127,7 @@ def check(splits: Sequence[Stored]) -> CheckReport:
 
 def _read(stored: Stored) -> _Seen:
     seen = _Seen(stored)
-    digest = hashlib.sha256("\0".join(stored.classes).encode())
+    digest = hashlib.sha256("\0".join(stored.classes).encode(errors="surrogateescape"))
     broken: list[str] = []
     wrong: dict[str, list[str]] = {}
     flat: list[str] = []
@@ -145,7 +145,7 @@ def _read(stored: Stored) -> _Seen:
         seen.labels.append(one.label)
         seen.sizes.append(len(points))
         seen.hashes.append(cloud_hash(points))
-        digest.update(f"{one.id}\0{one.label}\0{points.shape}\0".encode())
+        digest.update(f"{one.id}\0{one.label}\0{points.shape}\0".encode(errors="surrogateescape"))
         digest.update(np.ascontiguousarray(points, "<f4").data)
     seen.fingerprint = digest.hexdigest()
     seen.problems += broken[:SENTENCES]

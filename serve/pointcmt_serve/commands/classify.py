@@ -100,7 +100,7 @@ def main(
 
     if out and as_json:
         raise InputError("--json prints and --out writes a file; give one of them")
-    found = find_files(files)
+    found = find_files(files, [place for place in (out, explain) if place is not None])
     if explain is not None:
         require_distinct(found)
     classifier = Classifier(

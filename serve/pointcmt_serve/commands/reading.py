@@ -2,7 +2,7 @@
 
 import multiprocessing
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
+from pointcmt.files import is_foreign
 from pointcmt.geometry import SUFFIXES, Cloud, read_cloud
 from pointcmt_serve.artefact import Artefact
 from pointcmt_serve.clouds import prepare
@@ -35,33 +36,56 @@ class Ready(NamedTuple):
     size: int
 
 
-def find_files(paths: Iterable[str]) -> list[str]:
+def find_files(paths: Iterable[str], results: Collection[Path] = ()) -> list[str]:
     """Return `paths`, each folder replaced by the clouds and meshes in and below it, sorted.
 
-    Raises:
-        InputError: a folder holds none.
+    Passed over are what systems add (see `is_foreign`), the numbers of a glTF, and what this
+    program writes: `results`, files or folders, and explanations, an .npz beside its .svg. A folder
+    that holds nothing else stays as it is, to be reported like a file that cannot be read.
     """
-    return [file for path in paths for file in (_below(path) if Path(path).is_dir() else [path])]
+    places = {place.resolve() for place in results}
+    return [
+        file
+        for path in paths
+        for file in (_below(path, places) if Path(path).is_dir() else []) or [path]
+    ]
 
 
-def _below(folder: str) -> list[str]:
-    known = [file for file in Path(folder).rglob("*") if file.suffix.lower() in SUFFIXES]
-    if not known:
-        raise InputError(f"{folder}: holds no file of {', '.join(SUFFIXES)}")
+def _below(folder: str, results: Collection[Path]) -> list[str]:
+    root = Path(folder)
+    known = [
+        file
+        for file in root.rglob("*")
+        if file.suffix.lower() in SUFFIXES and file.is_file() and not _is_foreign(file, root)
+    ]
     described = {file.parent for file in known if file.suffix.lower() == ".gltf"}
-    return sorted(  # without the numbers of a glTF, which are no scan
-        str(f) for f in known if f.suffix.lower() != ".bin" or f.parent not in described
-    )
+    return sorted(str(f) for f in known if not _is_made(f, described, results))
+
+
+def _is_foreign(file: Path, root: Path) -> bool:
+    return any(is_foreign(name) for name in file.relative_to(root).parts)
+
+
+def _is_made(file: Path, described: Collection[Path], results: Collection[Path]) -> bool:
+    """Tell whether a file is part of another, or what this program has written."""
+    if file.suffix.lower() == ".bin" and file.parent in described:
+        return True
+    if file.suffix == ".npz" and file.with_suffix(".svg").is_file():
+        return True
+    whole = file.resolve() if results else file
+    return any(place in results for place in (whole, *whole.parents))
 
 
 def read_there(file: str, channels: Sequence[str]) -> Cloud:
-    """Read a cloud or a mesh; that it is not there is told before its ending is looked at.
+    """Read a cloud or a mesh; that there is none is told before its ending is looked at.
 
     Raises:
         InputError: see `pointcmt.geometry.read_cloud`.
     """
     if not Path(file).exists():
         raise InputError(f"{file}: no such file or folder")
+    if Path(file).is_dir():
+        raise InputError(f"{file}: holds no file of {', '.join(SUFFIXES)}")
     return read_cloud(file, channels)
 
 

@@ -17,6 +17,7 @@ from pointcmt.errors import InputError
 from pointcmt.files import write_beside
 
 FORMATS = (".csv", ".jsonl")
+AS_NAMES: Any = {"encoding": "utf-8", "errors": "surrogateescape"}  # not all names are UTF-8
 Record = Mapping[str, Any]
 
 
@@ -58,7 +59,7 @@ class Results:
 
     def write(self, records: Iterable[Record]) -> None:
         """Add results."""
-        with self._path.open("a", newline="", encoding="utf-8") as file:
+        with self._path.open("a", newline="", **AS_NAMES) as file:
             for record in records:
                 file.write(self._line(_flat(record) if self._is_csv else record))
                 self._note(record)
@@ -83,7 +84,7 @@ class Results:
             content = raw.read()
             raw.truncate(content.rfind(b"\n") + 1)
         try:
-            with self._path.open(newline="", encoding="utf-8") as file:
+            with self._path.open(newline="", **AS_NAMES) as file:
                 for record in csv.DictReader(file) if self._is_csv else map(json.loads, file):
                     self._note(record)
         except (ValueError, KeyError, TypeError, csv.Error) as error:

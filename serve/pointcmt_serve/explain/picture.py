@@ -25,7 +25,7 @@ def write_picture(path: Path, critical: CriticalPoints, up: str | None, title: s
         path: the SVG file.
         critical: what `Prediction.critical_points` gave.
         up: the vertical axis; anything but an axis is taken for y.
-        title: a line above the picture.
+        title: a line above the picture; what cannot be shown of it is replaced.
 
     Raises:
         InputError: the file cannot be written.
@@ -37,6 +37,7 @@ def write_picture(path: Path, critical: CriticalPoints, up: str | None, title: s
 def picture(critical: CriticalPoints, up: str | None, title: str) -> str:
     """Return the picture that `write_picture` writes."""
     up = up if up in AXES else "y"
+    title = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in title)
     middle = (critical.cloud[:, :3].min(axis=0) + critical.cloud[:, :3].max(axis=0)) / 2
     seen = [_seen(points[:, :3] - middle, up) for points in (critical.cloud, critical.points)]
     scale = (SIZE / 2 - MARGIN) / max(float(np.abs(seen[0][:, :2]).max()), 1e-12)

@@ -1,9 +1,11 @@
 import csv
 import json
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from pointcmt_serve import Artefact, Classifier
 from pointcmt_serve.commands import reading
 from pointcmt_serve.commands.classify import main
-from tests.reference.tiny_student import CLASSES, reference_logits
+from tests.reference.tiny_student import CLASSES, TOLD, reference_logits
 from tests.serve.conftest import WriteModel
 
 
@@ -187,7 +189,48 @@ def test_a_folder_stands_for_the_files_in_and_below_it(
     told = {Path(r["file"]).name: r["label"] for r in records}
     assert told == {file.name: label for file, label in zip(files[:3], expected, strict=False)}
     (tmp_path / "empty").mkdir()
-    assert "holds no file of" in classify(model, tmp_path / "empty").stderr
+    result = classify(model, tmp_path / "empty", files[3])
+    assert (result.exit_code, len(result.stdout.splitlines())) == (1, 1)
+    assert "empty: holds no file of" in result.stderr
+
+
+def test_what_systems_add_and_folders_that_look_like_files_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.ply").mkdir()
+    (tmp_path / "__MACOSX").mkdir()
+    for name in ("a.ply/b.off", "._b.ply", "__MACOSX/c.ply"):
+        (tmp_path / name).touch()
+    assert reading.find_files([str(tmp_path)]) == [str(tmp_path / "a.ply/b.off")]
+
+
+@pytest.mark.parametrize("out", ["results.csv", "why"])
+def test_what_a_run_wrote_is_not_classified_by_the_next(
+    write_model: WriteModel, files: list[Path], tmp_path: Path, out: str
+) -> None:
+    model = write_model(explain=json.dumps(TOLD))
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for file in files[:3]:
+        file.rename(folder / file.name)
+    option = "--out" if out.endswith("csv") else "--explain"
+    for _ in range(2):
+        result = classify(model, folder, option, folder / out)
+        assert result.exit_code == 0, result.output
+    assert classify(model, folder, "--json").exit_code == int(option == "--out")
+    if option == "--explain":
+        assert len(json.loads(classify(model, folder, "--json").stdout)) == 3
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.npy", b"bell\x07.npy"])
+def test_a_name_need_not_be_unicode(
+    write_model: WriteModel, files: list[Path], tmp_path: Path, name: bytes
+) -> None:
+    model = write_model(explain=json.dumps(TOLD))
+    file, out = tmp_path / os.fsdecode(name), tmp_path / "results.csv"
+    files[0].rename(file)
+    for count in (1, 0):
+        result = classify(model, file, "--out", out, "--explain", tmp_path / "why")
+        assert (result.exit_code, f"1 files, {count} of them now" in result.stderr) == (0, True)
+    ElementTree.parse(tmp_path / "why" / f"{file.name}.svg")  # noqa: S314
 
 
 def rows(file: Path) -> list[dict[str, str]]:
