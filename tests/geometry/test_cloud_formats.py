@@ -7,6 +7,7 @@ from pointcmt.errors import InputError
 from pointcmt.geometry import read_cloud
 from pointcmt.geometry.mesh import require_channels
 from tests.reference.cloud_files import CLOUD, examples, npy, npz, rows
+from tests.reference.variants import LATE_COMMA, TEXTS, WRONG_TEXTS
 
 NORMALS = CLOUD / np.linalg.norm(CLOUD, axis=1, keepdims=True)
 COLORS = np.random.default_rng(1).integers(0, 256, CLOUD.shape)
@@ -44,64 +45,14 @@ def test_e57_gives_its_scans_joined(tmp_path):
 # --- text
 
 
-def comma(text):
-    return text.replace(".", ",")
-
-
-def numbered(mark, first=1):
-    return rows(np.hstack([np.arange(first, first + len(CLOUD))[:, None], CLOUD]), mark)
-
-
-def quoted(table):
-    return "".join(",".join(f'"{value}"' for value in line) + "\n" for line in table)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "\ufeff" + rows(CLOUD),
-        "x y z\n" + rows(CLOUD),
-        "X;Y;Z\r\n" + rows(CLOUD, ";").replace("\n", "\r\n"),
-        '"x","y","z"\n' + rows(CLOUD, ","),
-        "0,1,2\n" + rows(CLOUD, ","),
-        f"{len(CLOUD)}\n" + rows(CLOUD),
-        f"//X Y Z\n{len(CLOUD)}\n" + rows(CLOUD),
-        "# a scan of mine\n\n" + rows(CLOUD, "\t") + "\n\n",
-        rows(CLOUD).replace("\n", " # here\n"),
-        rows(CLOUD).replace("\n", " // here\n"),
-        rows(CLOUD, ",").replace("\n", ",\n"),
-        rows(CLOUD, ", "),
-        comma(rows(CLOUD)),
-        comma(rows(CLOUD, ";")),
-        comma(rows(CLOUD, "\t")),
-        comma(rows(CLOUD, "; ")),
-        ("\ufeff" + rows(CLOUD)).encode("utf-16-le"),
-        "sep=;\nx;y;z\n" + comma(rows(CLOUD, ";")),
-        "# a line\n" * 300 + rows(CLOUD),
-        "x;y;z;i\n" + comma(rows(CLOUD, ";")).replace("\n", ";1.5\n"),
-        "x;y;z;day\n" + comma(rows(CLOUD, ";")).replace("\n", ";01.02.2024\n"),
-        "x,y,z,label\n" + rows(CLOUD, ",").replace("\n", ',"chair, red"\n'),
-        "# id x y z\n# ----\n" + numbered(" ", 7),
-        '"x" "y" "z"\n' + numbered(" "),
-        "x y z\n" + "".join(f'"a {line[::-1]}" {line}\n' for line in rows(CLOUD).splitlines()),
-        ",0,1,2\n" + numbered(",", 0),
-        ",x,y,z\n" + numbered(",", 0),
-        "px,py,x,y,z\n" + rows(np.hstack([CLOUD[:, :2] * 900, CLOUD]), ","),
-    ],
-)
+@pytest.mark.parametrize("content", TEXTS)
 @pytest.mark.parametrize("suffix", ["xyz", "csv"])
 def test_text_may_be_written_in_many_ways(tmp_path, suffix, content):
     assert np.allclose(read(tmp_path, f"a.{suffix}", content).points, CLOUD)
 
 
-def test_decimal_commas_may_stand_in_quotes_between_commas(tmp_path):
-    table = [["x", "y", "z"], *(comma(line).split(" ") for line in rows(CLOUD).splitlines())]
-    assert np.allclose(read(tmp_path, "a.csv", quoted(table)).points, CLOUD)
-
-
 def test_a_decimal_comma_may_come_late(tmp_path):
-    whole = "0;1;2\n" * 1500
-    assert np.allclose(read(tmp_path, "a.csv", whole + "0,5;1;2\n").points[-1], [0.5, 1, 2])
+    assert np.allclose(read(tmp_path, "a.csv", LATE_COMMA).points[-1], [0.5, 1, 2])
 
 
 def test_exact_names_go_before_aliases(tmp_path):
@@ -117,12 +68,6 @@ def test_columns_are_found_by_their_names_in_any_order(tmp_path):
     cloud = read(tmp_path, "a.csv", text, COLORED)
     assert np.allclose(cloud.points[:, :3], CLOUD)
     assert np.allclose(cloud.points[:, 3:], COLORS / 255)
-
-
-def test_a_column_of_words_is_passed_over(tmp_path):
-    lines = [f"chair,{line}" for line in rows(CLOUD, ",").splitlines()]
-    text = "name,x,y,z\n" + "\n".join(lines)
-    assert np.allclose(read(tmp_path, "a.csv", text).points, CLOUD)
 
 
 @pytest.mark.parametrize(("count", "end"), [(12, "a11"), (13, "a11, ...")])
@@ -160,26 +105,7 @@ def test_pts_has_intensity_and_colours(tmp_path):
     assert np.allclose(cloud.points[:, 3:], COLORS / 255)
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (f"70\n{rows(CLOUD)}", "60 points, but the header announces 70"),
-        (f"50\n{rows(CLOUD)}", "60 points, but the line above them counts 50"),
-        (comma(rows(CLOUD + 1.05, ",")), "decimal points"),
-        (rows(CLOUD[:, :2]), "2 values; x y z"),
-        (rows(CLOUD) + "1 2\n", "line 61: 2 values"),
-        (rows(CLOUD, ",") + "1,,2\n", "line 61: not all values"),
-        ("a,b,c,d\n" + rows(np.hstack([CLOUD, CLOUD[:, :1]]), ","), "names a, b, c, d"),
-        (rows(CLOUD.T), "transpose it"),
-        (rows(CLOUD).replace("0.", "0x"), "line 2: not all values"),
-        ("x y z\n" + rows(CLOUD).replace("0.", "0x"), "line 2: not all values"),
-        (f"60\na molecule\n{rows(CLOUD)}".replace("\n0", "\nC 0"), "not all values"),
-        ("nothing\nto\nread\n", "no rows|values"),
-        ("y x z\n" + rows(np.hstack([CLOUD, CLOUD[:, :1]])), "names 3 columns, but its rows"),
-        ("id x y z\n" + rows(np.hstack([CLOUD, CLOUD])), "names 4 columns, but its rows have 6"),
-        (rows(CLOUD, ",").replace("\n", ";1\n"), "line 1: not all values"),
-    ],
-)
+@pytest.mark.parametrize(("content", "reason"), WRONG_TEXTS)
 def test_text_that_makes_no_sense_is_refused_with_the_reason(tmp_path, content, reason):
     with pytest.raises(InputError, match=reason):
         read(tmp_path, "a.csv", content)

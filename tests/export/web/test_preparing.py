@@ -1,21 +1,27 @@
 """The page prepares every file as `Classifier` does, bit for bit; run by node."""
 
 import json
+import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
 from pointcmt.geometry import NORMALIZATIONS, normalize, read_cloud, resample
 from pointcmt_export.formats import web
 from tests.export.web.files import GOOD, WRONG, write_good, write_wrong
+from tests.reference.cloud_files import damaged, examples
+from tests.reference.variants import every
 
 PAGE = Path(web.__file__).parent / "page"
 POINTS = 1024
+READ = (".off", ".obj", ".stl", ".ply", ".pcd", ".xyz", ".csv", ".pts")
 
 
 def prepared(files: list[Path], **settings: Any) -> list[dict[str, Any]]:
@@ -48,6 +54,52 @@ def test_wrong_files_get_the_readers_own_sentence(tmp_path: Path) -> None:
         if "unknown format" not in ours:  # the page reads fewer
             assert answer["error"] == ours
         assert answer["kind"] == "InputError"
+
+
+def written(folder: Path, contents: Iterable[tuple[str, bytes]]) -> list[Path]:
+    """Write each content that the page reads, by the ending of its name."""
+    files = []
+    for number, (ending, content) in enumerate(contents):
+        if ending in READ:
+            files.append(folder / f"{number}{ending}")
+            files[-1].write_bytes(content)
+    return files
+
+
+def sentence_or_cloud(file: Path, points: int) -> str | NDArray[np.float32]:
+    try:
+        return resample(normalize(read_cloud(file).points, "unit-sphere"), points)
+    except InputError as error:
+        return str(error).replace(f"{file.parent}/", "")
+
+
+def require_alike(files: list[Path], points: int = 64) -> None:
+    """Compare what the page and Python make of each file: the same cloud, or the same sentence."""
+    for file, answer in zip(files, prepared(files, points=points), strict=True):
+        shown = f"{file.name}: {file.read_bytes()[:2000]!r}"
+        expected = sentence_or_cloud(file, points)
+        if isinstance(expected, str):
+            assert answer.get("error") == expected, shown
+        else:
+            assert "error" not in answer, f"{answer} {shown}"
+            found = np.float32(answer["cloud"]).reshape(-1, 3)
+            np.testing.assert_array_equal(found, expected, err_msg=shown)
+
+
+def test_rare_files_are_read_alike_or_refused_with_one_sentence(tmp_path: Path) -> None:
+    require_alike(written(tmp_path, every()))
+
+
+def test_damaged_files_are_read_alike_or_refused_with_one_sentence(tmp_path: Path) -> None:
+    rng = np.random.default_rng(7)
+    contents = (
+        (name[name.index(".") :], content)
+        for name, whole in examples().items()
+        if name.endswith(READ)
+        for content in damaged(whole, rng, 16)
+        if not re.search(rb"\d_\d", content)  # a number to Python alone
+    )
+    require_alike(written(tmp_path, contents))
 
 
 def test_every_rule_of_normalisation_is_known(tmp_path: Path) -> None:

@@ -81,7 +81,9 @@ function requireCloud(xyz, name) {
   const distance = Math.max(...low.map(Math.abs), ...high.map(Math.abs));
   const size = Math.max(...high.map((value, axis) => value - low[axis]));
   if (distance > MAX_COORDINATE) {
-    throw new InputError(`${name}: a coordinate is ${distance}; they must be within ${MAX_COORDINATE}`);
+    const [shown, most] = [distance, MAX_COORDINATE].map((value) =>
+      Number(value.toPrecision(3)).toExponential());
+    throw new InputError(`${name}: a coordinate is ${shown}; they must be within ${most}`);
   }
   if (size === 0) {
     throw new InputError(

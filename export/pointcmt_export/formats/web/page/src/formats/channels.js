@@ -1,27 +1,53 @@
-/** The names of columns, as far as x, y and z go; see `pointcmt/geometry/formats/names.py`. */
+/** The names of columns; see `pointcmt/geometry/formats/names.py`. */
 import { InputError } from "../errors.js";
 
-const XYZ = ["x", "y", "z"];
-const BEFORE = ["pos_", "position_", "point_", "coord_", "coord. ", "p"];
+export const XYZ = ["x", "y", "z"];
+const COLORS = ["red", "green", "blue"];
+const pairs = (words, ends, name) =>
+  words.flatMap((word) => ends.map((end) => [word + end, name(end)]));
+const ALIASES = new Map([
+  ...pairs(["n", "n_", "n.", "normal", "normal_", "normal."], XYZ, (axis) => `n${axis}`),
+  ...pairs(["", "diffuse_"], COLORS, (color) => color[0]),
+  ...pairs(["pos_", "position_", "point_", "coord_", "coord. ", "p"], XYZ, (axis) => axis),
+  ...pairs(["i", "scalar_intensity", "reflectance"], [""], () => "intensity"),
+]);
+const SHOWN = 12;
 
-export function channel(name) {
-  const plain = name.trim().replace(/^["']+|["']+$/g, "").trim().toLowerCase();
-  return XYZ.find((axis) => BEFORE.some((word) => plain === word + axis)) ?? plain;
+/** A name without blanks and quotes around it, in lower case. */
+export const plain = (name) => name.trim().replace(/^["']+|["']+$/g, "").trim().toLowerCase();
+
+const channel = (name) => ALIASES.get(plain(name)) ?? plain(name);
+
+/** Our names of columns; one that goes behind another of the same name keeps the file's. */
+export function channels(names) {
+  const found = byChannel(new Map(names.map((name) => [name, name])));
+  return names.map((name) => (found.get(channel(name)) === name ? channel(name) : name));
+}
+
+/** A map of columns under our names; an exact name goes first, then the first alias. */
+export function byChannel(columns) {
+  const found = new Map([...columns].filter(([name]) => channel(name) === name));
+  for (const [name, column] of columns) {
+    if (!found.has(channel(name))) found.set(channel(name), column);
+  }
+  return found;
 }
 
 export const nameXyz = (names) => XYZ.every((axis) => names.includes(axis));
 
-/** Columns of N values by name to x, y, z one point after the other. */
-export function columnsToXyz(columns) {
-  const missing = XYZ.filter((axis) => !columns[axis]);
+/** Columns of N values by name to x, y, z one point after the other; `where` names the file. */
+export function columnsToXyz(columns, where) {
+  const missing = XYZ.filter((axis) => !columns.has(axis));
   if (missing.length) {
-    const has = Object.keys(columns).slice(0, 12).join(", ") || "none";
-    throw new InputError(`has no channel ${missing.join(", ")}; it has ${has}`);
+    const has = [...columns.keys()].slice(0, SHOWN).join(", ") || "none";
+    const more = columns.size > SHOWN ? ", ..." : "";
+    throw new InputError(`${where}: has no channel ${missing.join(", ")}; it has ${has}${more}`);
   }
-  const count = columns.x.length;
+  const count = columns.get("x").length;
   const xyz = new Float64Array(3 * count);
   XYZ.forEach((axis, place) => {
-    for (let i = 0; i < count; i++) xyz[3 * i + place] = columns[axis][i];
+    const values = columns.get(axis);
+    for (let i = 0; i < count; i++) xyz[3 * i + place] = values[i];
   });
   return xyz;
 }

@@ -1,5 +1,6 @@
 /** The formats that the page reads, each by one reader. */
 import { InputError } from "../errors.js";
+import { columnsToXyz } from "./channels.js";
 import { readObj } from "./obj.js";
 import { readOff } from "./off.js";
 import { readPcd } from "./pcd.js";
@@ -27,7 +28,8 @@ export const MAX_BYTES = 256 * 2 ** 20;
  *
  * @param {string} name its format is known by the ending.
  * @param {Uint8Array} bytes
- * @returns {{xyz: Float64Array, faces?: Int32Array}} points or vertices, and triangles if it has any.
+ * @returns {{xyz: Float64Array, faces?: Int32Array}} points or vertices, and triangles if it has
+ *   any.
  */
 export function parse(name, bytes) {
   const suffix = (/\.[^.]*$/.exec(name) ?? [""])[0].toLowerCase();
@@ -35,16 +37,24 @@ export function parse(name, bytes) {
     throw new InputError(`${name}: unknown format; use one of ${SUFFIXES.join(", ")}`);
   }
   if (bytes.length > MAX_BYTES) {
-    throw new InputError(`${name}: has ${bytes.length} bytes; the page reads ${MAX_BYTES} or fewer`);
+    throw new InputError(
+      `${name}: has ${bytes.length} bytes; the page reads ${MAX_BYTES} or fewer`,
+    );
   }
   if (bytes.every((byte) => byte === 32 || (byte > 8 && byte < 14))) {
     throw new InputError(`${name}: the file is empty; a cloud or a mesh was expected`);
   }
+  const refusal = `${name}: not a readable ${suffix} file`;
+  const { columns, xyz, faces } = parsedBy(READERS[suffix], bytes, refusal);
+  return { xyz: xyz ?? columnsToXyz(columns, name), faces };
+}
+
+function parsedBy(reader, bytes, refusal) {
   try {
-    return READERS[suffix](bytes);
+    return reader(bytes);
   } catch (error) {
-    const reason = stranger(bytes) ?? (error instanceof InputError ? error.message : "it is damaged");
-    throw new InputError(`${name}: not a readable ${suffix} file: ${reason}`);
+    const sentence = error instanceof InputError ? error.message : "it is damaged";
+    throw new InputError(`${refusal}: ${stranger(bytes) ?? sentence}`);
   }
 }
 

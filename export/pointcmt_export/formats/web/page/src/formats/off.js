@@ -1,9 +1,10 @@
 /** Object File Format; see `pointcmt/geometry/formats/off.py`. */
 import { InputError, truncated } from "../errors.js";
-import { triangulate } from "./polygons.js";
+import { requireIndices, triangulate } from "./polygons.js";
 import { coordinates, linesOf, textOf, wholeOf, wordsOf } from "./words.js";
 
 const HEADER = /^((?:ST|C|N)*)(4?n?)OFF(?![A-Za-z])\s*(BINARY)?/i;
+const WHOLE = /^\d+$/;
 
 export function readOff(bytes) {
   const lines = linesOf(textOf(bytes))
@@ -17,31 +18,30 @@ export function readOff(bytes) {
     }
   }
   if (lines.length && !lines[0]) lines.shift();
-  const counts = wordsOf(lines[0] ?? "");
-  if (counts.length < 2 || !counts.slice(0, 2).every((word) => /^\d+$/.test(word))) {
-    throw new InputError("its header has no counts of vertices and faces");
-  }
-  const [vertices, faces] = counts.slice(0, 2).map(Number);
+  const [vertices, faces] = countsOf(lines);
+  const count = vertices + faces;
   let rows = lines.slice(1).map(wordsOf);
-  if (rows.length < vertices + faces || rows.slice(0, vertices).some((row) => row.length < 3)) {
+  const lined = rows.length >= count && areVertices(rows.slice(0, vertices));
+  if (!lined || !areFaces(rows.slice(vertices, count))) {
     const width = rowWidth(rows.slice(0, vertices), (match?.[1] ?? "").toUpperCase());
-    rows = regrouped([...counts.slice(3), ...rows.flat()], vertices, faces, width);
+    rows = regrouped([wordsOf(lines[0]).slice(3), ...rows], vertices, faces, width);
   }
-  if (rows.length < vertices) throw truncated(rows.length, vertices, "vertices");
-  if (rows.length < vertices + faces) throw truncated(rows.length - vertices, faces, "faces");
-  const xyz = coordinates(rows.slice(0, vertices), "vertex");
-  const polygons = rows.slice(vertices, vertices + faces).map((row, number) => polygon(row, number));
+  const places = rows.slice(0, vertices);
+  const width = places.reduce((least, row) => Math.min(least, row.length), places[0]?.length ?? 3);
+  const xyz = coordinates(places.map((row) => row.slice(0, width)), "vertex");
+  const polygons = rows.slice(vertices, count).map(polygonOf);
+  requireIndices(polygons, vertices);
   return { xyz, faces: triangulate(xyz, polygons) };
 }
 
-function polygon(row, number) {
-  const count = wholeOf(row[0], "the size of a face");
-  if (!(count >= 0 && count < row.length)) {
-    throw new InputError(
-      `face ${number} has ${row.length - 1} of its ${count} corners; the file is truncated`,
-    );
+/** The numbers of vertices and faces, be they one a line. */
+function countsOf(lines) {
+  while (lines.length > 1 && WHOLE.test(lines[0])) lines.unshift(lines.splice(0, 3).join(" "));
+  const words = wordsOf(lines[0] ?? "").slice(0, 2);
+  if (words.length < 2 || !words.every((word) => WHOLE.test(word))) {
+    throw new InputError("its header has no counts of vertices and faces");
   }
-  return row.slice(1, 1 + count).map((word) => wholeOf(word, "a corner of a face"));
+  return words.map(Number);
 }
 
 /** How many words a vertex has: as in the rows if they are alike, or by the header. */
@@ -54,16 +54,62 @@ function rowWidth(rows, kinds) {
   return 3 + (kinds.includes("N") ? 3 : 0) + (kinds.includes("ST") ? 2 : 0);
 }
 
-/** Break the words into rows anew, for a file with other line ends than the usual ones. */
-function regrouped(words, vertices, faces, width) {
-  let place = width * vertices;
-  if (place > words.length) throw truncated(Math.floor(words.length / width), vertices, "vertices");
-  const fresh = [];
-  for (let i = 0; i < place; i += width) fresh.push(words.slice(i, i + width));
-  while (place < words.length && fresh.length < vertices + faces) {
-    const end = place + 1 + Math.max(wholeOf(words[place], "the size of a face"), 0);
-    fresh.push(words.slice(place, end));
-    place = end;
+/** Whether every row has three numbers or more. */
+const areVertices = (rows) => rows.every((row) => row.length >= 3);
+
+/** Whether every row begins with the number of its corners and has them. */
+const areFaces = (rows) => rows.every((row) => cornersAt(row, 0) < row.length);
+
+/** The number of corners that a word tells; infinite if it tells none. */
+function cornersAt(words, place) {
+  return WHOLE.test(words[place] ?? "") ? Number(words[place].slice(0, 9)) : Infinity;
+}
+
+/**
+ * Break the words into rows anew, for a file with other line ends than the usual ones.
+ *
+ * Faces keep their lines where each has one; else they are polygons without colours, and use up
+ * all words, so that no colour of a file that was cut is taken for a face.
+ */
+function regrouped(rows, vertices, faces, width) {
+  const words = rows.flat();
+  const behind = width * vertices;
+  if (behind > words.length) {
+    throw truncated(Math.floor(words.length / width), vertices, "vertices");
   }
-  return fresh;
+  const fresh = [];
+  for (let i = 0; i < behind; i += width) fresh.push(words.slice(i, i + width));
+  const lines = rowsBehind(rows, behind);
+  if (lines?.length === faces && areFaces(lines)) return [...fresh, ...lines];
+  const { polygons, end } = polygonsFrom(words, behind);
+  if (end !== words.length || polygons.length !== faces) {
+    const found = Math.min(polygons.length, lines?.length ?? Infinity, faces - 1);
+    throw truncated(found, faces, "faces");
+  }
+  return [...fresh, ...polygons];
+}
+
+/** The rows behind so many words, or null if these end within a row. */
+function rowsBehind(rows, words) {
+  let place = 0;
+  let seen = 0;
+  while (place < rows.length && seen < words) seen += rows[place++].length;
+  return seen === words ? rows.slice(place).filter((row) => row.length) : null;
+}
+
+/** The polygons from a place on, as long as they have three corners or more, and where they end. */
+function polygonsFrom(words, place) {
+  const polygons = [];
+  let end = place;
+  for (;;) {
+    const size = cornersAt(words, end);
+    if (size < 3 || size === Infinity) return { polygons, end };
+    polygons.push(words.slice(end, end + 1 + size));
+    end += 1 + size;
+  }
+}
+
+function polygonOf(row) {
+  const corners = row.slice(1, 1 + wholeOf(row[0], "the size of a face"));
+  return corners.map((word) => wholeOf(word, "a corner of a face"));
 }

@@ -2,25 +2,33 @@
 import lzf from "lzfjs";
 import { InputError, truncated } from "../errors.js";
 import { isKind, sizeOf, valueAt, viewOf } from "./binary.js";
-import { channel, columnsToXyz } from "./channels.js";
-import { linesOf, numberOf, textOf, wordsOf } from "./words.js";
+import { XYZ, byChannel, nameXyz } from "./channels.js";
+import { linesOf, numbers, quoted, textOf, wordsOf } from "./words.js";
 
 const HEADER_BYTES = 2 ** 16;
 const KINDS = { F: "f", I: "i", U: "u" };
+const PACKED = ["rgb", "rgba"];
 
 export function readPcd(bytes) {
   const header = headerOf(bytes);
   const read = { ascii: fromText, binary: fromRows, binary_compressed: fromColumns }[header.data];
   if (!read) {
-    throw new InputError(`its DATA is '${header.data}', not ascii, binary or binary_compressed`);
+    throw new InputError(
+      `its DATA is ${quoted(header.data)}, not ascii, binary or binary_compressed`,
+    );
   }
-  const xyz = columnsToXyz(read(bytes.subarray(header.start), header));
-  const returned = [];  // NaN in all three marks a pixel without a return
-  for (let i = 0; i < xyz.length; i += 3) {
-    const point = xyz.subarray(i, i + 3);
-    if (!point.every(Number.isNaN)) returned.push(...point);
+  const columns = byChannel(read(bytes.subarray(header.start), header));
+  for (const name of PACKED) {
+    if (columns.delete(name)) for (const color of "rgb") columns.set(color, []);
   }
-  return { xyz: Float64Array.from(returned) };
+  return { columns: nameXyz([...columns.keys()]) ? returned(columns) : columns };
+}
+
+/** The coordinates without pixels that have no return, which NaN in all three marks. */
+function returned(columns) {
+  const [x, y, z] = XYZ.map((axis) => columns.get(axis));
+  const there = (_, i) => !(Number.isNaN(x[i]) && Number.isNaN(y[i]) && Number.isNaN(z[i]));
+  return new Map(XYZ.map((axis) => [axis, columns.get(axis).filter(there)]));
 }
 
 function headerOf(bytes) {
@@ -59,7 +67,9 @@ function whole(entries, key, otherwise) {
 
 function kindOf(type, size) {
   const kind = `${KINDS[type.toUpperCase()] ?? "?"}${size}`;
-  if (!isKind(kind)) throw new InputError(`its header has a field of type ${type} and ${size} bytes`);
+  if (!isKind(kind)) {
+    throw new InputError(`its header has a field of type ${type} and ${size} bytes`);
+  }
   return kind;
 }
 
@@ -67,7 +77,7 @@ function kindOf(type, size) {
 function fields(header, weigh, take) {
   let at = 0;
   header.names.forEach((name, i) => {
-    if (header.counts[i] === 1) take(channel(name), header.kinds[i], at);
+    if (header.counts[i] === 1) take(name, header.kinds[i], at);
     at += weigh(header.kinds[i], header.counts[i]);
   });
   return at;
@@ -77,11 +87,13 @@ function fromText(bytes, header) {
   const rows = linesOf(textOf(bytes)).map(wordsOf).filter((words) => words.length);
   const width = header.counts.reduce((sum, count) => sum + count, 0);
   const cut = rows.length && rows.at(-1).length < width ? 1 : 0;
-  if (rows.length < header.points || cut) throw truncated(rows.length - cut, header.points, "points");
-  const columns = {};
+  if (rows.length < header.points || cut) {
+    throw truncated(rows.length - cut, header.points, "points");
+  }
+  const values = numbers(rows.slice(0, header.points).map((row) => row.slice(0, width)), "point");
+  const columns = new Map();
   fields(header, (_, count) => count, (name, _, at) => {
-    const own = rows.slice(0, header.points);
-    columns[name] = own.map((row, number) => numberOf(row[at], "point", number));
+    columns.set(name, values.filter((_, place) => place % width === at));
   });
   return columns;
 }
@@ -100,9 +112,10 @@ function fromRows(bytes, header) {
     throw truncated(Math.floor(bytes.length / width), header.points, "points");
   }
   const view = viewOf(bytes);
-  const columns = {};
+  const columns = new Map();
   fields(header, bytesOf, (name, kind, at) => {
-    columns[name] = Array.from({ length: header.points }, (_, i) => valueAt(view, i * width + at, kind, true));
+    const value = (_, i) => valueAt(view, i * width + at, kind, true);
+    columns.set(name, Array.from({ length: header.points }, value));
   });
   return columns;
 }
@@ -124,9 +137,10 @@ function fromColumns(bytes, header) {
     throw new InputError("its compressed points cannot be unpacked; the file is damaged");
   }
   const view = viewOf(data);
-  const columns = {};
+  const columns = new Map();
   fields(header, (kind, count) => bytesOf(kind, count) * header.points, (name, kind, at) => {
-    columns[name] = Array.from({ length: header.points }, (_, i) => valueAt(view, at + i * sizeOf(kind), kind, true));
+    const value = (_, i) => valueAt(view, at + i * sizeOf(kind), kind, true);
+    columns.set(name, Array.from({ length: header.points }, value));
   });
   return columns;
 }

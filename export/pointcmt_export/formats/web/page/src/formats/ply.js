@@ -1,9 +1,10 @@
 /** Polygon File Format; see `pointcmt/geometry/formats/ply.py` and `ply_body.py`. */
 import { InputError, truncated } from "../errors.js";
 import { sizeOf, valueAt, viewOf } from "./binary.js";
-import { channel, columnsToXyz } from "./channels.js";
-import { triangulate } from "./polygons.js";
-import { linesOf, numberOf, textOf, wordsOf } from "./words.js";
+import { byChannel, columnsToXyz, nameXyz } from "./channels.js";
+import { requireIndices, triangulate } from "./polygons.js";
+import { unrolled } from "./strips.js";
+import { linesOf, numbers, quoted, textOf, wordsOf } from "./words.js";
 
 const KINDS = {
   i1: "char int8", u1: "uchar uint8", i2: "short int16", u2: "ushort uint16", i4: "int int32",
@@ -19,42 +20,50 @@ export function readPly(bytes) {
   const { encoding, elements, start } = headerOf(bytes);
   const body = encoding === "ascii" ? fromText(bytes, start, elements)
     : fromBytes(bytes, start, encoding === "binary_little_endian", elements);
-  if (!body.vertex) throw new InputError("its header has no element vertex");
-  const columns = {};
-  for (const [name, values] of Object.entries(body.vertex)) {
-    if (!Array.isArray(values[0])) columns[channel(name)] = values;
-  }
-  const xyz = columnsToXyz(columns);
-  const name = CORNERS.find((each) => body.face?.[each]);
-  if (!name) return { xyz };
-  const polygons = body.face[name];
-  if (polygons.length && !Array.isArray(polygons[0])) {
-    throw new InputError("its property vertex_indices is not a list");
-  }
-  return { xyz, faces: triangulate(xyz, polygons) };
+  if (!body.has("vertex")) throw new InputError("its header has no element vertex");
+  const columns = byChannel(body.get("vertex").plain);
+  const element = ["face", "tristrips"].find((name) => cornersOf(body.get(name)));
+  if (!element || !nameXyz([...columns.keys()])) return { columns };
+  const lists = body.get(element).lists.get(cornersOf(body.get(element)));
+  if (!lists) throw new InputError("its property vertex_indices is not a list");
+  const corners = lists.map((list) => list.map(Math.trunc));
+  const polygons = element === "tristrips" ? unrolled(corners) : corners;
+  requireIndices(polygons, columns.get("x").length);
+  return { columns, faces: triangulate(columnsToXyz(columns), polygons) };
+}
+
+/** The name of the corners of faces: a list that stands alone is these, whatever it is called. */
+function cornersOf(element) {
+  const lists = [...element?.lists.keys() ?? []];
+  const named = CORNERS.find((name) => lists.includes(name) || element?.plain.has(name));
+  return named ?? (lists.length === 1 ? lists[0] : undefined);
 }
 
 function headerOf(bytes) {
   const shift = bytes[0] === 0xef ? 3 : 0;
   const head = textOf(bytes.subarray(0, LARGEST_HEADER));
   if (!head.startsWith("ply")) throw new InputError("it does not begin with `ply`");
-  const found = { encoding: "", elements: [], start: 0 };
-  const ends = /\r\n|\n|\r/g;
-  let place = 0;
-  for (let end = ends.exec(head); end; end = ends.exec(head)) {
-    const words = wordsOf(head.slice(place, end.index));
-    place = ends.lastIndex;
+  if (!head.includes("end_header")) {
+    throw new InputError("its header does not end with `end_header`; the file is truncated");
+  }
+  const found = { encoding: "", elements: [] };
+  for (const { 0: line, 1: text, index } of head.matchAll(/([^\r\n]*)(?:\r\n|\n|\r|$)/g)) {
+    const words = wordsOf(text);
     if (words.length === 1 && words[0] === "end_header") {
-      if (!["ascii", "binary_little_endian", "binary_big_endian"].includes(found.encoding)) {
-        throw new InputError(`its format is '${found.encoding}', not ascii or binary`);
-      }
-      return { ...found, start: place + shift };
+      requireKnown(found.encoding);
+      return { ...found, start: index + line.length + shift };
     }
     if (words[0] === "format" && words.length > 1) found.encoding = words[1];
     if (words[0] === "element") found.elements.push(elementOf(words));
     if (words[0] === "property") addProperty(found.elements, words);
   }
-  throw new InputError("its header does not end with `end_header`; the file is truncated");
+  throw new InputError("its header has no line `end_header`");
+}
+
+function requireKnown(encoding) {
+  if (!["ascii", "binary_little_endian", "binary_big_endian"].includes(encoding)) {
+    throw new InputError(`its format is ${quoted(encoding)}, not ascii or binary`);
+  }
 }
 
 function elementOf(words) {
@@ -73,71 +82,166 @@ function addProperty(elements, words) {
   if (list && kinds[0].startsWith("f")) {
     throw new InputError("a list in its header has a length that is not a whole number");
   }
-  elements.at(-1).properties.push({ name: words.at(-1), kind: kinds.at(-1), size: list ? kinds[0] : null });
+  const { properties } = elements.at(-1);
+  const taken = properties.some((one) => one.name === words.at(-1));
+  const name = taken ? `${words.at(-1)} ${properties.length}` : words.at(-1);  // the first counts
+  properties.push({ name, kind: kinds.at(-1), size: list ? kinds[0] : null });
 }
 
 const plural = (name) => ({ vertex: "vertices", face: "faces" })[name] ?? `rows of ${name}`;
 
+const short = (element, number) => truncated(number, element.count, plural(element.name));
+
+/** No rows yet: values by the names of properties, and lists by those of lists. */
+function nothing({ properties }) {
+  const named = (some) => new Map(some.map((one) => [one.name, []]));
+  return {
+    plain: named(properties.filter((one) => !one.size)),
+    lists: named(properties.filter((one) => one.size)),
+  };
+}
+
 function fromText(bytes, start, elements) {
-  const rows = linesOf(textOf(bytes.subarray(start))).map(wordsOf).filter((words) => words.length);
-  const body = {};
+  let rows = linesOf(textOf(bytes.subarray(start))).map(wordsOf).filter((words) => words.length);
+  const wanted = elements.filter((element) => element.properties.length);
+  if (!areWhole(rows, wanted)) rows = regrouped(rows.flat(), wanted);
+  const body = new Map();
   let place = 0;
-  for (const element of elements) {
-    if (!element.properties.length) continue;
+  for (const element of wanted) {
     const own = rows.slice(place, place + element.count);
-    if (own.length < element.count) throw truncated(own.length, element.count, plural(element.name));
-    body[element.name] = Object.fromEntries(element.properties.map((one) => [one.name, []]));
-    own.forEach((row, number) => addRow(body[element.name], element, row, number));
+    const listed = element.properties.some((one) => one.size);
+    body.set(element.name, listed ? listedRows(element, own) : plainRows(element, own));
     place += element.count;
   }
   return body;
 }
 
-function addRow(found, element, row, number) {
+/** Whether there is a line for every row, with a word for each property or more. */
+function areWhole(rows, elements) {
   let place = 0;
-  for (const { name, size } of element.properties) {
-    let count = 1;
-    if (size) {
-      if (!/^\d{1,9}$/.test(row[place] ?? "")) {
-        throw new InputError(`${element.name} ${number} has a list without a length`);
-      }
-      count = Number(row[place++]);
-    }
-    if (place + count > row.length) {
-      throw new InputError(`${element.name} ${number} ends early; the file is truncated`);
-    }
-    const values = row.slice(place, place + count).map((word) => numberOf(word, element.name, number));
-    found[name].push(size ? values : values[0]);
+  return elements.every(({ count, properties }) => {
+    const own = rows.slice(place, place + count);
     place += count;
+    return own.length === count && own.every((row) => row.length >= properties.length);
+  });
+}
+
+/** Break the words into rows anew, for a file with other line ends than the usual ones. */
+function regrouped(words, elements) {
+  const rows = [];
+  let place = 0;
+  for (const element of elements) {
+    for (let number = 0; number < element.count; number++) {
+      let end = place;
+      for (const { size } of element.properties) {
+        end += size ? 1 + lengthAt(words, end, element, number) : 1;
+      }
+      if (end > words.length) throw short(element, number);
+      rows.push(words.slice(place, end));
+      place = end;
+    }
   }
+  return rows;
+}
+
+function plainRows(element, rows) {
+  const width = element.properties.length;
+  const values = numbers(rows.map((row) => row.slice(0, width)), element.name);
+  const found = nothing(element);
+  element.properties.forEach(({ name }, at) => {
+    found.plain.set(name, values.filter((_, place) => place % width === at));
+  });
+  return found;
+}
+
+function listedRows(element, rows) {
+  const words = element.properties.map(() => []);  // of each row, by property
+  rows.forEach((row, number) => {
+    let place = 0;
+    element.properties.forEach(({ size }, i) => {
+      const count = size ? lengthAt(row, place++, element, number) : 1;
+      if (place + count > row.length) {
+        throw new InputError(`${element.name} ${number} ends early; the file is truncated`);
+      }
+      words[i].push(row.slice(place, place + count));
+      place += count;
+    });
+  });
+  const found = nothing(element);
+  element.properties.forEach(({ name, size }, i) => {
+    const values = numbers([words[i].flat()], `${name} of ${element.name}`);
+    if (size) found.lists.set(name, parted(values, words[i]));
+    else found.plain.set(name, values);
+  });
+  return found;
+}
+
+/** Values as lists, each as long as its words. */
+function parted(values, words) {
+  let place = 0;
+  return words.map((own) => Array.from(values.subarray(place, place += own.length)));
+}
+
+function lengthAt(row, place, element, number) {
+  if (place >= row.length) throw short(element, number);
+  if (/^\d{1,9}$/.test(row[place])) return Number(row[place]);
+  throw new InputError(`${element.name} ${number} has a list without a length`);
 }
 
 function fromBytes(bytes, start, little, elements) {
   const view = viewOf(bytes);
-  const body = {};
+  const body = new Map();
   let place = start;
-  for (const element of elements) {
-    if (!element.properties.length) continue;
+  for (const element of elements.filter((one) => one.properties.length)) {
     const least = element.properties.reduce((sum, one) => sum + sizeOf(one.size ?? one.kind), 0);
     const there = Math.floor((bytes.length - place) / least);
-    if (element.count > there) throw truncated(there, element.count, plural(element.name));
-    const found = Object.fromEntries(element.properties.map((one) => [one.name, []]));
+    if (element.count > there) throw short(element, there);
+    if (element.count) requireLists(view, place, little, element);
+    const found = nothing(element);
     for (let number = 0; number < element.count; number++) {
-      for (const { name, kind, size } of element.properties) {
-        const short = () => truncated(number, element.count, plural(element.name));
-        let count = 1;
-        if (size) {
-          if (place + sizeOf(size) > bytes.length) throw short();
-          count = valueAt(view, place, size, little);
-          place += sizeOf(size);
-        }
-        if (count < 0 || place + count * sizeOf(kind) > bytes.length) throw short();
-        const values = [];
-        for (let i = 0; i < count; i++, place += sizeOf(kind)) values.push(valueAt(view, place, kind, little));
-        found[name].push(size ? values : values[0]);
-      }
+      place = addRow(found, view, place, little, element, number);
     }
-    body[element.name] = found;
+    body.set(element.name, found);
   }
   return body;
+}
+
+/** Refuse an element whose first row has a list that cannot be. */
+function requireLists(view, start, little, element) {
+  let place = start;
+  for (const { kind, size } of element.properties) {
+    let count = 1;
+    if (size) {
+      if (place + sizeOf(size) > view.byteLength) {
+        throw new InputError("it ends within a list; the file is truncated");
+      }
+      count = valueAt(view, place, size, little);
+      if (count < 0 || count > view.byteLength) {
+        throw new InputError(`it has a list of ${count} values, longer than the file`);
+      }
+      place += sizeOf(size);
+    }
+    place += count * sizeOf(kind);
+  }
+}
+
+/** Add the row that begins at `place`, and return where the next one does. */
+function addRow({ plain, lists }, view, start, little, element, number) {
+  let place = start;
+  for (const { name, kind, size } of element.properties) {
+    let count = 1;
+    if (size) {
+      if (place + sizeOf(size) > view.byteLength) throw short(element, number);
+      count = valueAt(view, place, size, little);
+      place += sizeOf(size);
+    }
+    if (count < 0 || place + count * sizeOf(kind) > view.byteLength) throw short(element, number);
+    const values = [];
+    for (let i = 0; i < count; i++, place += sizeOf(kind)) {
+      values.push(valueAt(view, place, kind, little));
+    }
+    if (size) lists.get(name).push(values);
+    else plain.get(name).push(values[0]);
+  }
+  return place;
 }

@@ -11,6 +11,13 @@ export function cross(a, b) {
 const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 const minus = (a, b) => [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
 
+/** Refuse polygons that name other vertices than 0 to `vertices` - 1. */
+export function requireIndices(polygons, vertices) {
+  if (!polygons.every((polygon) => polygon.every((corner) => corner >= 0 && corner < vertices))) {
+    throw new InputError(`a face names a vertex that is not among the ${vertices}`);
+  }
+}
+
 /**
  * Split polygons, a fan where that is right, ear clipping where it is not.
  *
@@ -22,12 +29,8 @@ export function triangulate(xyz, polygons) {
   const found = [];
   for (const polygon of polygons) {
     if (polygon.length < 3) continue;
-    for (const corner of polygon) {
-      if (!(corner >= 0 && corner < xyz.length / 3)) {
-        throw new InputError(`a face names a vertex that is not among the ${xyz.length / 3}`);
-      }
-    }
-    for (const place of trianglesOf(polygon.map((v) => Array.from(xyz.subarray(3 * v, 3 * v + 3))))) {
+    const corners = polygon.map((v) => Array.from(xyz.subarray(3 * v, 3 * v + 3)));
+    for (const place of trianglesOf(corners)) {
       found.push(polygon[place]);
     }
   }

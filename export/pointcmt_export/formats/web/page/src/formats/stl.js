@@ -4,6 +4,7 @@ import { coordinates, textOf } from "./words.js";
 
 const HEAD = 84;
 const TRIANGLE = 50;
+const NAME = /^[ \t]*(?:end)?solid\b.*?(?=\bfacet\s+normal\b|$)/gim;
 
 export function readStl(bytes) {
   const xyz = isText(bytes) ? fromText(textOf(bytes)) : fromBytes(bytes);
@@ -40,8 +41,9 @@ function fromBytes(bytes) {
 }
 
 function fromText(text) {
-  const facets = (text.match(/\bfacet\b/gi) ?? []).length;
-  const corners = [...text.matchAll(/\bvertex\s+(\S+)\s+(\S+)\s+(\S+)/gi)];
+  const body = text.replaceAll("\r", "\n").replace(NAME, "");
+  const facets = (body.match(/\bfacet\b/gi) ?? []).length;
+  const corners = [...body.matchAll(/\bvertex\s+(\S+)\s+(\S+)\s+(\S+)/gi)];
   const low = text.toLowerCase();
   if (!facets) throw new InputError("it has no facet; an STL file has a triangle or more");
   if (low.lastIndexOf("endsolid") < low.lastIndexOf("endfacet") || corners.length < 3 * facets) {

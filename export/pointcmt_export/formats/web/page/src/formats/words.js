@@ -4,52 +4,65 @@ import { InputError } from "../errors.js";
 const NUMBER = /^[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan|inf(?:inity)?)$/i;
 const WHOLE = /^[-+]?\d+$/;
 
-/** One character a byte, but for UTF-16 with its mark; what is counted and compared is ASCII. */
-export function textOf(bytes) {
+/** The text of a file, one character a byte unless told; UTF-16 is known by its mark. */
+export function textOf(bytes, encoding = "latin1") {
   if (bytes[0] === 0xff && bytes[1] === 0xfe) return new TextDecoder("utf-16le").decode(bytes);
   if (bytes[0] === 0xfe && bytes[1] === 0xff) return new TextDecoder("utf-16be").decode(bytes);
   const from = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
-  return new TextDecoder("latin1").decode(bytes.subarray(from));
+  return new TextDecoder(encoding).decode(bytes.subarray(from));
 }
 
 export function linesOf(text) {
   return text.replace(/\r\n?/g, "\n").split("\n");
 }
 
-export function wordsOf(line) {
-  const bare = line.trim();
-  return bare ? bare.split(/\s+/) : [];
-}
+/** The words between blanks of ASCII. */
+export const wordsOf = (line) => line.match(/[^ \t\n\r\f\v]+/g) ?? [];
 
-export function isNumber(word) {
-  return NUMBER.test(word);
-}
+export const isNumber = (word) => NUMBER.test(word);
 
-/** The number that `word` is; `row` is shown where it is none. */
-export function numberOf(word, what, place, row = [word]) {
-  if (!NUMBER.test(word ?? "")) {
-    const shown = row.slice(0, 8).join(" ").slice(0, 60);
-    throw new InputError(`${what} ${place} is '${shown}', not the numbers expected`);
-  }
+/** The number that a word is which `isNumber`. */
+export function toNumber(word) {
   const low = word.toLowerCase();
-  if (low.includes("n")) {
-    return low.includes("nan") ? NaN : low.startsWith("-") ? -Infinity : Infinity;
-  }
-  return Number(word);
+  if (!low.includes("n")) return Number(word);
+  return low.includes("nan") ? NaN : low.startsWith("-") ? -Infinity : Infinity;
 }
+
+/** A text as sentences quote it, with what cannot be seen as its code. */
+export function quoted(text) {
+  const mark = text.includes("'") && !text.includes('"') ? '"' : "'";
+  const code = (sign) => `\\x${sign.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  const whole = text.replaceAll("\\", "\\\\").replaceAll(mark, `\\${mark}`);
+  return mark + whole.replace(/[\0-\x1f\x7f]/g, code) + mark;
+}
+
+const ascii = (text) => text.replace(/[^\0-\x7f]/g, "\ufffd");
 
 export function wholeOf(word, what) {
   if (!WHOLE.test(word ?? "")) {
-    throw new InputError(`${what} '${(word ?? "").slice(0, 40)}' is not a whole number in range`);
+    const shown = quoted(ascii(word ?? "").slice(0, 40));
+    throw new InputError(`${what} ${shown} is not a whole number in range`);
   }
   return Number(word);
+}
+
+/** Rows of as many words each, `least` or more, as numbers, one row after the other. */
+export function numbers(rows, what, least = 0) {
+  const width = rows[0]?.length ?? 0;
+  const values = new Float64Array(rows.length * width);
+  rows.forEach((row, number) => {
+    if (row.length !== width || width < least || !row.every(isNumber)) {
+      const shown = quoted(ascii(row.slice(0, 8).join(" ")).slice(0, 60));
+      throw new InputError(`${what} ${number} is ${shown}, not the numbers expected`);
+    }
+    row.forEach((word, place) => { values[number * width + place] = toNumber(word); });
+  });
+  return values;
 }
 
 /** The first three values of each row as x, y, z one after the other, (N * 3) float64. */
 export function coordinates(rows, what) {
-  const xyz = new Float64Array(rows.length * 3);
-  rows.forEach((row, place) => {
-    for (let axis = 0; axis < 3; axis++) xyz[3 * place + axis] = numberOf(row[axis], what, place, row);
-  });
-  return xyz;
+  const values = numbers(rows, what, 3);
+  const width = rows[0]?.length ?? 3;
+  return width === 3 ? values : values.filter((_, place) => place % width < 3);
 }

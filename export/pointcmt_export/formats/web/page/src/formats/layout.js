@@ -1,0 +1,167 @@
+/** How the rows of a text file are written; see `pointcmt/geometry/formats/text_layout.py`. */
+import { InputError } from "../errors.js";
+import { XYZ, channels, nameXyz, plain } from "./channels.js";
+import { isNumber, wordsOf } from "./words.js";
+
+const COMMENT = /^(#|\/\/)/;
+const DECIMAL_COMMA = /^[-+]?\d+(?:,\d+)?(?:[eE][-+]?\d+)?$/;
+const EXCELS = /^sep=.$/i;
+const WHOLE = /^\d+$/;
+const SAMPLE = 1000;
+
+/**
+ * Tell how rows are written.
+ *
+ * @param {string[]} lines
+ * @returns {{first: number, separator: ?string, names: string[], rowNames: boolean,
+ *   announced: ?number}} the place of the first row; what stands between cells, null for blanks;
+ *   the columns' names; whether a column before these only names the rows; how many rows a line
+ *   above them counts.
+ */
+export function layoutOf(lines) {
+  let header = "";
+  let announced = null;
+  const comments = [];
+  for (let place = 0; place < lines.length; place++) {
+    const bare = lines[place].trim();
+    if (COMMENT.test(bare)) {
+      comments.push(bare.replace(/^[#/]+/, ""));
+    } else if (!bare || (EXCELS.test(bare) && !header)) {
+      continue;
+    } else if (WHOLE.test(bare) && announced === null && isWider(lines, place + 1)) {
+      announced = Number(bare.slice(0, 18));
+    } else if (!header && isHeader(bare, lines[place + 1] ?? "")) {
+      header = bare;
+    } else {
+      const sample = lines.slice(place, place + SAMPLE).filter((row) => row.trim());
+      const separator = separatorOf(sample.map((row) => row.split("#")[0]));
+      const names = namesOf(header, comments, separator, sample);
+      return { first: place, separator, announced, ...names };
+    }
+  }
+  throw new InputError("it has no rows of numbers; lines of x y z were expected");
+}
+
+/** The cells of a line without its comment; what quotes enclose is one, without them. */
+export function cellsOf(line, separator) {
+  const text = line.split("#")[0].split("//")[0].trim();
+  if (separator === ";") return split(text, separator);
+  return split(withoutEnd(text, separator ? ";" : ",;").trimEnd(), separator);
+}
+
+/** A row without the empty cells at its end that are beyond `width`. */
+export function trimmed(row, width) {
+  let end = row.length;
+  while (end > width && !row[end - 1]) end--;
+  return row.slice(0, end);
+}
+
+/** Whether a word is a number, be its decimal mark a point or a comma. */
+export const isValue = (word) => isNumber(word) || DECIMAL_COMMA.test(word);
+
+function withoutEnd(text, marks) {
+  let end = text.length;
+  while (end && marks.includes(text[end - 1])) end--;
+  return text.slice(0, end);
+}
+
+function split(line, separator) {
+  if (!line.includes('"')) {
+    return separator ? line.split(separator).map((cell) => cell.trim()) : wordsOf(line);
+  }
+  if (separator) return quotedCells(line, separator);
+  return [...line.matchAll(/"([^"]*)"|([^\s"]+)/g)].map((match) => match[1] || (match[2] ?? ""));
+}
+
+/** Cells as tables write them: `""` in quotes is a quote; what follows quotes is of their cell. */
+function quotedCells(line, separator) {
+  const cell = new RegExp(
+    ` *(?:"([^"]*(?:""[^"]*)*)"?)?([^${separator}]*)(${separator}|$)`, "y",
+  );
+  const found = [];
+  for (let ended = false; !ended;) {
+    const [, quoted = "", rest, mark] = cell.exec(line);
+    found.push((quoted.replaceAll('""', '"') + rest).trim());
+    ended = !mark;
+  }
+  return found;
+}
+
+const wordsApart = (line) => line.split(/[\s,;]+/);
+
+/** Whether the next row has several values, so that a number above it is a count. */
+function isWider(lines, place) {
+  const row = lines.slice(place, place + SAMPLE).find((line) => line.trim()) ?? "";
+  return wordsApart(row.trim()).length > 1;
+}
+
+/** Whether a line names columns, be it by their places, as in `0,1,2` or `,0,1,2`. */
+function isHeader(line, below) {
+  const words = wordsApart(line.replaceAll('"', ""));
+  return !words.some(isValue) || (arePlaces(words) && below.includes("."));
+}
+
+function arePlaces(words) {
+  const counted = words[0] === "" ? words.slice(1) : words;
+  return counted.length >= XYZ.length && counted.every((word, place) => word === String(place));
+}
+
+/** The mark between cells; a comma within numbers is none. */
+function separatorOf(rows) {
+  const bare = rows.map((row) => withoutEnd(row.replace(/"[^"]*"/g, '""').trim(), ",;"));
+  const text = bare.join("\n");
+  if (text.includes(";")) return ";";
+  if (!text.includes(",") || areDecimal(bare.filter(Boolean).map(wordsOf))) return null;
+  if (!text.includes(".") && /,0\d/.test(text)) {
+    throw new InputError(
+      "commas stand both between and within its numbers; write decimal points, or put " +
+        "semicolons between the numbers",
+    );
+  }
+  return ",";
+}
+
+/** Whether rows are words of which three in a place are numbers like `0,5`. */
+function areDecimal(rows) {
+  const places = (rows[0] ?? []).map((_, place) => place);
+  const alike = places.filter((place) => rows.every((row) => DECIMAL_COMMA.test(row[place] ?? "")));
+  return alike.length >= XYZ.length;
+}
+
+function namesOf(header, comments, separator, sample) {
+  const first = cellsOf(sample[0], separator);
+  if (header) return namesBy(named(header, separator), first, separator, sample);
+  for (const comment of [...comments].reverse()) {
+    const names = named(comment, separator);
+    if (nameXyz(names) && names.length === trimmed(first, names.length).length) {
+      return { names, rowNames: false };
+    }
+  }
+  return { names: [], rowNames: false };
+}
+
+/** What the names of a header, and a column before them, are for rows like the `first`. */
+function namesBy(names, first, separator, sample) {
+  const width = trimmed(first, names.length).length;
+  if (arePlaces(names)) return { names: [], rowNames: !names[0] };
+  if (names.length === width) return { names, rowNames: false };
+  if (!nameXyz(names)) return { names: [], rowNames: false };
+  if (width === names.length + 1 && nameRows(sample, separator)) return { names, rowNames: true };
+  if (XYZ.every((axis, place) => names[place] === axis)) return { names: [], rowNames: false };
+  throw new InputError(`its header names ${names.length} columns, but its rows have ${width}`);
+}
+
+function named(line, separator) {
+  const mark = [separator, ",", ";", "\t"].find((each) => each && line.includes(each)) ?? null;
+  return channels(split(line, mark).map(plain));
+}
+
+/** Whether the first cells are names or the numbers of rows, as R and pandas write them. */
+function nameRows(sample, separator) {
+  if (sample.every((row) => row.trimStart().startsWith('"'))) return true;
+  const first = sample.map((row) => cellsOf(row, separator)[0] ?? "");
+  if (first.every((cell) => WHOLE.test(cell) && cell.length < 18)) {
+    return first.every((cell, i) => i === 0 || Number(cell) - Number(first[i - 1]) === 1);
+  }
+  return !first.some(isValue);
+}
