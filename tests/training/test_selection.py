@@ -25,9 +25,10 @@ class Measured:
 
     def __call__(self, student: made.PooledStudent, split: Split) -> Accuracy:
         right = round(100 * self.script.pop(0))
+        few = 0 if right > 80 else 10  # so that the mean of both classes is best elsewhere
         self.splits.append(split)
         self.weights.append({k: t.clone() for k, t in student.state_dict().items()})
-        return Accuracy(torch.tensor([[right, 100 - right], [0, 0]]))
+        return Accuracy(torch.tensor([[right - few, 100 - right - (10 - few)], [10 - few, few]]))
 
 
 def config(selection: str, *overrides: str) -> Config:
