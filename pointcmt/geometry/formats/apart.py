@@ -29,6 +29,8 @@ from pointcmt.processes import (
 BASE_BYTES = 2 * 1024**3  # address space that any file may take, threads of libraries included
 BASE_SECONDS = 20
 OUT_OF_MEMORY = 3  # exit status
+# What threads take of the address space: a heap of glibc's each has 64 MiB.
+FEW = {"MALLOC_ARENA_MAX": "1", "RAYON_NUM_THREADS": str(min(os.cpu_count() or 1, 8))}
 PREFIX = "_"  # of the columns between the processes; `file` alone is a word of numpy's
 BYTES_A_SECOND = 200_000  # slower is hopeless
 
@@ -62,10 +64,14 @@ def _room(size: int) -> int:
 
 
 def _output(command: list[str], seconds: int) -> bytes:
-    few = {**os.environ, "MALLOC_ARENA_MAX": "1"}  # each of glibc's takes 64 MiB of addresses
     with lifeline() as line:
         done = subprocess.run(
-            command, stdin=line, capture_output=True, timeout=seconds, check=True, env=few
+            command,
+            stdin=line,
+            capture_output=True,
+            timeout=seconds,
+            check=True,
+            env={**FEW, **os.environ},
         )
     return done.stdout
 
