@@ -318,28 +318,6 @@ def test_a_hostile_body_holds_up_nobody(tiny: Settings) -> None:
     assert grown < 100_000  # KiB
 
 
-def test_a_request_is_a_span_below_its_callers(
-    server: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    export = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-
-    from pointcmt_serve.http.operations import tracing
-
-    memory = export.InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(memory))
-    monkeypatch.setattr(tracing.trace, "get_tracer_provider", lambda: provider)
-    trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-    server.ask("GET", "/v2", None, {"traceparent": f"00-{trace}-{parent}-01"})
-    time.sleep(0.1)  # a span ends behind the answer
-    (span,) = memory.get_finished_spans()
-    assert f"{span.context.trace_id:032x}" == trace
-    assert f"{span.parent.span_id:016x}" == parent
-    assert span.attributes["http.response.status_code"] == 200
-
-
 def test_keys_come_from_a_file_and_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
