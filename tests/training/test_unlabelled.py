@@ -140,6 +140,15 @@ def test_nothing_left_of_the_split_is_refused() -> None:
     assert "nothing is left" in refused("data.unlabelled=rest", "data.fraction=1.0")
 
 
+def test_a_class_of_ones_own_learns_from_its_control(tmp_path: Path) -> None:
+    own = ["student=tests.training.made:PooledStudent", "options={}"]
+    plain = [*(text for text in TINY if not text.startswith("options")), *own]
+    run(load_config("shapes", [*plain, "method=none"]), tmp_path / "control")
+    itself = ["method=self", f"distillation.run={tmp_path / 'control'}"]
+    run(load_config("shapes", [*plain, *itself]), tmp_path / "self")
+    assert (tmp_path / "self" / "student").is_dir()
+
+
 class Dropping(nn.Module):
     """A student of one's own whose feature is a parameter and whose classifier reads it dropped."""
 
@@ -180,6 +189,8 @@ def test_unlabelled_clouds_train_the_student_and_an_earlier_student_can_teach(
     run(load_config("shapes", TINY), plain)
     more = [*TINY, "data.unlabelled=rest", f"stages_from={plain}", "distillation.logits=1"]
     run(load_config("shapes", more), pooled)
+    assert len(list((plain / "features").iterdir())) == 1, "the other run's folder stays as it was"
+    assert len(list((pooled / "features").iterdir())) == 1
     assert {"feature", "classifier", "distillation"} <= set(
         read_history(RunFolder(pooled).history("training"))[0]
     )
