@@ -150,6 +150,12 @@ def test_a_part_of_a_normal_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
         load(*own, "options.channels=5")
 
 
+@pytest.mark.parametrize("value", ["abc", "null", "3.5", "true"])
+def test_channels_are_a_whole_number(value: str) -> None:
+    with pytest.raises(InputError, match=r"options\.channels=.*: must be a whole number"):
+        load(f"options.channels={value}")
+
+
 def own_folder(root: Path, *more: str) -> list[str]:
     return [*SMALL, "data.name=folder", f"data.root={root}", "data.test_share=0.3", *more]
 

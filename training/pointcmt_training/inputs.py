@@ -181,7 +181,9 @@ def load_inputs(config: Config, device: torch.device) -> Inputs:
     labelled = _split(train, config, device)
     pool = labelled
     if data.unlabelled:
-        joined = with_unlabelled(data.unlabelled, whole, train, held, labelled.channels)
+        needed = max(_taken(config), 6 if config.views.kind == "projected-color" else 3)
+        names = whole.channels[:needed]
+        joined = with_unlabelled(data.unlabelled, whole, train, held, names)
         pool = _split(joined, config, device)
     return Inputs(
         labelled,
@@ -231,8 +233,16 @@ def _read(config: Config, split: str) -> CloudDataset:
     return dataset
 
 
+def _taken(config: Config) -> int:
+    """How many channels the student takes."""
+    wanted = config.options.get("channels", 3)
+    if type(wanted) is not int:
+        raise InputError(f"options.channels={wanted!r}: must be a whole number")
+    return wanted
+
+
 def _split(dataset: CloudDataset, config: Config, device: torch.device) -> Split:
-    wanted = int(config.options.get("channels", 3))
+    wanted = _taken(config)
     if wanted > len(dataset.channels):
         have = ", ".join(dataset.channels)
         raise InputError(f"options.channels={wanted}: {dataset.name} has {have} only")
