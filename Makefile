@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE  # tests start many processes: compile a module
 BUILD := scikit-build-core cmake ninja # in the environment itself, so that a build goes on from the last
 PAGE := export/pointcmt_export/formats/web/page
 
-.PHONY: help demo test suite collected page lint format docs bench mutants sanitize clean
+.PHONY: help demo gpu test suite collected page lint format docs bench mutants sanitize clean
 .DEFAULT_GOAL := help
 
 help:  ## list what one can do here

@@ -29,13 +29,17 @@ def _are_names(value: Any) -> bool:
     return isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_name, value))
 
 
+def _are_distinct_names(value: Any) -> bool:
+    return _are_names(value) and len(set(value)) == len(value)
+
+
 def _is_count(value: Any) -> bool:
     return type(value) is int and 1 <= value <= MOST_POINTS
 
 
 CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "student": (_is_name, "a name"),
-    "classes": (_are_names, "a list of names"),
+    "classes": (_are_distinct_names, "a list of distinct names"),
     "points": (_is_count, f"a whole number from 1 to {MOST_POINTS:,}"),
     "normalization": (lambda value: value in NORMALIZATIONS, f"one of {', '.join(NORMALIZATIONS)}"),
     "provenance": (lambda value: isinstance(value, Mapping), "an object"),

@@ -104,7 +104,7 @@ def test_a_changed_configuration_is_opened_or_refused(
         ({"options": {"width": 1e9}}, "pointnet2-ssg.* cannot be built"),
         ({"student": "this:x"}, "allow it with --allow-code this:x"),
         ({"normalization": "by-hand"}, "normalization is 'by-hand'"),
-        ({"classes": "abc"}, "classes is 'abc', not a list of names"),
+        ({"classes": "abc"}, "classes is 'abc', not a list of distinct names"),
     ],
 )
 def test_what_made_no_sense_and_passed_is_named(

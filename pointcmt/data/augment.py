@@ -52,7 +52,8 @@ class Augmentation:
             replaced by the cloud's first point, as PointNet++ does.
         shuffle: put the points into a random order.
         up: the vertical axis of the clouds: "y" in all HDF5 releases, "z" in ModelNet's meshes.
-        normals: channels 3 to 5 are normals, which turn with the cloud and follow its scale.
+        normals: the three channels of a normal, which turns with the cloud and follows its scale;
+            None where points have none.
     """
 
     rotate: float = 0.0
@@ -64,7 +65,7 @@ class Augmentation:
     dropout: float = 0.0
     shuffle: bool = False
     up: str = "y"
-    normals: bool = False
+    normals: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
         """Check ranges.
@@ -103,45 +104,43 @@ class Augmentation:
         """
         _require_batch(points, ids, epoch, seed, self.normals)
         draw = _Draw(ids.to(points.device), epoch, seed)
-        xyz, rest = points[..., :3], points[..., 3:]
-        xyz, rest = self._rotated(xyz, rest, draw)
-        xyz, rest = self._tumbled(xyz, rest, draw)
-        xyz, rest = self._scaled(xyz, rest, draw)
+        vectors = [points[..., list(places)] for places in ((0, 1, 2), self.normals) if places]
+        xyz, *normals = self._scaled(self._tumbled(self._rotated(vectors, draw), draw), draw)
         if self.shift:
             xyz = xyz + (2 * draw.uniform(Kind.SHIFT, 1, 3) - 1).to(xyz.dtype) * self.shift
         if self.jitter:
             noise = draw.normal(Kind.JITTER, xyz.shape[1], 3) * self.jitter
             xyz = xyz + noise.clamp(-self.jitter_clip, self.jitter_clip).to(xyz.dtype)
-        changed = torch.cat([xyz, rest], dim=-1)  # (B, N, C)
+        changed = points.clone()  # (B, N, C)
+        changed[..., :3] = xyz
+        if self.normals:
+            changed[..., list(self.normals)] = normals[0]
         return self._reordered(changed, draw)
 
-    def _rotated(self, xyz: Tensor, rest: Tensor, draw: "_Draw") -> tuple[Tensor, Tensor]:
+    def _rotated(self, vectors: list[Tensor], draw: "_Draw") -> list[Tensor]:
         if not self.rotate:
-            return xyz, rest
+            return vectors
         angle = (2 * draw.uniform(Kind.ROTATE, 1, 1) - 1) * math.radians(self.rotate)  # (B, 1, 1)
-        cos, sin = angle.cos().to(xyz.dtype), angle.sin().to(xyz.dtype)
-        xyz = _turn(xyz, cos, sin, AXES[self.up])
-        if self.normals:
-            rest = torch.cat([_turn(rest[..., :3], cos, sin, AXES[self.up]), rest[..., 3:]], dim=-1)
-        return xyz, rest
+        cos, sin = angle.cos().to(vectors[0].dtype), angle.sin().to(vectors[0].dtype)
+        return [_turn(one, cos, sin, AXES[self.up]) for one in vectors]
 
-    def _tumbled(self, xyz: Tensor, rest: Tensor, draw: "_Draw") -> tuple[Tensor, Tensor]:
+    def _tumbled(self, vectors: list[Tensor], draw: "_Draw") -> list[Tensor]:
         if not self.tumble:
-            return xyz, rest
-        turn = _rotations(draw.normal(Kind.TUMBLE, 1, 4)[:, 0]).to(xyz.dtype)  # (B, 3, 3)
-        if self.normals:
-            rest = torch.cat([rest[..., :3] @ turn.mT, rest[..., 3:]], dim=-1)
-        return xyz @ turn.mT, rest
+            return vectors
+        turn = _rotations(draw.normal(Kind.TUMBLE, 1, 4)[:, 0]).to(vectors[0].dtype)  # (B, 3, 3)
+        return [one @ turn.mT for one in vectors]
 
-    def _scaled(self, xyz: Tensor, rest: Tensor, draw: "_Draw") -> tuple[Tensor, Tensor]:
+    def _scaled(self, vectors: list[Tensor], draw: "_Draw") -> list[Tensor]:
+        """Scale coordinates; a normal scales by the inverse, so that it stays at right angles."""
         if self.scale is None:
-            return xyz, rest
+            return vectors
+        xyz, *normals = vectors
         low, high = self.scale
         factor = (low + (high - low) * draw.uniform(Kind.SCALE, 1, 3)).to(xyz.dtype)  # (B, 1, 3)
-        if self.normals:  # a normal scales by the inverse, so that it stays at right angles
-            normals = torch.nn.functional.normalize(rest[..., :3] / factor, dim=-1)
-            rest = torch.cat([normals, rest[..., 3:]], dim=-1)
-        return xyz * factor, rest
+        return [
+            xyz * factor,
+            *(torch.nn.functional.normalize(normal / factor, dim=-1) for normal in normals),
+        ]
 
     def _reordered(self, points: Tensor, draw: "_Draw") -> Tensor:
         if self.dropout:
@@ -193,9 +192,12 @@ def _rotations(quaternions: Tensor) -> Tensor:
     return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
 
 
-def _require_batch(points: Tensor, ids: Tensor, epoch: int, seed: int, normals: bool) -> None:
-    if points.dim() != 3 or points.shape[-1] < (6 if normals else 3):
-        raise ValueError(f"points must be (B, N, C >= {6 if normals else 3}), not {points.shape}")
+def _require_batch(
+    points: Tensor, ids: Tensor, epoch: int, seed: int, normals: tuple[int, ...] | None
+) -> None:
+    least = 1 + max((2, *(normals or ())))
+    if points.dim() != 3 or points.shape[-1] < least:
+        raise ValueError(f"points must be (B, N, C >= {least}), not {points.shape}")
     if ids.shape != points.shape[:1] or ids.is_floating_point():
         raise ValueError(f"ids must be ({len(points)},) integers, not {ids.shape} {ids.dtype}")
     if epoch < 0 or seed < 0:

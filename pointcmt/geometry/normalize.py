@@ -74,6 +74,8 @@ def normalize(points: NDArray[np.floating], rule: str) -> NDArray[np.float32]:
     if not (scale > 0).all():
         raise InputError(f"all points of a cloud coincide; {rule} needs two different points")
     result = np.empty(points.shape, dtype=np.float32)
-    result[..., :3] = (xyz - center) / scale[..., None, None]
+    xyz -= center  # in place: a cloud may have millions of points
+    xyz /= scale[..., None, None]
+    result[..., :3] = xyz
     result[..., 3:] = points[..., 3:]
     return result

@@ -9,6 +9,8 @@ import click
 from pointcmt.commands import command_errors, version_option
 from pointcmt.errors import InputError
 
+UNNAMED = "the classes are called class-0, class-1, ...; name them with --classes"
+
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
@@ -27,8 +29,9 @@ from pointcmt.errors import InputError
     "--classes",
     "classes_file",
     type=click.Path(path_type=Path),
-    help="Text file with a class name a line, in the order of the logits; needed only where the "
-    "number of classes is not that of ModelNet40, ModelNet10 or ScanObjectNN.",
+    help="Text file with a class name a line, in the order of the logits; where the number "
+    "of classes is not that of ModelNet40, ModelNet10 or ScanObjectNN, they are class-0, class-1 "
+    "and so on without it.",
 )
 @click.option("--points", default=1024, show_default=True, help="Points of a cloud at inference.")
 @click.option(
@@ -75,6 +78,8 @@ def main(
         options=dict(_parse_option(option) for option in options),
     )
     config = json.loads((folder / "config.json").read_text())
+    if classes_file is None and config["classes"][0] == "class-0":
+        click.echo(f"Warning: {file}: {UNNAMED}", err=True)
     if as_json:
         click.echo(json.dumps({"folder": str(folder), "config": config}))
     else:

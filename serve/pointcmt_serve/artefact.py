@@ -13,6 +13,7 @@ from pointcmt.parts import Parts
 from pointcmt_serve.explain.maxima import Maxima, check_maxima
 from pointcmt_serve.host_indices import Step, check_steps
 from pointcmt_serve.pretrained import located, names
+from pointcmt_serve.reported import require_reported
 
 MODEL_FILE = "model.onnx"
 KEYS = ("classes", "points", "normalization", "student", "version", "provenance")
@@ -97,7 +98,8 @@ def find_file(path: Path | str, name: str, form: str = "onnx") -> Path:
         form: the format of pointcmt-export that writes it.
 
     Raises:
-        InputError: there is none, it is of another kind by its name, or its size cannot be right.
+        InputError: there is none, it is of another kind by its name, its size cannot be right, or
+            it is another ONNX file than the export's report beside it lists.
     """
     path = located(Path(path))
     file = path / name if path.is_dir() else path
@@ -110,6 +112,8 @@ def find_file(path: Path | str, name: str, form: str = "onnx") -> Path:
         raise InputError(f"{file}: no such file; give a {name} or an exported folder{shipped}")
     _check_kind(file, name)
     _check_size(file)
+    if file.suffix.lower() == ".onnx":  # an engine's side-car binds it
+        require_reported(file)
     return file
 
 

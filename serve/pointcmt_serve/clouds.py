@@ -1,7 +1,8 @@
 """From whatever a caller holds to clouds a network can take, or one sentence that says why not."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,45 @@ from numpy.typing import NDArray
 from pointcmt.errors import InputError
 from pointcmt.geometry import normalize, require_cloud, resample
 from pointcmt_serve.artefact import Artefact
+
+
+class Preparation(NamedTuple):
+    """What a network wants of a cloud.
+
+    Attributes:
+        channels: the names of its C columns.
+        normalization: a name in `pointcmt.geometry.NORMALIZATIONS`.
+        points: how many it has.
+    """
+
+    channels: tuple[str, ...]
+    normalization: str
+    points: int
+
+    @classmethod
+    def of(cls, artefact: Artefact) -> Self:
+        """Return what the network of an exported file wants."""
+        return cls(artefact.own_channels, artefact.normalization, artefact.points)
+
+    def __call__(self, cloud: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Bring a cloud (N, C) that `checked_cloud` accepted to (points, C)."""
+        moved = normalize(cloud, self.normalization)  # (N, C)
+        return np.ascontiguousarray(resample(moved, self.points), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A cloud that is prepared already, which `prepare` takes as it is.
+
+    Attributes:
+        points: (points, C) float32.
+        preparation: what was done to it.
+        up: the vertical axis of the file it came from, if its format settles it.
+    """
+
+    points: NDArray[np.float32]
+    preparation: Preparation
+    up: str | None = None
 
 
 def as_clouds(points: Any) -> Sequence[Any] | NDArray[Any]:
@@ -33,10 +73,12 @@ def as_clouds(points: Any) -> Sequence[Any] | NDArray[Any]:
 
 def prepare(points: Any, artefact: Artefact, name: str) -> NDArray[np.float32]:
     """Bring one cloud (N, C) to what a network wants; see `Classifier.prepare`."""
-    cloud = checked_cloud(points, name, artefact.own_channels)
-    cloud = normalize(cloud, artefact.normalization)  # (N, C)
-    cloud = resample(cloud, artefact.points)  # (points, C)
-    return np.ascontiguousarray(cloud, dtype=np.float32)
+    wanted = Preparation.of(artefact)
+    if not isinstance(points, Prepared):
+        return wanted(checked_cloud(points, name, wanted.channels))
+    if points.preparation != wanted:
+        raise InputError(f"{name}: was prepared for another network")
+    return points.points
 
 
 def checked_cloud(points: Any, name: str, channels: Sequence[str]) -> NDArray[np.float32]:

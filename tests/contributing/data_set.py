@@ -6,6 +6,7 @@ import numpy as np
 
 from pointcmt.data.dataset import XYZ, CloudDataset
 from pointcmt.data.record import DataSet, Reading, stored_arrays
+from pointcmt.geometry import normalize
 
 
 class Pairs(CloudDataset):
@@ -13,7 +14,10 @@ class Pairs(CloudDataset):
         with np.load(root / f"{split}.npz", allow_pickle=False) as file:
             clouds, labels = file["points"][:, :points], file["labels"]
         ids = [f"{split}_{i}" for i in range(len(labels))]
-        super().__init__(f"pairs/{split}", ("left", "right"), clouds, labels, ids, up="y")
+        names = ("left", "right")
+        super().__init__(
+            f"pairs/{split}", names, normalize(clouds, "unit-sphere"), labels, ids, up="y"
+        )
 
 
 def _read(root: Path, split: str, reading: Reading) -> CloudDataset:

@@ -172,7 +172,7 @@ def test_tumbling_is_a_rotation_that_favours_no_direction():
 
 def test_normals_tumble_with_their_cloud():
     both = torch.cat([CLOUDS, CLOUDS], dim=-1)
-    turned = Augmentation(tumble=True, normals=True)(both, IDS, 0, 0)
+    turned = Augmentation(tumble=True, normals=(3, 4, 5))(both, IDS, 0, 0)
 
     assert torch.equal(turned[..., :3], turned[..., 3:])
     assert not torch.allclose(turned[..., :3], CLOUDS, atol=0.1)
@@ -208,10 +208,22 @@ def test_shuffling_is_a_permutation_that_keeps_channels_together():
 def test_normals_stay_unit_and_at_right_angles():
     tangent = torch.randn(12, 64, 3, generator=torch.Generator().manual_seed(1))
     normals = torch.nn.functional.normalize(torch.linalg.cross(CLOUDS, tangent), dim=-1)
-    change = Augmentation(rotate=180, scale=(0.5, 2), normals=True)
+    change = Augmentation(rotate=180, scale=(0.5, 2), normals=(3, 4, 5))
     moved = change(torch.cat([CLOUDS, normals], dim=-1), IDS, 0, 0)
     assert torch.allclose(moved[..., 3:].norm(dim=-1), torch.ones(12, 64), atol=1e-5)
     assert (moved[..., :3] * moved[..., 3:]).sum(dim=-1).abs().max() < 1e-5
+
+
+def test_normals_are_changed_alike_wherever_they_stand():
+    normals = torch.nn.functional.normalize(CLOUDS.flip(1), dim=-1)
+    color = torch.rand(12, 64, 1)
+    options = {"rotate": 180, "tumble": True, "scale": (0.5, 2), "shift": 0.1}
+    first = Augmentation(**options, normals=(3, 4, 5))
+    parted = Augmentation(**options, normals=(5, 6, 3))  # nz, the colour, nx, ny
+    expected = first(torch.cat([CLOUDS, normals, color], -1), IDS, 0, 0)
+    columns = [CLOUDS, normals[..., 2:], color, normals[..., :2]]
+    moved = parted(torch.cat(columns, -1), IDS, 0, 0)
+    assert torch.equal(moved[..., [0, 1, 2, 5, 6, 3, 4]], expected)
 
 
 def test_other_channels_are_kept():
@@ -264,7 +276,7 @@ def test_negative_epochs_and_missing_normals_are_refused():
     with pytest.raises(ValueError, match="epoch"):
         ALL(CLOUDS, IDS, -1, 0)
     with pytest.raises(ValueError, match="C >= 6"):
-        Augmentation(rotate=1, normals=True)(CLOUDS, IDS, 0, 0)
+        Augmentation(rotate=1, normals=(3, 4, 5))(CLOUDS, IDS, 0, 0)
 
 
 def test_empty_batches_and_clouds_pass():

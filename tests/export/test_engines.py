@@ -44,7 +44,7 @@ def statuses(report: Any) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", EACH_NETWORK)
 def test_every_network_becomes_an_engine_with_the_hosts_indices(name: str, tmp_path: Path) -> None:
-    """DGCNN's first neighbours have a row for every point, the others' a fixed number.
+    """Neighbours of all points have a row for each, others a fixed number.
 
     Where the GPU computes the indices, the graph is the same.
     """
@@ -60,11 +60,14 @@ def test_every_network_becomes_an_engine_with_the_hosts_indices(name: str, tmp_p
         assert car[key] == hashlib.sha256((tmp_path / "out" / file).read_bytes()).hexdigest()
     assert car["sampling"] == sampling
     assert car["profile"] == {"batch": [1, 2, 4], "points": [40, 48, 64]}
-    graph = onnx.load(tmp_path / "out" / "model.onnx").graph
+    model = onnx.load(tmp_path / "out" / "model.onnx")
+    graph, told = model.graph, {p.key: p.value for p in model.metadata_props}
+    steps = {step["input"]: step for step in json.loads(told["pointcmt.inputs"])}
     assert "Scan" not in {node.op_type for node in graph.node}  # nobody samples a second time
     for value in graph.input[1:]:
         free = [d.dim_param for d in value.type.tensor_type.shape.dim if d.dim_param]
-        a_row_each = name == "dgcnn" and value.name == "knn_0"
+        step = steps[value.name]
+        a_row_each = step.get("query", step.get("centers")) == "points"
         assert free == (["batch", "points"] if a_row_each else ["batch"])
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from pointcmt.errors import InputError
 from pointcmt.geometry import read_cloud
-from pointcmt.geometry.formats import parse
-from tests.reference.cloud_files import CLOUD, damaged, examples, glb, gltf, npz, ply_header
+from pointcmt.geometry.formats import READERS, parse
+from tests.reference.cloud_files import CLOUD, damaged, examples, glb, gltf, npz, ply_header, stl
 
 MIB = 1024**2
 LIBRARIES = ("Error:", "Traceback", "errno", "object at 0x", "codec can't", "\n")
@@ -101,6 +101,33 @@ def test_claims_and_bombs_are_refused_before_they_take_memory(tmp_path, name, mo
     finally:
         tracemalloc.stop()
     assert peak < 2 * MIB + 24 * path.stat().st_size
+
+
+SIGNALLING = np.array([0, 0x7F800001, 0], "<u4")  # a NaN that no cast may touch silently
+
+
+@pytest.mark.parametrize("name", ["mesh.stl", "mesh.glb"])
+@pytest.mark.filterwarnings("error")
+def test_a_signalling_nan_is_refused_like_any_other_and_warns_nobody(tmp_path, name):
+    if name == "mesh.stl":
+        raw = stl()
+        raw = raw[:96] + SIGNALLING.tobytes() + raw[108:]
+    else:
+        tree, data = gltf()
+        raw = glb(tree, SIGNALLING.tobytes() + data[12:])
+    (tmp_path / name).write_bytes(raw)
+    with pytest.raises(InputError, match="NaN or infinite"):
+        read_cloud(tmp_path / name)
+
+
+def test_what_takes_more_memory_than_there_is_is_told_so(tmp_path, monkeypatch):
+    def greedy(_):
+        raise MemoryError
+
+    monkeypatch.setitem(READERS, ".off", greedy)
+    (tmp_path / "a.off").write_bytes(b"OFF")
+    with pytest.raises(InputError, match="more memory to read than there is"):
+        read_cloud(tmp_path / "a.off")
 
 
 def test_time_grows_with_the_number_of_materials_and_not_with_its_square(tmp_path):

@@ -39,7 +39,14 @@ def test_the_right_count_changes_nothing():
 
 
 def test_normals_travel_with_their_points():
-    assert resample(np.ones((5, 6), np.float32), 8).shape == (8, 6)
+    rows = np.arange(30, dtype=np.float32).reshape(5, 6)
+    assert {tuple(row) for row in resample(rows, 8)} == {tuple(row) for row in rows}
+
+
+def test_fewer_points_keep_their_order():
+    fewer = resample(cloud_of(100), 40)
+    places = [cloud_of(100).tolist().index(row) for row in fewer.tolist()]
+    assert places == sorted(set(places))
 
 
 @pytest.mark.parametrize("count", [0, -1, 10**12])

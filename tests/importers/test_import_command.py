@@ -27,13 +27,15 @@ def test_it_writes_a_model_folder_and_prints_its_path_last(weights: Path, tmp_pa
     result = run(weights, "--from", "dgcnn-wangyue", "-o", tmp_path / "m", "--classes", names)
     assert result.exit_code == 0, result.output
     assert result.output.splitlines() == ["dgcnn with 4 classes", str(tmp_path / "m")]
+    assert result.stderr == ""
     assert load_student(tmp_path / "m")[1].classes == ("apple", "pear", "plum", "quince")
 
 
 def test_options_that_the_file_cannot_tell(weights: Path, tmp_path: Path) -> None:
     options = ("--points", 2048, "--option", "k=40", "--normalization", "none", "--json")
     result = run(weights, "--from", "dgcnn-antao97", "-o", tmp_path / "m", *options)
-    config = json.loads(result.output)["config"]
+    config = json.loads(result.stdout)["config"]
+    assert "name them with --classes" in result.stderr
     assert (config["points"], config["options"]["k"], config["normalization"]) == (2048, 40, "none")
     assert config["classes"] == ["class-0", "class-1", "class-2", "class-3"]
     assert load_student(tmp_path / "m")[0].min_points == 40

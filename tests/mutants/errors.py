@@ -379,7 +379,7 @@ MUTANTS = (
     _training(
         "unlabelled files are not normalised",
         "unlabelled.py",
-        "normalize(cloud[:, :3], rule)",
+        "normalize(cloud[:, :3], train.normalization)",
         "cloud[:, :3]",
         "unlabelled",
     ),

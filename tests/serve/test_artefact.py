@@ -1,4 +1,6 @@
+import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +49,21 @@ def test_a_file_too_large_for_onnx_is_refused_unread(tmp_path: Path) -> None:
         Classifier(tmp_path)
 
 
+@pytest.mark.parametrize("open_it", [Path, lambda folder: folder / "model.onnx"])
+def test_another_file_than_the_report_beside_it_lists_is_refused(
+    model: Path, open_it: Callable[[Path], Path]
+) -> None:
+    place = open_it(model.parent)
+    report = model.with_name("export_report.json")
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    for text in ("{", "[]", '{"files": {}}', json.dumps({"files": {"model.onnx": digest}})):
+        report.write_text(text)
+        Classifier(place)
+    onnx.save(tiny_model(METADATA, -WEIGHT), model)
+    with pytest.raises(InputError, match=r"is not the file that the export_report\.json beside it"):
+        Classifier(place)
+
+
 @pytest.mark.parametrize("content", [b"not a model", bytes(range(256)) * 40, b"\x80\x04."])
 def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.onnx").write_bytes(content)
@@ -78,6 +95,7 @@ def test_an_onnx_file_of_another_tool_is_refused(write_model: WriteModel, key: s
         ("classes", "{}"),
         ("classes", "[]"),
         ("classes", "[1, 2, 3, 4]"),
+        ("classes", '["cone", "cone", "tube", "vase"]'),
         ("points", "many"),
         ("points", "0"),
         ("points", "-5"),

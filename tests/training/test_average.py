@@ -11,6 +11,7 @@ from pointcmt.errors import InputError
 from pointcmt_training.folder import RunFolder
 from pointcmt_training.log import require_log
 from pointcmt_training.reading import read_history
+from pointcmt_training.stages.keeping import weight_average
 from pointcmt_training.stages.student import train_student
 from tests.training import made
 
@@ -42,6 +43,15 @@ def test_the_student_ends_with_the_average_of_its_weights(tmp_path: Path) -> Non
     for ours, theirs in zip(student.parameters(), average, strict=True):
         torch.testing.assert_close(ours.data, theirs)
     assert not torch.equal(next(student.parameters()).data, steps[-1][0])
+
+
+def test_running_statistics_are_averaged_too() -> None:
+    network = torch.nn.BatchNorm1d(2)
+    average = weight_average(network, 0.5)
+    for mean in (4.0, 8.0):  # the first update takes it as it is
+        network.running_mean = torch.full((2,), mean)
+        average.update_parameters(network)
+    assert average.module.running_mean.tolist() == [6, 6]
 
 
 def test_a_resumed_average_is_that_of_an_uninterrupted_run(

@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from pointcmt.data import CloudDataset, Shapes
+from pointcmt.errors import InputError
 from pointcmt.views import SIX_VIEWS
 from pointcmt_training import inputs as reading
 from pointcmt_training.config import DataConfig, ViewsConfig
 from pointcmt_training.inputs import Inputs, load_inputs
 from pointcmt_training.recipe import load_config
+from pointcmt_training.stages.common import augmented
 from tests.reference.projection import certain, draw
 from tests.training import made
 
@@ -111,6 +113,51 @@ def test_clouds_given_are_projected_in_place_of_the_stored_ones() -> None:
     moved = split.points[indices] * 0.5
     assert not torch.equal(split.views(indices, moved), split.views(indices))
     torch.testing.assert_close(split.views(indices, split.points[indices]), split.views(indices))
+
+
+def with_normals(root: Path) -> Path:
+    """Two classes of coloured spheres, whose normals are their points."""
+    for index in range(12):
+        random = np.random.default_rng(index)
+        points = random.normal(size=(16, 3))
+        points /= np.linalg.norm(points, axis=1, keepdims=True)
+        folder = root / "ab"[index % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        colors = random.integers(0, 256, (16, 3)).astype(np.uint8)
+        np.savez(folder / f"{index}.npz", points=points, normals=points, colors=colors)
+    return root
+
+
+@pytest.mark.parametrize("names", ["nx,ny,nz,r,g,b", "r,g,b,nx,ny,nz"])
+def test_normals_turn_with_their_cloud_whichever_channels_they_are(
+    names: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POINTCMT_CACHE", str(tmp_path / "cache"))
+    own = own_folder(with_normals(tmp_path / "own"), f"data.channels=[x,y,z,{names}]")
+    config = load_config("shapes", [*own, "options.channels=9", "augmentation.rotate=any"])
+    split = load_inputs(config, torch.device("cpu")).train
+    places = [split.channels.index(name) for name in ("nx", "ny", "nz")]
+    seen = augmented(split, torch.arange(4), 0, config)
+    changed = seen[..., :3] - seen[..., :3].mean(dim=1, keepdim=True)
+    assert split.normals == tuple(places)
+    assert torch.cosine_similarity(changed, seen[..., places], dim=2).mean() > 0.6
+
+
+def test_a_part_of_a_normal_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POINTCMT_CACHE", str(tmp_path / "cache"))
+    own = own_folder(with_normals(tmp_path / "own"), "data.channels=[x,y,z,nx,ny,nz]")
+    with pytest.raises(InputError, match=r"options\.channels=5: takes nx, ny, a part of a normal"):
+        load(*own, "options.channels=5")
+
+
+@pytest.mark.parametrize("value", ["abc", "null", "3.5", "true"])
+def test_channels_are_a_whole_number(value: str) -> None:
+    with pytest.raises(InputError, match=r"options\.channels=.*: must be a whole number"):
+        load(f"options.channels={value}")
+
+
+def own_folder(root: Path, *more: str) -> list[str]:
+    return [*SMALL, "data.name=folder", f"data.root={root}", "data.test_share=0.3", *more]
 
 
 def test_no_colours_no_coloured_views(tmp_path: Path) -> None:

@@ -85,6 +85,38 @@ def test_a_folder_of_files_is_resampled_and_normalised(tmp_path: Path) -> None:
     torch.testing.assert_close(added.norm(dim=2).amax(dim=1), torch.ones(2))
 
 
+def test_files_that_state_their_vertical_are_turned_to_that_of_the_data(tmp_path: Path) -> None:
+    tall = np.zeros((40, 4), np.float32)
+    tall[:, 2] = np.linspace(-1, 1, 40)  # z up, as the format states
+    tall.tofile(tmp_path / "tall.bin")
+    inputs = load_inputs(load_config("shapes", [*TINY, f"data.unlabelled={tmp_path}"]), CPU)
+    up = "xyz".index(inputs.pool.dataset.up or "")
+    assert inputs.pool.points[-1].std(dim=0).argmax() == up == 1
+
+
+def test_coloured_views_of_a_folder_take_its_colours_and_the_student_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POINTCMT_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    for index in range(12):
+        place = tmp_path / ("more" if index > 9 else f"own/{'ab'[index % 2]}")
+        place.mkdir(parents=True, exist_ok=True)
+        colors = rng.integers(0, 256, (32, 3)).astype(np.uint8)
+        np.savez(place / f"{index}.npz", points=rng.normal(size=(32, 3)), colors=colors)
+    options = [
+        *("data.name=folder", f"data.root={tmp_path / 'own'}", "data.test_share=0.4"),
+        *("data.channels=[x,y,z,r,g,b]", "data.fraction=1", "views.kind=projected-color"),
+        f"data.unlabelled={tmp_path / 'more'}",
+    ]
+    pool = load_inputs(load_config("shapes", [*TINY, *options]), CPU).pool
+    last = torch.tensor([len(pool) - 1])
+    assert pool.points.shape[2] == 3
+    assert pool.views(last).shape[2] == 3
+    np.savez(tmp_path / "more" / "plain.npz", points=rng.normal(size=(32, 3)))
+    assert "plain.npz" in refused(*options)
+
+
 def refused(*overrides: str) -> str:
     with pytest.raises(InputError) as error:
         load_inputs(load_config("shapes", [*TINY, *overrides]), CPU)
@@ -106,6 +138,15 @@ def test_a_folder_that_does_not_fit_is_refused_in_a_sentence(tmp_path: Path) -> 
 
 def test_nothing_left_of_the_split_is_refused() -> None:
     assert "nothing is left" in refused("data.unlabelled=rest", "data.fraction=1.0")
+
+
+def test_a_class_of_ones_own_learns_from_its_control(tmp_path: Path) -> None:
+    own = ["student=tests.training.made:PooledStudent", "options={}"]
+    plain = [*(text for text in TINY if not text.startswith("options")), *own]
+    run(load_config("shapes", [*plain, "method=none"]), tmp_path / "control")
+    itself = ["method=self", f"distillation.run={tmp_path / 'control'}"]
+    run(load_config("shapes", [*plain, *itself]), tmp_path / "self")
+    assert (tmp_path / "self" / "student").is_dir()
 
 
 class Dropping(nn.Module):
@@ -148,6 +189,8 @@ def test_unlabelled_clouds_train_the_student_and_an_earlier_student_can_teach(
     run(load_config("shapes", TINY), plain)
     more = [*TINY, "data.unlabelled=rest", f"stages_from={plain}", "distillation.logits=1"]
     run(load_config("shapes", more), pooled)
+    assert len(list((plain / "features").iterdir())) == 1, "the other run's folder stays as it was"
+    assert len(list((pooled / "features").iterdir())) == 1
     assert {"feature", "classifier", "distillation"} <= set(
         read_history(RunFolder(pooled).history("training"))[0]
     )

@@ -353,7 +353,7 @@ class Config(Section):
             self._require_segmentable()
         elif self.start:
             raise InputError(f"start={self.start}: is for part segmenters, {', '.join(SEGMENTERS)}")
-        elif self.generator.points > self.data.points:
+        elif self.distillation.uses_images and self.generator.points > self.data.points:
             raise InputError(
                 f"generator.points={self.generator.points}: must be at most data.points, "
                 f"{self.data.points}"
@@ -362,8 +362,9 @@ class Config(Section):
         if (selects or self.training.early_stop) and not self.data.validation:
             needs = "select an epoch by it" if selects else "stop early by it"
             raise InputError(f"data.validation=0.0: must be above 0 to {needs}")
-        if selects and self.protocol == "paper":
-            raise InputError("protocol=paper selects on the test split: leave training.selection")
+        if self.protocol == "paper" and (selects or self.training.early_stop):
+            key = "selection" if selects else "early_stop"
+            raise InputError(f"protocol=paper selects on the test split: leave training.{key}")
         if self.teacher.recompute and self.compute.compile:
             raise InputError(
                 "teacher.recompute=true: is not for compute.compile=true, which chooses by itself "

@@ -18,14 +18,13 @@ from pointcmt.data import (
 from pointcmt.data.catalog import find
 from pointcmt.data.tools.identity import Identity, identify
 from pointcmt.errors import InputError
+from pointcmt.geometry.formats.names import NORMALS
 from pointcmt.views import project_color, project_depth
 from pointcmt_training.ahead import PictureReader
 from pointcmt_training.compute import carried
 from pointcmt_training.config import Config, ViewsConfig
 from pointcmt_training.pictures import kept, rendered
 from pointcmt_training.unlabelled import with_unlabelled
-
-NORMALS = ("nx", "ny", "nz")
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,12 @@ class Split:
         return self.dataset.channels[: self.points.shape[2]]
 
     @property
-    def has_normals(self) -> bool:
-        """Whether the student takes normals, which follow the cloud's changes."""
-        return self.channels[3:6] == NORMALS
+    def normals(self) -> tuple[int, int, int] | None:
+        """The channels of the normals that the student takes, which follow the cloud's changes."""
+        if not set(NORMALS) <= set(self.channels):
+            return None
+        x, y, z = map(self.channels.index, NORMALS)
+        return x, y, z
 
     def __len__(self) -> int:
         """Return the number of clouds."""
@@ -179,7 +181,9 @@ def load_inputs(config: Config, device: torch.device) -> Inputs:
     labelled = _split(train, config, device)
     pool = labelled
     if data.unlabelled:
-        joined = with_unlabelled(data.unlabelled, whole, train, held, labelled.channels)
+        needed = max(_taken(config), 6 if config.views.kind == "projected-color" else 3)
+        names = whole.channels[:needed]
+        joined = with_unlabelled(data.unlabelled, whole, train, held, names)
         pool = _split(joined, config, device)
     return Inputs(
         labelled,
@@ -229,11 +233,25 @@ def _read(config: Config, split: str) -> CloudDataset:
     return dataset
 
 
+def _taken(config: Config) -> int:
+    """How many channels the student takes."""
+    wanted = config.options.get("channels", 3)
+    if type(wanted) is not int:
+        raise InputError(f"options.channels={wanted!r}: must be a whole number")
+    return wanted
+
+
 def _split(dataset: CloudDataset, config: Config, device: torch.device) -> Split:
-    wanted = int(config.options.get("channels", 3))
+    wanted = _taken(config)
     if wanted > len(dataset.channels):
         have = ", ".join(dataset.channels)
         raise InputError(f"options.channels={wanted}: {dataset.name} has {have} only")
+    taken = [name for name in dataset.channels[:wanted] if name in NORMALS]
+    if 0 < len(taken) < len(NORMALS):
+        raise InputError(
+            f"options.channels={wanted}: takes {', '.join(taken)}, a part of a normal; take all of "
+            f"{', '.join(NORMALS)}, or none"
+        )
     points = torch.from_numpy(np.ascontiguousarray(dataset.points[..., :wanted])).to(device)
     labels = torch.from_numpy(dataset.labels).to(device)
     return Split(kept(dataset, config.views, config.data), points, labels, config.views)

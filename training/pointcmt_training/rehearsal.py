@@ -107,7 +107,7 @@ def _trained(
             generator = train_generator(config, inputs, folder, features)
         images = Images(teacher.classifier, generator, features)
     elif isinstance(method, SelfTraining):
-        images = earlier_student(method.run, inputs)
+        images = earlier_student(config, method.run, inputs)
     with held["training"].counted():
         train_student(config, inputs, folder, student, images)
     return held

@@ -56,7 +56,7 @@ def _train(config: Config, inputs: Inputs, folder: RunFolder, student: Student) 
     teaching = teach(config, inputs, folder, student.feature_dim) if method.uses_images else None
     images = teaching.images if teaching else None
     if isinstance(method, SelfTraining):
-        images = earlier_student(method.run, inputs)
+        images = earlier_student(config, method.run, inputs)
     train_student(config, inputs, folder, student, images)
     measured = student_accuracy(student, inputs.test)
     result = {

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pointcmt.data import CloudDataset
 from pointcmt.errors import InputError
-from pointcmt.geometry import SUFFIXES, normalize, read_cloud
+from pointcmt.geometry import SUFFIXES, normalize, read_cloud, turn
 
 REST = "rest"
 NO_LABEL = -1
@@ -28,7 +28,8 @@ def with_unlabelled(
         whole: the training split as the data set has it.
         train: the labelled part, which is trained on.
         held: the validation part, which is left alone.
-        channels: those that the student takes, the first of the data set's; files must have them.
+        channels: the first of the data set's, as many as student and views take; files must have
+            them.
 
     Raises:
         InputError: nothing is left of the split; or the folder is missing, empty or divided into
@@ -54,8 +55,7 @@ def _rest(whole: CloudDataset, train: CloudDataset, held: CloudDataset | None) -
 def _folder(root: Path, train: CloudDataset, channels: Sequence[str]) -> CloudDataset:
     files = _files(root)
     points = train.points.shape[1]
-    rule = train.normalization
-    clouds = [_cloud(path, channels, points, seed, rule) for seed, path in enumerate(files)]
+    clouds = [_cloud(path, channels, points, seed, train) for seed, path in enumerate(files)]
     return CloudDataset(
         f"{train.name} and {root.resolve().name}",
         train.classes,
@@ -86,7 +86,11 @@ def _files(root: Path) -> list[Path]:
 
 
 def _cloud(
-    path: Path, channels: Sequence[str], points: int, seed: int, rule: str
+    path: Path, channels: Sequence[str], points: int, seed: int, train: CloudDataset
 ) -> NDArray[np.float32]:
-    cloud = read_cloud(path, channels, points, seed=seed).points  # (N, C)
-    return np.concatenate([normalize(cloud[:, :3], rule), cloud[:, 3:]], axis=1)
+    """Read a file, turned and normalised as the labelled clouds are."""
+    read = read_cloud(path, channels, points, seed=seed)
+    cloud = read.points  # (N, C)
+    if read.up and train.up:
+        cloud = turn(cloud, read.up, train.up, channels)
+    return np.concatenate([normalize(cloud[:, :3], train.normalization), cloud[:, 3:]], axis=1)

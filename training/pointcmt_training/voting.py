@@ -21,7 +21,7 @@ def voted_accuracy(student: Student, split: Split, votes: int) -> Accuracy:
     The first version is the cloud as it is; in each other one every axis is scaled by a factor of
     its own and the points stand in another order. The versions are the same in every run.
     """
-    change = Augmentation(scale=HONEST, shuffle=True, normals=split.has_normals)
+    change = Augmentation(scale=HONEST, shuffle=True, normals=split.normals)
 
     def probabilities(indices: Tensor) -> Tensor:
         clouds = split.points[indices]  # (b, N, C)
@@ -45,7 +45,7 @@ def published_accuracy(
     Returns:
         The largest "overall" and the largest "mean_class", perhaps of two votings.
     """
-    change = Augmentation(scale=PUBLISHED, normals=split.has_normals)
+    change = Augmentation(scale=PUBLISHED, normals=split.normals)
     found = []
     for repeat in range(repeats):
 

@@ -30,11 +30,6 @@ class HostStep:
     sets: dict[str, str]
     numbers: dict[str, float | int]
 
-    @property
-    def row_a_point(self) -> bool:
-        """Whether the indices have a row for every point of the cloud, however many there are."""
-        return self.sets.get("query", self.sets.get("centers")) == XYZ
-
     def to_json(self) -> dict[str, Any]:
         """Return the step as it stands in the artefact's metadata."""
         return {"input": self.input, "op": self.op, **self.sets, **self.numbers}

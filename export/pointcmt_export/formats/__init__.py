@@ -62,6 +62,7 @@ FORMATS: dict[str, Format] = {
             extra="export",
             needs="",
             module="pointcmt_export.formats.triton",
+            requires=requirements.triton,
         ),
         Format(
             name="web",

@@ -48,6 +48,18 @@ def tensorrt(kind: Kind, config: ModelConfig, options: "Options") -> None:
         load_vendor(kind)  # which says so
 
 
+def triton(config: ModelConfig, options: "Options") -> None:
+    """Ask for a classifier whose classes `labels.txt` can name, a line each.
+
+    Raises:
+        InputError: the student tells parts, or a class name is longer than one line.
+    """
+    if config.parts:
+        raise InputError("--format triton: writes repositories of classifiers, not of segmenters")
+    if any("\n" in name for name in config.classes):
+        raise InputError("--format triton: a class name is longer than one line")
+
+
 def web(config: ModelConfig, options: "Options") -> None:
     """Ask for the built page, and for a student that it can run.
 

@@ -73,7 +73,8 @@ def parse(path: Path, *, paint: bool = False) -> Parsed:
 
     Raises:
         InputError: there is no such file, its format is unknown, it is empty, cut, damaged or
-            larger than 2 GiB, or it would take far more memory than its length justifies.
+            larger than 2 GiB, or it would take far more memory than its length justifies, or more
+            than there is.
     """
     suffix = path.suffix.lower()
     if suffix not in READERS:
@@ -84,6 +85,8 @@ def parse(path: Path, *, paint: bool = False) -> Parsed:
     except InputError as error:
         reason = _stranger(source) or str(error)
         raise InputError(f"{path}: not a readable {suffix} file: {reason}") from error
+    except MemoryError as error:
+        raise InputError(f"{path}: takes more memory to read than there is") from error
     except Exception as error:  # numpy and the other libraries raise anything on hostile bytes
         reason = _stranger(source) or "it is damaged"
         raise InputError(f"{path}: not a readable {suffix} file: {reason}") from error

@@ -37,7 +37,8 @@ class Accessors:
         values = self._values(index)
         if width is not None and values.shape[1] != width:
             raise InputError(f"an accessor has {values.shape[1]} values where {width} are needed")
-        result = values.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a signalling NaN is refused like any other
+            result = values.astype(np.float64)
         if self._accessors[index].get("normalized") and values.dtype.kind in "iu":
             result = np.maximum(result / np.iinfo(values.dtype).max, -1)
         return result

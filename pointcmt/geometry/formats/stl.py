@@ -48,7 +48,9 @@ def _binary(raw: bytes) -> NDArray[np.float64]:
         raise truncated(whole, _announced(raw), "triangles")
     if not _announced(raw):
         raise InputError("its header announces no triangle")
-    return np.frombuffer(raw, TRIANGLE, _announced(raw), HEAD)["corners"].astype(np.float64)
+    corners = np.frombuffer(raw, TRIANGLE, _announced(raw), HEAD)["corners"]  # (F, 3, 3)
+    with np.errstate(invalid="ignore"):  # a signalling NaN is refused like any other
+        return corners.astype(np.float64)
 
 
 def _text(raw: bytes) -> NDArray[np.float64]:

@@ -59,6 +59,7 @@ limits = _options(
     _number("--deadline", 30.0, SECONDS, "Seconds a request may take."),
     _number("--max-body", 64, AT_LEAST_ONE, "MiB of a request, as sent and unpacked."),
     _number("--max-memory", 512, AT_LEAST_ONE, "MiB of all requests together."),
+    _number("--file-memory", 4096, click.IntRange(256, 2**20), "MiB to read an uploaded file in."),
     _number("--max-clouds", 1024, AT_LEAST_ONE, "Clouds of a request."),
     _number("--max-connections", 1024, AT_LEAST_ONE, "Open at once."),
     _number("--header-timeout", 10.0, SECONDS, "Seconds until a request's headers are there."),

@@ -59,15 +59,16 @@ def _lifespan(service: Service) -> Callable[[Any], AbstractAsyncContextManager[N
         if not service.models.started:
             await asyncio.to_thread(service.models.start)
         service.lifecycle.started = True
-        grpc = await _grpc(service)
+        grpc = await _start_grpc(service)
+        ending = asyncio.create_task(_stop_grpc(grpc, service))
         running = [asyncio.create_task(service.keep_measuring())]
         if service.settings.poll:
             running.append(asyncio.create_task(service.models.watch()))
         try:
             yield
         finally:
-            if grpc is not None:
-                await grpc.stop(service.lifecycle.left(service.settings.grace))
+            service.lifecycle.closed.set()
+            await ending
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
@@ -76,10 +77,17 @@ def _lifespan(service: Service) -> Callable[[Any], AbstractAsyncContextManager[N
     return lifespan
 
 
-async def _grpc(service: Service) -> Any:
+async def _start_grpc(service: Service) -> Any:
     settings = service.settings
     if settings.grpc is None:
         return None
     from pointcmt_serve.http.grpc import start_grpc
 
     return await start_grpc(service, settings.grpc, settings.security.tls)
+
+
+async def _stop_grpc(grpc: Any, service: Service) -> None:
+    """Stop gRPC when HTTP's ports close: what is under way has the grace of both at once."""
+    await service.lifecycle.closed.wait()
+    if grpc is not None:
+        await grpc.stop(service.lifecycle.left(service.settings.grace))

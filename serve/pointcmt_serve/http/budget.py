@@ -2,7 +2,7 @@
 
 from types import TracebackType
 
-from pointcmt_serve.http.errors import busy
+from pointcmt_serve.http.errors import busy, too_large
 
 
 class MemoryBudget:
@@ -33,8 +33,13 @@ class Reservation:
         """Take `size` bytes more.
 
         Raises:
-            RefusedError: 503, the requests under way hold too much.
+            RefusedError: 503, the requests under way hold too much; 413, this one alone would.
         """
+        if self._size + size > self._budget.size:
+            raise too_large(
+                f"the request alone would take {self._size + size} bytes; all together have "
+                f"{self._budget.size} (--max-memory)"
+            )
         if self._budget.held + size > self._budget.size:
             raise busy(
                 f"the requests under way hold {self._budget.held} bytes of {self._budget.size}; "

@@ -36,6 +36,11 @@ def busy(sentence: str, reason: str, seconds: int = 1) -> RefusedError:
     )
 
 
+def too_large(sentence: str) -> RefusedError:
+    """Return a 413: what no later try would change."""
+    return RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence, reason="too_large")
+
+
 def not_found(sentence: str) -> RefusedError:
     """Return a 404."""
     return RefusedError(HTTPStatus.NOT_FOUND, sentence, reason="not_found")

@@ -16,14 +16,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pointcmt.errors import InputError
 from pointcmt_serve.http.errors import RefusedError, busy
 from pointcmt_serve.http.operations import Lifecycle
-from pointcmt_serve.http.operations.access import log_access, new_id
-from pointcmt_serve.http.operations.tracing import span
+from pointcmt_serve.http.operations.access import kept_id, log_access
+from pointcmt_serve.http.operations.tracing import METHODS, request_span
 from pointcmt_serve.http.origins import require_origin, with_origins
 from pointcmt_serve.http.security import OPEN, account, offered_key
 from pointcmt_serve.http.service import Service
 
 _log = logging.getLogger(__name__)
-_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _ADDRESS = re.compile(r"^https?://[^/]*", re.IGNORECASE)
 _DRAIN_BYTES = 1 << 16
 _DRAIN_SECONDS = 1.0
@@ -56,9 +55,11 @@ class Front:
         scope["state"]["exchange"] = exchange
         self._service.in_flight += 1
         try:
-            with span(f"{scope['method']} {scope['path']}", dict(headers)) as attribute:
-                await self._within(scope, exchange.receive, exchange.send)
-                attribute("http.response.status_code", exchange.status)
+            with request_span(scope, dict(headers)) as answered:
+                try:
+                    await self._within(scope, exchange.receive, exchange.send)
+                finally:
+                    answered(exchange.status)
         finally:
             self._service.in_flight -= 1
             self._record(scope, exchange)
@@ -103,7 +104,7 @@ class Front:
     def _record(self, scope: Scope, exchange: "_Exchange") -> None:
         seconds = time.monotonic() - exchange.start
         route = getattr(scope.get("route"), "path", "none")
-        method = scope["method"] if scope["method"] in _METHODS else "other"
+        method = scope["method"] if scope["method"] in METHODS else "other"
         self._metrics.answered(route, method, exchange.status, seconds)
         client = scope.get("client")
         log_access(
@@ -119,9 +120,6 @@ class Front:
         )
 
 
-_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-
-
 class _Exchange:
     """One request and its answer, counted."""
 
@@ -129,8 +127,7 @@ class _Exchange:
         self, scope: Scope, headers: Headers, receive: Receive, send: Send, lifecycle: Lifecycle
     ) -> None:
         self.start = time.monotonic()
-        offered = headers.get("x-request-id", "")
-        self.identity = offered if _ID.fullmatch(offered) else new_id()
+        self.identity = kept_id(headers.get("x-request-id", ""))
         self.status = 0
         self.received = 0
         self.sent = 0

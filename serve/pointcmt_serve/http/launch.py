@@ -113,6 +113,7 @@ def read_settings(models: Sequence[str], options: dict[str, Any]) -> Settings:
         header_seconds=options["header_timeout"],
         body_seconds=options["body_timeout"],
         deadline=options["deadline"],
+        file_memory=options["file_memory"] * MIB,
     )
     given = {key: options[key] for key in ("engine", "device", "threads")}
     parse_device(given["device"] or "auto")

@@ -25,9 +25,13 @@ def read_keys(file: Path | None) -> tuple[bytes, ...]:
     """Return the digests of the keys in `file`, a line each, and in POINTCMT_API_KEYS.
 
     Raises:
-        InputError: the file cannot be read or holds no key, or a key is short or not ASCII.
+        InputError: the file cannot be read, it or the variable holds no key, or a key is short or
+            not ASCII.
     """
-    words = os.environ.get(VARIABLE, "").replace(",", " ").split()
+    stated = os.environ.get(VARIABLE, "")
+    words = stated.replace(",", " ").split()
+    if stated and not words:
+        raise InputError(f"{VARIABLE} is set and holds no API key; unset it, or write one")
     if file is not None:
         try:
             lines = file.read_text(encoding="utf-8-sig").splitlines()

@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pointcmt.errors import InputError
 from pointcmt_serve.http.batching import Client, Job, Schedule, Scheduler
 from pointcmt_serve.http.budget import MemoryBudget
-from pointcmt_serve.http.errors import RefusedError
 from pointcmt_serve.http.models import Host, Repository, Served
 from pointcmt_serve.http.operations import Lifecycle, Metrics
 from pointcmt_serve.http.settings import Settings
 from pointcmt_serve.orientation import Vertical
+
+MANY = 64  # clouds whose answer is written in a thread, so that it holds up nobody
 
 
 class Service:
@@ -68,10 +68,10 @@ class Service:
             self.measure()
             await asyncio.sleep(1)
 
-    def seconds(self, asked: float | None) -> float:
-        """Return how long a request may take that asks for `asked` seconds."""
-        longest = self.settings.limits.deadline
-        return longest if asked is None else min(asked, longest)
+    def seconds(self, *asked: float | None) -> float:
+        """Return how long a request may take: what it asks for, `--deadline` at most."""
+        given = (seconds for seconds in asked if seconds is not None)
+        return min((*given, self.settings.limits.deadline))
 
     async def infer(
         self,
@@ -89,13 +89,10 @@ class Service:
             RefusedError: there is no room in the queue, or the deadline passed.
         """
         start = time.monotonic()
-        try:
+        with served.counting_failures():
             job = await served.run(clouds, vertical, client, seconds)
-        except (InputError, RefusedError):
-            served.statistics.failed(time.monotonic() - start)
-            raise
-        between = time.monotonic()
-        answer = encode(job)
+            between = time.monotonic()
+            answer = encode(job) if len(clouds) < MANY else await asyncio.to_thread(encode, job)
         end = time.monotonic()
         served.statistics.answered(job, end - start, end - between)
         self.metrics.inference(served.name, len(clouds), job.waited, job.preparation, job.network)

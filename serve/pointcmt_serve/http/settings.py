@@ -34,6 +34,7 @@ class Limits:
         write_seconds: that a client may leave an answer unread.
         deadline: seconds a request may take, unless it names less.
         file_seconds: that the reading of one uploaded file may take.
+        file_memory: bytes that it may take, beyond what an idle reader has.
     """
 
     body: int = 64 * MIB
@@ -47,6 +48,7 @@ class Limits:
     write_seconds: float = 20.0
     deadline: float = 30.0
     file_seconds: float = 20.0
+    file_memory: int = 4096 * MIB
 
 
 @dataclass(frozen=True)

@@ -220,7 +220,7 @@ def test_what_a_run_wrote_is_not_classified_by_the_next(
         assert len(json.loads(classify(model, folder, "--json").stdout)) == 3
 
 
-@pytest.mark.parametrize("name", [b"caf\xe9.npy", b"bell\x07.npy"])
+@pytest.mark.parametrize("name", [b"d\xe9j\xe0.npy", b"bell\x07.npy"])
 def test_a_name_need_not_be_unicode(
     write_model: WriteModel, files: list[Path], tmp_path: Path, name: bytes
 ) -> None:

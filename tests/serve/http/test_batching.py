@@ -46,8 +46,11 @@ class Network:
 
 
 class Observer:
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
     def batch(self, clouds: int, preparation: float, network: float) -> None:
-        pass
+        self.batches.append(clouds)
 
 
 @pytest.fixture
@@ -138,6 +141,34 @@ def test_a_full_queue_refuses_and_says_when_to_try_again(network: Network) -> No
 
     refused = run(fill())
     assert (refused.status, refused.headers) == (503, {"Retry-After": "1"})
+
+
+def test_what_never_fits_is_not_told_to_try_again(network: Network) -> None:
+    async def too_many() -> RefusedError:
+        found = scheduler(network, queue=5)
+        with pytest.raises(RefusedError) as refused:
+            await found.run(clouds(*range(6)), STAND, ANN, 9)
+        assert first_numbers(await found.run(clouds(*range(5)), STAND, ANN, 9)) == [*range(5)]
+        await asyncio.to_thread(found.close)
+        return refused.value
+
+    refused = run(too_many())
+    assert (refused.status, refused.headers) == (413, {})
+    assert "6 clouds, but only 5" in str(refused)
+
+
+def test_only_what_went_through_the_network_is_counted(network: Network) -> None:
+    async def mixed() -> list[int]:
+        observer = Observer()
+        found = Scheduler(network, Batching(size=4, delay=0.05), 1, observer)
+        for values, good in (((-1, -1), False), ((1, 2, 3), True), ((4, -1), False)):
+            work = found.run(clouds(*values), STAND, ANN, 9)
+            (answer,) = await asyncio.gather(work, return_exceptions=True)
+            assert isinstance(answer, Job) == good
+        await asyncio.to_thread(found.close)
+        return observer.batches
+
+    assert run(mixed()) == [3, 1]
 
 
 @pytest.mark.parametrize("how", ["deadline", "cancelled"])

@@ -81,9 +81,11 @@ def test_a_broken_folder_is_told_of_and_the_others_are_followed(
             break_one()
         wait_for(lambda: str(bad) in index(server).get("bad", {}).get("reason", ""))
         assert index(server)["bad"]["state"] == "UNAVAILABLE"
-        assert any(
-            record.levelno == logging.WARNING and str(bad) in record.getMessage()
-            for record in caplog.records
+        wait_for(
+            lambda: any(
+                record.levelno == logging.WARNING and str(bad) in record.getMessage()
+                for record in caplog.records
+            )
         )
         assert ready(server, "health")
         status, answer = server.json("POST", "/v2/repository/models/bad/load", {})

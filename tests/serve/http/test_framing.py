@@ -1,5 +1,6 @@
 """Requests as bytes: what is ambiguous, cut off, slow or no HTTP at all."""
 
+import contextlib
 import json
 import re
 import socket
@@ -11,6 +12,8 @@ from dataclasses import replace
 import pytest
 
 from pointcmt_serve.http import Settings
+from pointcmt_serve.http.batching import Client
+from pointcmt_serve.http.routes import people
 from pointcmt_serve.http.settings import Batching
 from tests.serve.http.running import GOOD, INFER, Running, received, running
 
@@ -126,6 +129,24 @@ def test_what_is_sent_behind_a_request_under_way_is_not_taken_in(tiny: Settings)
         assert len(ours.conn.trailing_data[0]) < 1 << 20
 
 
+def test_connections_are_told_apart_without_an_address(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through a socket file nobody has one, and a turn goes to each connection."""
+    served, seen = server.service.models.get("tiny"), []
+    run = served.run
+
+    async def noted(clouds: object, vertical: object, client: Client, seconds: float) -> object:
+        seen.append(client.connection)
+        return await run(clouds, vertical, client, seconds)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(served, "run", noted)
+    sent = POST + f"Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY
+    for times in (2, 1):
+        server.raw(sent * times)
+    assert (seen[0] == seen[1], seen[1] == seen[2]) == (True, False)
+
+
 def test_an_offered_upgrade_is_passed_over(server: Running) -> None:
     offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n"
     sent = POST + offer + f"Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY
@@ -200,6 +221,37 @@ def test_a_client_that_resets_leaves_the_server_working(server: Running) -> None
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.close()
     assert server.infer({"inputs": [GOOD]})[0] == 200
+
+
+@pytest.mark.parametrize("parts", [1, 2, 50])
+def test_the_limit_on_headers_holds_however_they_are_cut(server: Running, parts: int) -> None:
+    many = "".join(f"X-{i}: {'a' * 20}\r\n" for i in range(1500))
+    for more in (f"X-Large: {'a' * 40_000}\r\n", many):
+        sent = f"GET /v2 HTTP/1.1\r\nHost: a\r\n{more}\r\n".encode()
+        with server.connect() as connection:
+            step = -(-len(sent) // parts)
+            with contextlib.suppress(ConnectionError):
+                for start in range(0, len(sent), step):
+                    connection.sendall(sent[start : start + step])
+                    time.sleep(0.001)
+            assert connection.recv(100).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_client_that_reads_slowly_and_steadily_gets_all(
+    tiny: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = {"large": "a" * 12_000_000}  # more than the buffers between them hold
+    monkeypatch.setattr(people, "openapi", lambda: large)
+    limits = replace(tiny.limits, write_seconds=0.3)
+    with running(replace(tiny, limits=limits)) as server, server.connect() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**17)
+        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        size, end = 0, time.monotonic() + 1.5  # five times as long as one may not read
+        while chunk := connection.recv(2**16):
+            size += len(chunk)
+            if time.monotonic() < end:
+                time.sleep(0.02)
+    assert size > len(large["large"])
 
 
 def send_for_ever(connection: socket.socket, what: bytes) -> None:

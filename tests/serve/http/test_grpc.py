@@ -1,36 +1,25 @@
-"""What gRPC's calls are refused with, counted as, and ended by."""
+"""What gRPC's calls are refused with and counted as."""
 
 import logging
-import queue
-import signal
-import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import grpc
-import numpy as np
 import pytest
 import tritonclient.grpc as over_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
 from pointcmt_serve.http import Security, Settings
 from pointcmt_serve.http.security import digest
+from tests.serve.http.calling import asked, free_port, refusal, rejected, slowed
 from tests.serve.http.folders import wait_for
 from tests.serve.http.running import Running, running
 
 Code = grpc.StatusCode
 KEY = "a-key-of-some-length"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -48,20 +37,6 @@ def server(tiny: Settings, port: int) -> Iterator[Running]:
 def stub(server: Running, port: int) -> Iterator[Any]:
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield service_pb2_grpc.GRPCInferenceServiceStub(channel)
-
-
-def asked(shape: list[int], numbers: int = 0, **fields: Any) -> Any:
-    request = service_pb2.ModelInferRequest(model_name="tiny", **fields)
-    request.inputs.add(name="points", datatype="FP32", shape=shape)
-    request.raw_input_contents.append(np.arange(numbers, dtype="<f4").tobytes())
-    return request
-
-
-def refusal(call: Callable[..., Any], *arguments: Any, **options: Any) -> tuple[Any, str]:
-    with pytest.raises(grpc.RpcError) as caught:
-        call(*arguments, timeout=20, **options)
-    error: Any = caught.value
-    return error.code(), error.details()
 
 
 @pytest.mark.parametrize(
@@ -161,26 +136,6 @@ def test_what_is_not_offered_asks_for_a_key(tiny: Settings) -> None:
         assert refusal(call, request, metadata=[("x-api-key", KEY)])[0] == Code.UNIMPLEMENTED
 
 
-def slowed(server: Running) -> tuple[threading.Event, threading.Event]:
-    """Let the network say when it is reached, and wait until it may answer."""
-    classifier: Any = server.service.models.get("tiny").classifier
-    reached, gate, predict = threading.Event(), threading.Event(), classifier.predict
-
-    def slow(*arguments: Any) -> Any:
-        reached.set()
-        gate.wait(20)
-        return predict(*arguments)
-
-    classifier.predict = slow
-    return reached, gate
-
-
-def rejected(server: Running) -> dict[str, float]:
-    (found,) = server.service.metrics.rejected.collect()
-    totals = [sample for sample in found.samples if sample.name.endswith("_total")]
-    return {sample.labels["reason"]: sample.value for sample in totals}
-
-
 def test_a_call_whose_client_is_gone_is_no_success(tiny: Settings) -> None:
     port = free_port()
     with (
@@ -196,38 +151,3 @@ def test_a_call_whose_client_is_gone_is_no_success(tiny: Settings) -> None:
         gate.set()
         assert counted(server, "ModelInfer", "OK") == 0
     assert rejected(server) == {"client_gone": 1}
-
-
-def test_a_call_that_the_grace_cuts_off_is_told_apart(tiny: Settings) -> None:
-    port = free_port()
-    with (
-        grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
-        running(replace(tiny, grpc=f"127.0.0.1:{port}", grace=1), grace=1) as server,
-    ):
-        reached, gate = slowed(server)
-        call = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer
-        answer = call.future(asked([8, 3], 24))
-        assert reached.wait(20)
-        server.server.handle_exit(signal.SIGTERM, None)
-        assert answer.exception(timeout=20) is not None
-        wait_for(lambda: rejected(server))
-        gate.set()
-    assert rejected(server) == {"stopping": 1}
-
-
-def test_an_idle_stream_does_not_hold_up_the_end(
-    tiny: Settings, clouds: NDArray[np.float32]
-) -> None:
-    port = free_port()
-    answers: queue.Queue[tuple[Any, Any]] = queue.Queue()
-    tensor = over_grpc.InferInput("points", list(clouds.shape), "FP32")
-    tensor.set_data_from_numpy(clouds)
-    with over_grpc.InferenceServerClient(f"127.0.0.1:{port}") as client:
-        with running(replace(tiny, grpc=f"127.0.0.1:{port}", grace=15), grace=15) as server:
-            client.start_stream(lambda result, error: answers.put((result, error)))
-            client.async_stream_infer("tiny", [tensor])
-            assert answers.get(timeout=20)[1] is None
-            start = time.monotonic()
-            server.server.handle_exit(signal.SIGTERM, None)
-        assert time.monotonic() - start < 7
-        assert "the server is stopping" in str(answers.get(timeout=20)[1])

@@ -34,6 +34,17 @@ def containers(value: Any) -> Iterator[dict[str, Any]]:
             yield from containers(inner)
 
 
+def volumes(value: Any) -> list[dict[str, Any]]:
+    """The volumes of a deployment."""
+    specs = (document["spec"].get("template", {}).get("spec", {}) for document in value)
+    return [volume for spec in specs for volume in spec.get("volumes", [])]
+
+
+def mebibytes(text: str) -> int:
+    factor = {"Mi": 1, "Gi": 1024}[text[-2:]]
+    return int(text[:-2]) * factor
+
+
 @pytest.mark.parametrize("name", [file.name for file in MANIFESTS])
 def test_arguments_are_the_commands_and_probes_its_paths(name: str, server: Running) -> None:
     for container in containers(documents(name)):
@@ -51,6 +62,18 @@ def test_kubernetes_waits_longer_than_the_server_needs_to_stop() -> None:
     assert deployment["terminationGracePeriodSeconds"] > needed
     readiness = container["readinessProbe"]
     assert options["drain"] > readiness["periodSeconds"] * readiness["failureThreshold"]
+
+
+@pytest.mark.parametrize("name", ["kubernetes.yaml", "kserve.yaml"])
+def test_a_container_has_the_memory_that_its_server_may_take(name: str) -> None:
+    """Bodies, the file being read, what lies in /tmp, and a GiB for the rest, models included."""
+    (container,) = (c for document in documents(name) for c in containers(document))
+    options = main.make_context("pointcmt-serve", container["args"]).params
+    files = options["max_memory"] + options["max_body"]  # in /tmp
+    places = [v["emptyDir"] for v in volumes(documents(name)) if "emptyDir" in v]
+    assert all(files < mebibytes(place["sizeLimit"]) for place in places)
+    memory = mebibytes(container["resources"]["limits"]["memory"])
+    assert memory >= 1024 + options["max_memory"] + options["file_memory"] + files * len(places)
 
 
 def test_the_image_starts_the_command_with_words_it_knows() -> None:

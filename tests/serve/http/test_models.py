@@ -3,6 +3,7 @@
 import gc
 import json
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
@@ -119,6 +120,14 @@ def test_a_model_is_unloaded_and_loaded_again(server: Running) -> None:
     assert server.json("POST", unload, {}) == (200, {})
     status, answer = server.infer({"inputs": [GOOD]}, "/v2/models/named/infer")
     assert (status, "not ready" in answer["error"]) == (404, True)
+    model = server.service.models._models["named"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "refresh", lambda **_: time.sleep(0.5) or [])
+        thread = threading.Thread(target=server.json, args=("POST", load, None))
+        thread.start()
+        wait_for(lambda: model.wanted)
+        assert server.ask("GET", "/v2/health/ready")[0] == 200  # the others answer all along
+        thread.join()
     assert server.json("POST", load, None)[0] == 200
     assert len(logits(server, "named")) == 4
     assert server.json("POST", load.replace("named", "other"), {})[0] == 404

@@ -18,14 +18,17 @@ import numpy as np
 import pytest
 
 from pointcmt.errors import InputError
-from pointcmt.geometry import Cloud
-from pointcmt_serve.http import ModelSource, Settings, uploads
+from pointcmt_serve.clouds import Preparation, Prepared
+from pointcmt_serve.http import ModelSource, Settings, reading
 from pointcmt_serve.http.errors import RefusedError
 from pointcmt_serve.http.uploads import FileReader
+from tests.reference.tiny_student import METADATA, tiny_model
 from tests.serve.http.running import CLOUD, INFER, Running, multipart, points_input, running
 
 OFF = b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n"
-serve = uploads._serve
+WANTED = Preparation(("x", "y", "z"), "unit-sphere", 16)
+GIB = 2**30
+serve = reading.serve
 
 
 class Slow:
@@ -42,15 +45,15 @@ class Slow:
         return asked
 
 
-def serve_slowly(pipe: Connection) -> None:
-    serve(Slow(pipe))  # type: ignore[arg-type]
+def serve_slowly(pipe: Connection, memory: int, level: str) -> None:
+    serve(Slow(pipe), memory, level)  # type: ignore[arg-type]
 
 
 @contextmanager
 def slowed(settings: Settings, grace: int = 5) -> Iterator[Running]:
     """A server whose reader listens already."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(uploads, "_serve", serve_slowly)
+        patch.setattr(reading, "serve", serve_slowly)
         with running(settings, grace=grace) as found:
             assert classify(found, "a.off")[0] == 200
             yield found
@@ -130,39 +133,67 @@ def test_a_server_that_stops_waits_for_no_file(tiny: Settings) -> None:
 def test_a_deadline_does_not_end_a_reader_that_starts() -> None:
     """Else requests that have less than its start takes would never be answered."""
 
-    async def read() -> Cloud:
+    async def read() -> Prepared:
         with pytest.raises(RefusedError, match=r"within its 0\.001 s"):
-            await reader.read("a.off", OFF, ("x", "y", "z"), 0.001)
+            await reader.read("a.off", OFF, WANTED, 0.001)
         while not (started := set(active_children()) - before):
             await asyncio.sleep(0.001)
-        found = await reader.read("a.off", OFF, ("x", "y", "z"), 60)
+        found = await reader.read("a.off", OFF, WANTED, 60)
         assert set(active_children()) - before == started
         return found
 
-    before, reader = set(active_children()), FileReader(20)
+    before, reader = set(active_children()), FileReader(20, GIB)
     try:
-        assert asyncio.run(read()).points.shape[1] == 3
+        assert asyncio.run(read()).points.shape == (16, 3)
     finally:
         reader.close()
 
 
 def test_a_closed_reader_starts_no_process() -> None:
     async def read() -> None:
-        asking = asyncio.create_task(reader.read("a.off", OFF, ("x", "y", "z"), 60))
+        asking = asyncio.create_task(reader.read("a.off", OFF, WANTED, 60))
         await asyncio.sleep(0.01)
         await asyncio.to_thread(reader.close)
         with pytest.raises(InputError, match="reader broke off"):
             await asking
 
-    before, reader = active_children(), FileReader(20)
+    before, reader = active_children(), FileReader(20, GIB)
     asyncio.run(read())
     assert active_children() == before
 
 
-def test_a_model_may_be_replaced_while_files_are_read(
-    tiny_folder: Path, tiny: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_reading_of_a_file_ends_when_nobody_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    async def read() -> None:
+        await reader.read("a.off", OFF, WANTED, 60)
+        (process,) = set(active_children()) - before
+        asking = asyncio.create_task(reader.read("slow.off", OFF, WANTED, 60))
+        await asyncio.sleep(0.2)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        await reader.read("b.off", OFF, WANTED, 20)
+        assert not process.is_alive()
+
+    monkeypatch.setattr(reading, "serve", serve_slowly)
+    before, reader = set(active_children()), FileReader(50, GIB)
+    try:
+        asyncio.run(read())
+    finally:
+        reader.close()
+
+
+@pytest.mark.parametrize("points", [64, 32])
+def test_a_model_may_be_replaced_while_files_are_read(
+    points: int,
+    tiny_folder: Path,
+    tiny: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also by one that wants another number of points; then the file is prepared anew."""
     folder = Path(shutil.copytree(tiny_folder, tmp_path / "tiny"))
+    other = tiny_model({**METADATA, "pointcmt.points": str(points)}).SerializeToString()
     source = ModelSource("tiny", folder, {"threads": 1})
     read = FileReader.read
 
@@ -170,14 +201,17 @@ def test_a_model_may_be_replaced_while_files_are_read(
         models = server.service.models
         first = models.get("tiny")
 
-        async def read_and_replace(*args: Any) -> Cloud:
-            content = (folder / "model.onnx").read_bytes()
-            (folder / "model.onnx").unlink()
-            (folder / "model.onnx").write_bytes(content)
-            await models.load("tiny")
-            await asyncio.gather(*models._closing)
+        async def read_and_replace(*args: Any) -> Prepared:
+            wanted.append(args[3].points)
+            if len(wanted) == 1:
+                (folder / "model.onnx").unlink()
+                (folder / "model.onnx").write_bytes(other)
+                await models.load("tiny")
+                await asyncio.gather(*models._closing)
             return await read(*args)
 
+        wanted: list[int] = []
         monkeypatch.setattr(FileReader, "read", read_and_replace)
         assert classify(server, "a.off")[0] == 200
         assert models.get("tiny") is not first
+        assert wanted == ([64] if points == 64 else [64, points])

@@ -67,6 +67,7 @@ def test_runs_that_differ_by_their_seed_are_one_arm_beside_the_first(
     # t(0.975, 1) = 12.706; the differences 33.3 and 16.7 deviate by 11.785
     assert images[4] == "+33.3, +16.7; mean +25.0 ± 105.9"
     assert images[5] == "87.5"
+    assert "± standard deviation" in (tmp_path / "c.html").read_text()
     assert classes == [["cone", "25.0%", "100.0%"], ["cube", "75.0%", "75.0%"]]
 
 

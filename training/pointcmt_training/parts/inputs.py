@@ -9,7 +9,6 @@ from torch import Tensor
 
 from pointcmt.data.catalog import CATALOG, find
 from pointcmt.errors import InputError
-from pointcmt.geometry.formats.names import NORMALS
 from pointcmt.models.segmenter import with_category
 from pointcmt.parts import Parts, class_channels, part_counts, part_ranges
 from pointcmt_training.config import Config
@@ -91,17 +90,13 @@ def load_parts(config: Config, device: torch.device) -> PartInputs:
         known = ", ".join(name for name, data in CATALOG.items() if data.parts)
         raise InputError(f"data.name={config.data.name}: its points have no parts; use {known}")
     ranges, held = part_ranges(part_counts(parts)), whole.validation
-    inputs = PartInputs(
+    return PartInputs(
         parts,
         _with_parts(whole.train, ranges),
         _with_parts(held, ranges) if held else None,
         _with_parts(whole.test, ranges),
         whole,
     )
-    names = inputs.train.clouds.channels
-    if set(names) & set(NORMALS) and not set(names) >= set(NORMALS):
-        raise InputError(f"options.channels={len(names)}: takes a part of a normal; use 3 or 6")
-    return inputs
 
 
 def _with_parts(split: Split, ranges: Sequence[range]) -> PartSplit:

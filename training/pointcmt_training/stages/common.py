@@ -128,7 +128,7 @@ def augmented(
         dropout=asked.dropout if shuffle else 0.0,
         up=(split.dataset.up or "y").removeprefix("-"),
         shuffle=shuffle,
-        normals=split.has_normals,
+        normals=split.normals,
     )
     return augmentation(split.points[indices], indices, epoch, config.seed)
 

@@ -113,14 +113,22 @@ def at_once(split: Split) -> int:
 
 
 def teacher_features(
-    config: Config, teacher: MultiViewTeacher, split: Split, folder: RunFolder
+    config: Config,
+    teacher: MultiViewTeacher,
+    split: Split,
+    folder: RunFolder,
+    source: RunFolder | None = None,
 ) -> Tensor:
     """Return F_img (n, D) of plain views; cached by what made them: weights, clouds, views.
 
-    A damaged file is said in a warning, and its features are computed anew.
+    They are read in `folder` or `source` and written in `folder`. A damaged file is said in a
+    warning, and its features are computed anew.
     """
-    path = folder.root / "features" / f"{_fingerprint(config, teacher, split)}.npz"
+    name = Path("features") / f"{_fingerprint(config, teacher, split)}.npz"
+    path, other = folder.root / name, (source or folder).root / name
     kept = told(lambda: _read_features(path) if path.is_file() else None)
+    if kept is None and other != path:
+        kept = told(lambda: _read_features(other) if other.is_file() else None)
     if kept is not None:
         return kept.to(split.points.device)
     split.expect([torch.arange(len(split))], at_once(split))

@@ -51,12 +51,11 @@ def teach(config: Config, inputs: Inputs, folder: RunFolder, feature_dim: int) -
     Raises:
         InputError: the stages of the other run are unfinished or were trained otherwise.
     """
-    if config.stages_from:
-        folder = told(lambda: _other_run(config, inputs))
-    teacher = train_teacher(config, inputs, folder, feature_dim)
-    features = teacher_features(config, teacher, inputs.pool, folder)
-    generator = train_generator(config, inputs, folder, features)
-    measured = measures(folder)
+    source = told(lambda: _other_run(config, inputs)) if config.stages_from else folder
+    teacher = train_teacher(config, inputs, source, feature_dim)
+    features = teacher_features(config, teacher, inputs.pool, folder, source)
+    generator = train_generator(config, inputs, source, features)
+    measured = measures(source)
     result = told(lambda: read_json(measured) if measured.is_file() else None)
     if result is None:
         result = teacher_accuracy(teacher, inputs.test).summary()
@@ -69,11 +68,12 @@ def measures(folder: RunFolder) -> Path:
     return folder.root / "teacher" / "accuracy.json"
 
 
-def earlier_student(run: str, inputs: Inputs) -> Images:
+def earlier_student(config: Config, run: str, inputs: Inputs) -> Images:
     """Return an earlier student in place of the teacher, for self-training.
 
     Args:
-        run: the folder of its run.
+        config: the run that learns, whose own class as `student` may be loaded.
+        run: the folder of the earlier one's run.
         inputs: the splits; its features of the training clouds are taken without augmentation.
 
     Raises:
@@ -82,7 +82,7 @@ def earlier_student(run: str, inputs: Inputs) -> Images:
     folder = RunFolder(Path(run)).student
     if not run or not told(folder.is_dir):
         raise InputError(f"distillation.run={run!r}: holds no finished student to learn from")
-    student, model = told(lambda: load_student(folder))
+    student, model = told(lambda: load_student(folder, allow=[config.student]))
     if model.classes != inputs.classes:
         raise InputError(f"distillation.run={run}: its student was trained for other classes")
     points = inputs.pool.points

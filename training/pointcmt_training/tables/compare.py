@@ -90,7 +90,11 @@ def _results(arms: Arms) -> str:
         "<tr><th>what differs<th>OA % of each run<th>OA %<th>mAcc %<th>minus the first"
         "<th>teacher OA %<th>stage III"
     )
-    return f"<table>{head}{''.join(rows)}</table>"
+    note = (
+        "OA and mAcc: mean ± standard deviation of the runs; minus the first: mean ± half of the "
+        "95 % interval (Student's t) of the runs of one draw."
+    )
+    return f"<table>{head}{''.join(rows)}</table><p class=note>{note}</p>"
 
 
 def _difference(runs: Sequence[Run], first: Sequence[Run]) -> str:

@@ -17,6 +17,7 @@ from pointcmt_export.verify import Check
 from pointcmt_export.verify.check import decide
 from pointcmt_serve.artefact import Artefact
 from pointcmt_serve.engines import ENGINES
+from pointcmt_serve.engines.session import POINTS
 
 FOLDER = "triton"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -24,21 +25,21 @@ STEP = "from pointcmt_serve.triton import {} as TritonPythonModel  # noqa: F401\
 
 
 def writer(form: Format, source: Source, options: Options) -> Write:
-    """Return what writes a repository `triton/` that serves the ONNX file.
-
-    Raises:
-        InputError: the student tells parts.
-    """
-    if source.config.parts:
-        raise InputError("--format triton: writes repositories of classifiers, not of segmenters")
+    """Return what writes a repository `triton/` that serves the ONNX file."""
     return write
 
 
 def write(job: Job) -> list[Check]:
-    """Write the repository `triton/` beside the ONNX file."""
-    place = write_repository(job.folder, job.folder / FOLDER)
+    """Write the repository `triton/` beside the ONNX file.
+
+    What takes more than points runs in Triton's Python backend, through the session of
+    `pointcmt_serve` in which the ONNX file was verified.
+    """
+    payload: Payload = "onnx" if job.expected.inputs == (POINTS,) else "python"
+    place = write_repository(job.folder, job.folder / FOLDER, payload=payload)
     served = (place / "1" / "model.onnx").read_bytes() == (job.folder / "model.onnx").read_bytes()
-    detail = f"{FOLDER}/{place.name} serves the verified model.onnx"
+    where = " in Triton's Python backend" if payload == "python" else ""
+    detail = f"{FOLDER}/{place.name} serves the verified model.onnx{where}"
     return [decide("triton", served, detail if served else f"{FOLDER} holds another model")]
 
 
@@ -130,7 +131,7 @@ def _labels(student: Artefact) -> dict[str, str]:
 
 def _servable(file: Path, payload: Payload) -> Artefact:
     model, student = read_onnx(file)
-    more = [value.name for value in model.graph.input if value.name != "points"]
+    more = [value.name for value in model.graph.input if value.name != POINTS]
     if more and payload != "python":
         raise InputError(
             f"{file}: wants indices computed outside the graph ({more[0]}, ...), which Triton "

@@ -5,7 +5,7 @@ import time
 from collections import deque
 
 from pointcmt_serve.http.batching.job import Job
-from pointcmt_serve.http.errors import busy
+from pointcmt_serve.http.errors import busy, too_large
 
 Item = tuple[Job, int]  # a job, and which of its clouds
 
@@ -63,11 +63,14 @@ class FairQueue:
         """Queue all clouds of `job`.
 
         Raises:
-            RefusedError: 503, there is no room for so many, or the model is being unloaded.
+            RefusedError: 503, there is no room for so many now, or the model is being unloaded;
+                413, there never is.
         """
         with self._changed:
             if self._closed:
                 raise busy("the model is being unloaded; try again", "unloading")
+            if job.waiting > self._size:
+                raise too_large(f"{job.waiting} clouds, but only {self._size} may wait; send fewer")
             if self._waiting + job.waiting > self._size:
                 raise busy(
                     f"{self._waiting} clouds wait already, of {self._size} that may; "

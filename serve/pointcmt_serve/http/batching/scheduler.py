@@ -37,7 +37,7 @@ class Observer(Protocol):
     """Who is told of what a scheduler does; called in its threads."""
 
     def batch(self, clouds: int, preparation: float, network: float) -> None:
-        """A batch of `clouds` was answered; the times are in seconds."""
+        """`clouds` clouds went through the network; the times are in seconds."""
 
 
 class Scheduling(Protocol):
@@ -137,7 +137,8 @@ class Scheduler:
         for job in {job for job, _ in items}:
             job.preparation += between - start
             job.network += end - between
-        self._observer.batch(len(items), between - start, end - between)
+        if prepared:
+            self._observer.batch(len(prepared), between - start, end - between)
         for job in finished:
             _later(job, job.resolve)
 

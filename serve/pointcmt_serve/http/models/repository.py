@@ -142,7 +142,7 @@ class Repository:
             if name not in self._models:
                 raise not_found(f"there is no model {name!r}")
             model = self._models[name]
-            model.wanted, model.reason = False, ""
+            model.wanted, model.proven, model.reason = False, False, ""
             self._retire(model.emptied())
 
     async def watch(self) -> None:

@@ -1,6 +1,8 @@
 """One version of one model, in memory and answering."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -107,6 +109,16 @@ class Served:
     ) -> Job:
         """Answer one request; see `Scheduler.run`."""
         return await self._scheduler.run(clouds, vertical, client, seconds)
+
+    @contextmanager
+    def counting_failures(self) -> Iterator[None]:
+        """Count a request of it that fails within."""
+        start = time.monotonic()
+        try:
+            yield
+        except Exception:
+            self.statistics.failed(time.monotonic() - start)
+            raise
 
     def batch(self, clouds: int, preparation: float, network: float) -> None:
         """Count a batch; see `Observer`."""

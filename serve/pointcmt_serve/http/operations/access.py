@@ -3,11 +3,13 @@
 import json
 import logging
 import random
+import re
 import sys
 from datetime import UTC, datetime
 from typing import Any
 
 ACCESS = logging.getLogger("pointcmt.access")
+_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _encode = json.JSONEncoder(default=str).encode
 
 
@@ -43,6 +45,11 @@ def set_up_logging(level: str) -> None:
         logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(logging.ERROR)
+
+
+def kept_id(offered: str) -> str:
+    """Return the id that a request offers, or a new one where it is none that can be logged."""
+    return offered if _ID.fullmatch(offered) else new_id()
 
 
 def new_id() -> str:

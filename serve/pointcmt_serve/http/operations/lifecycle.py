@@ -1,7 +1,8 @@
 """Whether the server is starting, serving or stopping."""
 
+import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
@@ -13,11 +14,13 @@ class Lifecycle:
         stopping: the server was asked to stop: it answers what comes, closes each connection
             behind the answer, and is neither live nor ready.
         end: when, on the monotonic clock, no request may be under way any more; None: not known.
+        closed: set when HTTP's ports are closed; the others close with them.
     """
 
     started: bool = False
     stopping: bool = False
     end: float | None = None
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def left(self, seconds: float) -> float:
         """Return what is left of the seconds that requests under way may take, at most all."""

@@ -51,7 +51,7 @@ def answer_tensors(
     rows = [p.logits for p in predictions]
     logits = np.array(rows, dtype="<f4").reshape(len(rows), classes)  # (B, C)
     return [
-        _classified(output, predictions, classes)
+        _classified(output, predictions, logits)
         if output.classes
         else Tensor(output.name, OUTPUTS[output.name], _values(output.name, predictions, logits))
         for output in wanted
@@ -68,14 +68,18 @@ def _values(
     return softmax(logits).astype("<f4") if name == "probabilities" else logits
 
 
-def _classified(output: WantedOutput, predictions: Sequence[Prediction], classes: int) -> Tensor:
+def _classified(
+    output: WantedOutput, predictions: Sequence[Prediction], logits: NDArray[np.float32]
+) -> Tensor:
     """Triton's classification extension: texts "score:index:label", best first."""
-    rows = []
-    for prediction in predictions:
-        scores = getattr(prediction, output.name)
-        best = prediction.top(output.classes)
-        rows.append([f"{scores[c.index]:f}:{c.index}:{c.label}" for c in best])
-    count = min(output.classes, classes)
+    count = min(output.classes, logits.shape[1])
+    best = np.argsort(-logits, axis=1, kind="stable")[:, :count]  # (B, k)
+    scores = softmax(logits) if output.name == "probabilities" else logits
+    highest = np.take_along_axis(scores, best, axis=1)  # (B, k)
+    rows = [
+        [f"{score:f}:{index}:{one.classes[index]}" for score, index in zip(*pair, strict=True)]
+        for one, *pair in zip(predictions, highest.tolist(), best.tolist(), strict=True)
+    ]
     values = np.array(rows, dtype=object).reshape(len(rows), count)  # (B, k)
     return Tensor(output.name, "BYTES", values)
 

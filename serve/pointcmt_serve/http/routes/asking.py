@@ -15,9 +15,10 @@ _UNWATCHED = 0.05  # seconds; for most requests watching the client would cost m
 
 
 def client_of(request: Request) -> Client:
-    """Return who asks: by API key where there is one, else by address."""
-    address, port = request.client or ("", 0)
-    return Client(request.scope["state"].get("account", address), f"{address}:{port}")
+    """Return who asks: by API key where there is one, else by address; a socket file has none."""
+    address, _ = request.client or ("", 0)
+    state = request.scope["state"]
+    return Client(state.get("account", address), state["connection"])
 
 
 def asked_seconds(request: Request) -> float | None:

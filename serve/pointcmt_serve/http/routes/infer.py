@@ -31,11 +31,13 @@ def infer_routes(service: Service) -> list[Route]:
         name, version = request.path_params["name"], request.path_params.get("version")
         served = service.models.get(name, version)
         with service.budget.reserve() as held:
-            asked = await _read(request, service, served, held)
+            with served.counting_failures():
+                asked = await _read(request, service, served, held)
             served = service.models.get(name, version)  # it may be another one by now
-            seconds = service.seconds(asked_seconds(request) or asked.timeout)
-            encode = partial(_encode, request, served, asked)
-            vertical, client = served.vertical(asked.up), client_of(request)
+            with served.counting_failures():
+                seconds = service.seconds(asked_seconds(request), asked.timeout)
+                encode = partial(_encode, request, served, asked)
+                vertical, client = served.vertical(asked.up), client_of(request)
             work = service.infer(served, list(asked.clouds), vertical, client, seconds, encode)
             response: Response = await while_connected(request, work)
         return response

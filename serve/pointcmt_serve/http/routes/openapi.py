@@ -18,6 +18,12 @@ _TIMEOUT = {
     "description": "Seconds the answer may take.",
     "schema": {"type": "number", "exclusiveMinimum": 0},
 }
+_JSON_LENGTH = {
+    "name": "Inference-Header-Content-Length",
+    "in": "header",
+    "description": "Bytes of the JSON, where those of tensors follow it.",
+    "schema": {"type": "integer", "minimum": 0},
+}
 
 
 @cache
@@ -34,9 +40,12 @@ def openapi() -> dict[str, Any]:
         "components": {
             "schemas": _schemas(),
             "responses": {"Error": {"description": "Refused.", "content": _json("Error")}},
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer"},
+                "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            },
         },
-        "security": [{}, {"key": []}],
+        "security": [{}, {"key": []}, {"header": []}],
     }
 
 
@@ -49,7 +58,7 @@ def _paths() -> dict[str, dict[str, Operation]]:
         "/v2/models/stats": {"get": _operation("What all models were asked")},
         **_model("/v2/models/{name}", "model", [_NAME]),
         **_model("/v2/models/{name}/versions/{version}", "version", [_NAME, _VERSION]),
-        "/v2/repository/index": {"post": _operation("All models and their state")},
+        "/v2/repository/index": {"post": _index()},
         f"{repository}/load": {"post": _operation("Load a model", parameters=[_NAME])},
         f"{repository}/unload": {"post": _operation("Unload a model", parameters=[_NAME])},
         "/classify": {"post": _classify()},
@@ -62,8 +71,14 @@ def _model(
 ) -> dict[str, dict[str, Operation]]:
     """Return the paths of a model, whose newest version answers, or of one version."""
     infer = _operation(
-        f"Classify clouds with a {what}", "InferAnswer", "InferRequest", [*parameters, _TIMEOUT]
+        f"Classify clouds with a {what}",
+        "InferAnswer",
+        "InferRequest",
+        [*parameters, _TIMEOUT, _JSON_LENGTH],
     )
+    infer["requestBody"]["content"]["application/octet-stream"] = {
+        "schema": {"description": "An InferRequest, and behind it the bytes of its tensors."}
+    }
     return {
         base: {"get": _operation(f"A {what} and its tensors", parameters=parameters)},
         f"{base}/ready": {"get": _operation(f"Whether a {what} is ready", parameters=parameters)},
@@ -71,6 +86,13 @@ def _model(
         f"{base}/stats": {"get": _operation(f"What a {what} was asked", parameters=parameters)},
         f"{base}/infer": {"post": infer},
     }
+
+
+def _index() -> Operation:
+    wanted = _object({"ready": {"type": "boolean", "description": "Only what is ready."}})
+    operation = _operation("All models and their state")
+    operation["requestBody"] = {"content": {"application/json": {"schema": wanted}}}
+    return operation
 
 
 def _operation(
@@ -119,8 +141,9 @@ def _schemas() -> dict[str, Any]:
     }
     wanted = {"name": {"enum": list(OUTPUTS)}, "parameters": parameters}
     output = {"name": {"type": "string"}, "shape": shape, "datatype": {}, "data": numbers}
-    inputs = {"type": "array", "minItems": 1, "maxItems": 1, "items": _object(given)}
-    outputs = {"type": ["array", "null"], "items": _object(wanted)}
+    item = _object(given, "name", "shape", "datatype")
+    inputs = {"type": "array", "minItems": 1, "maxItems": 1, "items": item}
+    outputs = {"type": ["array", "null"], "items": _object(wanted, "name")}
     return {
         "Error": _object({"error": {"type": "string"}}),
         "InferRequest": _object(
@@ -129,7 +152,8 @@ def _schemas() -> dict[str, Any]:
                 "inputs": inputs,
                 "outputs": outputs,
                 "parameters": parameters,
-            }
+            },
+            "inputs",
         ),
         "InferAnswer": _object(
             {
@@ -142,8 +166,9 @@ def _schemas() -> dict[str, Any]:
     }
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties}
+def _object(properties: dict[str, Any], *required: str) -> dict[str, Any]:
+    always = {"required": list(required)} if required else {}
+    return {"type": "object", "properties": properties, **always}
 
 
 def _json(schema: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from pointcmt.errors import InputError
+from pointcmt_serve.clouds import Preparation, Prepared
 from pointcmt_serve.http.batching import Client, Job
 from pointcmt_serve.http.body import read_body
 from pointcmt_serve.http.errors import RefusedError, late
@@ -28,15 +29,17 @@ from pointcmt_serve.http.uploads import FileReader
 
 def people_routes(service: Service) -> list[Route]:
     """Return the routes for people."""
-    reader = FileReader(service.settings.limits.file_seconds)
+    limits = service.settings.limits
+    reader = FileReader(limits.file_seconds, limits.file_memory)
     service.at_end(reader.close)
 
     async def classify(request: Request) -> Response:
         with service.budget.reserve() as held:
-            body = await read_body(request, service.settings.limits, held)
+            body = await read_body(request, limits, held)
             start = time.monotonic()
             seconds = service.seconds(asked_seconds(request))
             form = await read_form(request, body)
+            del body  # the form's files lie apart from it
             model = partial(_model, service, field(request, form, "model"))
             up = field(request, form, "up") or "auto"
             model().vertical(up)
@@ -98,12 +101,10 @@ async def _classify(
         for file in asked.files:
             name = file.filename or "file"
             try:
-                content = await file.read()
-                cloud = await reader.read(name, content, served.channels, left())
-                served = asked.model()
+                served, cloud = await _prepared(reader, asked.model, name, file, left)
                 vertical = served.vertical(asked.up, cloud.up)
                 encode = partial(_record, name, asked.top)
-                answer = service.infer(served, [cloud.points], vertical, client, left(), encode)
+                answer = service.infer(served, [cloud], vertical, client, left(), encode)
                 records.append(await answer)
             except InputError as error:
                 records.append({"file": name, "error": str(error)})
@@ -112,6 +113,27 @@ async def _classify(
             raise late(seconds) from error
         raise
     return _Answered(served, records)
+
+
+async def _prepared(
+    reader: FileReader,
+    model: Callable[[], Served],
+    name: str,
+    file: UploadFile,
+    left: Callable[[], float],
+) -> tuple[Served, Prepared]:
+    """Return a file's cloud, and the version that it is prepared for and that answers now.
+
+    A version that wants another preparation may take its place meanwhile: then it is read again.
+    """
+    content = await file.read()
+    served = model()
+    while True:
+        wanted = Preparation.of(served.classifier.artefact)
+        cloud = await reader.read(name, content, wanted, left())
+        served = model()
+        if Preparation.of(served.classifier.artefact) == wanted:
+            return served, cloud
 
 
 def _record(name: str, top: int, job: Job) -> dict[str, Any]:

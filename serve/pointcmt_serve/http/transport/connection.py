@@ -4,9 +4,9 @@ import asyncio
 import json
 import socket
 from http import HTTPStatus
+from itertools import count
 from typing import Any
 
-import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pointcmt_serve.http.operations import Metrics
@@ -17,6 +17,7 @@ from pointcmt_serve.http.transport.gentle import GentleTransport
 from pointcmt_serve.http.transport.sockets import send_at_once
 
 _LAST_CALL = 0.5  # seconds that a new connection has for its request when the server stops
+_numbers = count()  # of connections: one through a socket file has no address
 _LOOK = 0.1  # seconds between two looks whether a half-closed client is gone
 
 
@@ -27,7 +28,8 @@ class Connection(H11Protocol):
         super().__init__(*args, **kwargs)
         self.limits = limits
         self.metrics = metrics
-        self.conn = StrictConnection(h11.SERVER, self.limits.headers)
+        self.conn = StrictConnection(self.limits.headers)
+        self.app_state = {**self.app_state, "connection": f"{next(_numbers)}"}
         self._headers_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._half_closed = False
@@ -100,7 +102,7 @@ class Connection(H11Protocol):
     def pause_writing(self) -> None:
         """Give a client that does not read a limited time."""
         super().pause_writing()
-        self._write_timer = self.loop.call_later(self.limits.write_seconds, self._gentle.abort)
+        self._wait_for_reading()
 
     def resume_writing(self) -> None:
         """Go on: the client has read."""
@@ -128,6 +130,19 @@ class Connection(H11Protocol):
             self.metrics.rejected.labels(reason).inc()
             log_access(id=identity, client=client, status=int(status), error=sentence)
         self._gentle.close()
+
+    def _wait_for_reading(self) -> None:
+        left = self._gentle.unread_bytes()
+        seconds = self.limits.write_seconds
+        self._write_timer = self.loop.call_later(seconds, self._not_read, left)
+
+    def _not_read(self, left: int) -> None:
+        """End a connection whose client took no byte since `left` bytes waited for it."""
+        if self._gentle.unread_bytes() < left:
+            self._wait_for_reading()
+            return
+        self.metrics.rejected.labels("slow").inc()
+        self._gentle.abort()
 
     def _wait_for_headers(self) -> None:
         self._headers_timer = self.loop.call_later(self.limits.header_seconds, self._headers_late)

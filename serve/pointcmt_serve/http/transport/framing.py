@@ -20,20 +20,28 @@ class StrictConnection(h11.Connection):
 
     fault: h11.RemoteProtocolError | None = None
 
+    def __init__(self, headers: int) -> None:
+        """Make a server's side; `headers` bounds the bytes of a request's line and headers."""
+        super().__init__(h11.SERVER, headers)
+        self._headers = headers
+
     def next_event(self) -> Any:
         """Return the next event; see `h11.Connection.next_event`."""
         try:
             event = super().next_event()
             if isinstance(event, h11.Request):
-                _require_plain(event)
+                _require_plain(event, self._headers)
         except h11.RemoteProtocolError as error:
             self.fault = error
             raise
         return event
 
 
-def _require_plain(request: h11.Request) -> None:
+def _require_plain(request: h11.Request, most: int) -> None:
     names = [name for name, _ in request.headers]
+    size = len(request.target) + sum(len(name) + len(value) for name, value in request.headers)
+    if size > most:  # h11 itself counts only while the headers are coming
+        raise h11.RemoteProtocolError("its headers are too long", error_status_hint=431)
     if request.http_version not in (b"1.0", b"1.1"):
         raise h11.RemoteProtocolError("the version is neither 1.0 nor 1.1", error_status_hint=505)
     if b"transfer-encoding" not in names:

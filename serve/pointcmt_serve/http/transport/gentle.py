@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from pointcmt_serve.http.transport.sockets import queued
+
 LINGER = 2.0  # seconds
 
 
@@ -48,6 +50,10 @@ class GentleTransport(asyncio.Transport):
         """Send bytes."""
         if not self.lingering:
             self._inner.write(data)
+
+    def unread_bytes(self) -> int:
+        """Return how many bytes were written that the client's side has not taken."""
+        return self._inner.get_write_buffer_size() + queued(self.get_extra_info("socket"))
 
     def abort(self) -> None:
         """Break the connection off."""

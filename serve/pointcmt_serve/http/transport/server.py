@@ -84,6 +84,7 @@ class Server(uvicorn.Server):
         accepted = [found for bound in sockets or [] for found in _pending(bound)]
         for server in self.servers:
             server.close()
+        self._lifecycle.closed.set()
         loop = asyncio.get_running_loop()
         for connection in accepted:
             await loop.connect_accepted_socket(self._protocol, connection, **self._secure())

@@ -3,6 +3,7 @@
 import os
 import socket
 import stat
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -90,3 +91,20 @@ def _answers(path: Path) -> bool:
         except OSError:
             return False
     return True
+
+
+def queued(sock: socket.socket | None) -> int:
+    """Return how many sent bytes the system holds that the other side has not taken.
+
+    0 where the system does not tell.
+    """
+    if sock is None or sys.platform == "win32":
+        return 0
+    import fcntl
+    import termios
+
+    try:
+        told = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+    except OSError:
+        return 0
+    return int.from_bytes(told, sys.byteorder)
