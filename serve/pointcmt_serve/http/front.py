@@ -73,8 +73,10 @@ class Front:
                 scope["state"]["account"] = account(self._keys, offered_key(headers))
             await self._app(scope, receive, send)
         except RefusedError as refusal:
+            refusal.__traceback__ = None  # whoever keeps the error does not keep the body
             await self._refuse(exchange, send, refusal)
         except InputError as error:
+            error.__traceback__ = None
             odd = RefusedError(HTTPStatus.BAD_REQUEST, str(error))
             await self._refuse(exchange, send, odd)
         except HTTPException as error:  # the method is not one of the route's

@@ -1,11 +1,15 @@
 """Spans of OpenTelemetry."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from tritonclient.grpc import service_pb2
 
+from pointcmt_serve.http import Settings
+from tests.serve.http.calling import asked, calls, free_port, refusal
 from tests.serve.http.folders import wait_for
-from tests.serve.http.running import GOOD, INFER, Running
+from tests.serve.http.running import GOOD, INFER, Running, running
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 ABOVE = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
@@ -92,3 +96,30 @@ def test_only_what_the_server_failed_at_is_an_error(
         504: ("ERROR", "504"),
     }
     assert {span.name for span in found} == {"POST /v2/models/{name}/infer"}
+
+
+def test_a_call_is_a_span_below_its_callers(tiny: Settings, spans: Any) -> None:
+    port = free_port()
+    above = list(ABOVE.items())
+    with running(replace(tiny, grpc=f"127.0.0.1:{port}")), calls(port) as stub:
+        stub.ModelInfer(asked([8, 3], 24), timeout=20, metadata=above)
+        refusal(stub.ModelInfer, asked([8]), metadata=above)
+        refusal(stub.LogSettings, service_pb2.LogSettingsRequest(), metadata=above)
+        stream = [asked([8, 3], 24)] * 2
+        assert len(list(stub.ModelStreamInfer(iter(stream), timeout=20, metadata=above))) == 2
+        found = ended(spans, 5)
+    assert {f"{span.context.trace_id:032x}" for span in found} == {TRACE}
+    assert {f"{span.parent.span_id:016x}" for span in found} == {PARENT}
+    assert {span.attributes["rpc.system.name"] for span in found} == {"grpc"}
+    assert all(span.name == span.attributes["rpc.method"] for span in found)
+    service = "inference.GRPCInferenceService"
+    assert [
+        (span.name, span.attributes["rpc.response.status_code"], span.status.status_code.name)
+        for span in found
+    ] == [
+        (f"{service}/ModelInfer", "OK", "UNSET"),
+        (f"{service}/ModelInfer", "INVALID_ARGUMENT", "UNSET"),
+        (f"{service}/LogSettings", "UNIMPLEMENTED", "ERROR"),
+        (f"{service}/ModelStreamInfer", "OK", "UNSET"),
+        (f"{service}/ModelStreamInfer", "OK", "UNSET"),
+    ]

@@ -123,6 +123,7 @@ class Scheduler:
                 _log.exception("a batch failed")
                 for job in {item[0] for item in items}:
                     _later(job, job.fail, error)
+            del items  # a worker that waits keeps nothing
 
     def _answer(self, items: list[Item]) -> None:
         start = time.monotonic()

@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Any
 
 import grpc
 
 from pointcmt.errors import InputError
 from pointcmt_serve.http.errors import RefusedError
+from pointcmt_serve.http.grpc.call import Call
 from pointcmt_serve.http.operations.access import log_access
+from pointcmt_serve.http.operations.tracing import call_span
 from pointcmt_serve.http.service import Service
 
 _log = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ _CODES = {
     HTTPStatus.UNAUTHORIZED: grpc.StatusCode.UNAUTHENTICATED,
     HTTPStatus.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
     HTTPStatus.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    HTTPStatus.REQUEST_TIMEOUT: grpc.StatusCode.DEADLINE_EXCEEDED,
     HTTPStatus.NOT_IMPLEMENTED: grpc.StatusCode.UNIMPLEMENTED,
     HTTPStatus.SERVICE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT: grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -46,39 +48,50 @@ def shortened(sentence: str) -> str:
 
 
 @contextmanager
-def counted(service: Service, method: str, peer: str) -> Iterator[None]:
-    """Count and log one call, and turn what it raises into a `CallError`."""
+def counted(service: Service, call: Call) -> Iterator[None]:
+    """Count, trace and log one call, and turn what it raises into a `CallError`."""
     start, code = time.monotonic(), grpc.StatusCode.OK
     service.in_flight += 1
-    try:
-        yield
-    except RefusedError as error:
-        code = _CODES.get(error.status, grpc.StatusCode.INVALID_ARGUMENT)
+    with call_span(call.path, call.headers) as ended:
+        try:
+            yield
+        except asyncio.CancelledError:
+            code = grpc.StatusCode.CANCELLED
+            reason = "stopping" if service.lifecycle.stopping else "client_gone"
+            service.metrics.rejected.labels(reason).inc()
+            raise
+        except Exception as error:
+            code, sentence = _refusal(service, call, error)
+            error.__traceback__ = None  # whoever keeps the error does not keep the message
+            raise CallError(code, sentence) from error
+        finally:
+            service.in_flight -= 1
+            ended(code.name)
+            _record(service, call, code.name, time.monotonic() - start)
+
+
+def _refusal(service: Service, call: Call, error: Exception) -> tuple[grpc.StatusCode, str]:
+    if isinstance(error, RefusedError):
         service.metrics.rejected.labels(error.reason).inc()
-        raise CallError(code, str(error)) from error
-    except InputError as error:
-        code = grpc.StatusCode.INVALID_ARGUMENT
+        return _CODES.get(error.status, grpc.StatusCode.INVALID_ARGUMENT), str(error)
+    if isinstance(error, InputError):
         service.metrics.rejected.labels("bad_request").inc()
-        raise CallError(code, str(error)) from error
-    except asyncio.CancelledError:
-        code = grpc.StatusCode.CANCELLED
-        reason = "stopping" if service.lifecycle.stopping else "client_gone"
-        service.metrics.rejected.labels(reason).inc()
-        raise
-    except Exception as error:
-        code = grpc.StatusCode.INTERNAL
-        _log.exception("a call of %s failed", method)
-        raise CallError(code, "the server failed; see its log") from error
-    finally:
-        service.in_flight -= 1
-        seconds = time.monotonic() - start
-        service.metrics.answered(method, "grpc", code.name, seconds)
-        milliseconds = round(seconds * 1e3, 2)
-        log_access(
-            client=peer, method="grpc", path=method, status=code.name, milliseconds=milliseconds
-        )
+        return grpc.StatusCode.INVALID_ARGUMENT, str(error)
+    _log.error("call %s failed", call.identity, exc_info=error)
+    sentence = f"the server failed; its log has more under {call.identity}"
+    return grpc.StatusCode.INTERNAL, sentence
 
 
-def metadata_of(context: Any) -> dict[str, str]:
-    """Return the headers of a call."""
-    return {str(key): str(value) for key, value in context.invocation_metadata() or ()}
+def _record(service: Service, call: Call, code: str, seconds: float) -> None:
+    service.metrics.answered(call.method, "grpc", code, seconds)
+    log_access(
+        id=call.identity,
+        client=call.peer,
+        method="grpc",
+        path=call.method,
+        status=code,
+        received=call.received,
+        sent=call.sent,
+        milliseconds=round(seconds * 1e3, 2),
+        **call.logged,
+    )

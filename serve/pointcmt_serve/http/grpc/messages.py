@@ -53,6 +53,12 @@ def write_message(asked: InferRequest, model: str, version: str, tensors: Sequen
     return answer
 
 
+def write_failure(identity: str, sentence: str) -> Any:
+    """Return what a stream answers to a message that cannot be."""
+    failed = service_pb2.ModelInferResponse(id=identity)
+    return service_pb2.ModelStreamInferResponse(error_message=sentence, infer_response=failed)
+
+
 def parameters(message: Any) -> dict[str, Any]:
     """Return a message's parameters as plain values."""
     return {

@@ -8,7 +8,9 @@ from grpc_health.v1 import health_pb2_grpc
 from tritonclient.grpc import service_pb2_grpc
 
 from pointcmt.errors import InputError
+from pointcmt_serve.http.grpc.entrance import Entrance
 from pointcmt_serve.http.grpc.health import Health
+from pointcmt_serve.http.grpc.rooms import largest
 from pointcmt_serve.http.grpc.servicer import Servicer
 from pointcmt_serve.http.service import Service
 
@@ -39,15 +41,17 @@ async def start_grpc(service: Service, address: str, tls: tuple[Path, Path] | No
         InputError: the address cannot be listened on.
     """
     limits = service.settings.limits
+    entrance = Entrance(service)
     server = grpc.aio.server(
+        interceptors=[entrance],
         maximum_concurrent_rpcs=limits.connections,
         options=[
-            ("grpc.max_receive_message_length", limits.body),
+            ("grpc.max_receive_message_length", largest(limits)),
             ("grpc.max_metadata_size", limits.headers),
+            ("grpc.http2.bdp_probe", 0),  # it lets connections send more ahead of a message's turn
         ],
     )
-    servicer = Servicer(service)
-    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(Servicer(service), server)
     health_pb2_grpc.add_HealthServicer_to_server(Health(service), server)
     try:
         if tls is None:
@@ -58,4 +62,4 @@ async def start_grpc(service: Service, address: str, tls: tuple[Path, Path] | No
     except (RuntimeError, OSError) as error:
         raise InputError(f"{address} cannot be listened on for gRPC") from error
     await server.start()
-    return GrpcServer(server, servicer.stopping)
+    return GrpcServer(server, entrance.stopping)

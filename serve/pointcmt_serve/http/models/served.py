@@ -120,6 +120,17 @@ class Served:
             self.statistics.failed(time.monotonic() - start)
             raise
 
+    def log_fields(self, job: Job) -> dict[str, Any]:
+        """Return what the log tells of an inference that it answered, whichever way it came."""
+        return {
+            "model": self.name,
+            "version": self.version,
+            "clouds": len(job.clouds),
+            "queue_ms": round(job.waited * 1e3, 2),
+            "preparation_ms": round(job.preparation * 1e3, 2),
+            "network_ms": round(job.network * 1e3, 2),
+        }
+
     def batch(self, clouds: int, preparation: float, network: float) -> None:
         """Count a batch; see `Observer`."""
         self.statistics.batch(clouds, preparation, network)

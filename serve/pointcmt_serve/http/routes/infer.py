@@ -65,14 +65,7 @@ def _encode(request: Request, served: Served, asked: InferRequest, job: Job) -> 
     predictions = [p for p in job.predictions if p is not None]
     tensors = answer_tensors(asked.outputs, predictions, len(served.classifier.classes))
     body, json_length = write_answer(asked.id, served.name, served.version, asked.outputs, tensors)
-    request.scope["state"]["logged"] = {
-        "model": served.name,
-        "version": served.version,
-        "clouds": len(predictions),
-        "queue_ms": round(job.waited * 1e3, 2),
-        "preparation_ms": round(job.preparation * 1e3, 2),
-        "network_ms": round(job.network * 1e3, 2),
-    }
+    request.scope["state"]["logged"] = served.log_fields(job)
     kind = "application/json" if json_length is None else "application/octet-stream"
     headers = {"Content-Type": kind}
     if json_length is not None:
