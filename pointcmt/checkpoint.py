@@ -40,7 +40,7 @@ def save_student(folder: Path | str, student: Network | nn.Module, config: Model
     """Write a model folder, all or nothing, and return its path."""
     with write_beside(folder) as fresh:
         fresh.mkdir()
-        (fresh / "model.safetensors").write_bytes(save(_contiguous(student)))
+        (fresh / "model.safetensors").write_bytes(save(tensors_of(student)))
         (fresh / "config.json").write_text(config.to_json() + "\n")
         (fresh / "README.md").write_text(model_card(student, config))
     return Path(folder)
@@ -82,7 +82,7 @@ def save_training_checkpoint(
     """Write student, teacher and generator into one safetensors file, all or nothing."""
     parts: dict[str, Network | nn.Module] = {"student": student, **others}
     tensors = {
-        f"{p}.{key}": t for p, module in parts.items() for key, t in _contiguous(module).items()
+        f"{p}.{key}": t for p, module in parts.items() for key, t in tensors_of(module).items()
     }
     with write_beside(path) as fresh:
         fresh.write_bytes(save(tensors, metadata={HEADER: config.to_json()}))
@@ -191,8 +191,12 @@ def model_card(student: Network | nn.Module, config: ModelConfig) -> str:
     )
 
 
-def _contiguous(module: Network | nn.Module) -> Tensors:
-    return {key: tensor.detach().cpu().contiguous() for key, tensor in module.state_dict().items()}
+def tensors_of(module: Network | nn.Module) -> Tensors:
+    """Return what a network's files hold: each tensor by itself, also one that has two names."""
+    return {
+        key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for key, tensor in module.state_dict().items()
+    }
 
 
 def _read_tensors(path: Path) -> Tensors:

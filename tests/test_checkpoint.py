@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,32 @@ def test_a_model_folder_gives_back_the_same_student(folder: Path, student: Stude
     cloud = torch.rand(2, 32, 3)
     assert config == CONFIG
     assert torch.equal(loaded(cloud), student(cloud))
+
+
+class Tied(nn.Module):
+    """A student of one's own that has one layer under two names."""
+
+    num_classes, feature_dim, min_points = 3, 3, 1
+
+    def __init__(self, num_classes: int = 3) -> None:
+        super().__init__()
+        self.encode = nn.Linear(3, 3)
+        self.classify = self.encode
+
+    def forward(self, points: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(self.classify(self.encode(points).amax(1)))
+
+
+def test_a_layer_may_have_two_names(tmp_path: Path) -> None:
+    name = f"{Tied.__module__}:Tied"
+    student = Tied()
+    folder = save_student(tmp_path / "model", student, replace(CONFIG, student=name, options={}))
+    save_training_checkpoint(tmp_path / "checkpoint.safetensors", CONFIG, student)
+    loaded, _ = load_student(folder, allow=[name])
+    cloud = torch.rand(2, 32, 3)
+    assert torch.equal(loaded(cloud), student(cloud))
+    assert isinstance(loaded, Tied)
+    assert loaded.encode.weight is loaded.classify.weight
 
 
 def test_a_model_folder_holds_a_card_and_no_pickle(folder: Path) -> None:

@@ -28,9 +28,12 @@ def test_the_model_folder_states_the_datas_rule_and_both_accuracies(
     uneven = Accuracy(torch.tensor([[9, 1], [1, 1]]))  # 10 of 12, and 0.9 and 0.5
     monkeypatch.setattr(inputs, "open_dataset", boxed)
     monkeypatch.setattr(run, "student_accuracy", lambda *_: uneven)
+    train_whole = run.train_student
+    monkeypatch.setattr(run, "train_student", lambda *words: train_whole(*words) * 3)
     run.run(load_config("shapes", [*TINY, "method=none", "training.epochs=1"]), tmp_path)
     stated = json.loads((tmp_path / "student" / "config.json").read_text())
     assert stated["normalization"] == "unit-box"
+    assert stated["provenance"]["epochs"] == 3  # as many as there were, not as were asked for
     assert stated["provenance"]["overall accuracy"] == pytest.approx(10 / 12, abs=1e-4)
     assert stated["provenance"]["mean class accuracy"] == pytest.approx(0.7)
 

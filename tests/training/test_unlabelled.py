@@ -15,6 +15,7 @@ from pointcmt_training.folder import RunFolder
 from pointcmt_training.inputs import load_inputs
 from pointcmt_training.reading import read_history
 from pointcmt_training.recipe import load_config
+from pointcmt_training.report.page import _unlabelled
 from pointcmt_training.run import run
 from pointcmt_training.stages.student import train_student
 
@@ -194,6 +195,11 @@ def test_unlabelled_clouds_train_the_student_and_an_earlier_student_can_teach(
     assert {"feature", "classifier", "distillation"} <= set(
         read_history(RunFolder(pooled).history("training"))[0]
     )
+    told = json.loads((pooled / "data.json").read_text())
+    assert told["unlabelled"]["without labels"] == told["train"]["without labels"] + 24
+    pooled_inputs = load_inputs(load_config("shapes", more), CPU)
+    assert [*_unlabelled(pooled_inputs)] == [("Beside it, without labels", "24 clouds")]
+    assert not [*_unlabelled(load_inputs(load_config("shapes", TINY), CPU))]
     itself = [*TINY, "data.unlabelled=rest", "method=self", "distillation={}"]
     result = run(load_config("shapes", [*itself, f"distillation.run={plain}"]), own)
     assert result["teacher"] is None

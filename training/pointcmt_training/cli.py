@@ -41,7 +41,7 @@ class Train(click.Command):
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Print shapes, parameters, time and memory, leave nothing and stop.",
+    help="Print shapes, parameters, time and memory, and stop.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @version_option

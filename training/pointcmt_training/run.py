@@ -57,7 +57,7 @@ def _train(config: Config, inputs: Inputs, folder: RunFolder, student: Student) 
     images = teaching.images if teaching else None
     if isinstance(method, SelfTraining):
         images = earlier_student(config, method.run, inputs)
-    train_student(config, inputs, folder, student, images)
+    history = train_student(config, inputs, folder, student, images)
     measured = student_accuracy(student, inputs.test)
     result = {
         "student": measured.summary(),
@@ -70,7 +70,7 @@ def _train(config: Config, inputs: Inputs, folder: RunFolder, student: Student) 
         "confusion": measured.confusion.tolist(),
         "environment": environment(inputs.train.points.device),
     }
-    told(lambda: _save(config, inputs, folder, student, teaching, measured, result))
+    told(lambda: _save(config, inputs, folder, student, teaching, measured, len(history), result))
     return result
 
 
@@ -103,6 +103,7 @@ def _save(
     student: Student,
     teaching: Teaching | None,
     measured: Accuracy,
+    epochs: int,
     result: dict[str, Any],
 ) -> None:
     model = ModelConfig(
@@ -116,7 +117,7 @@ def _save(
         provenance={
             "method": config.method,
             "seed": config.seed,
-            "epochs": config.training.epochs,
+            "epochs": epochs,
             "selection": config.selected_on or "last",
             "trained on": inputs.train.dataset.name,
             "tested on": inputs.test.dataset.name,

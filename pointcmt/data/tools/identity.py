@@ -18,7 +18,7 @@ def identify(splits: Mapping[str, CloudDataset]) -> Identity:
 
     Returns:
         For each split its data set's `name`, the clouds of each of its `classes` in their order,
-        and the `sha256` of the content.
+        how many are `without labels`, and the `sha256` of the content.
     """
     return {split: _identify(data) for split, data in splits.items()}
 
@@ -26,7 +26,13 @@ def identify(splits: Mapping[str, CloudDataset]) -> Identity:
 def _identify(data: CloudDataset) -> dict[str, Any]:
     counts = np.bincount(data.labels[data.labels >= 0], minlength=len(data.classes))
     classes = {name: int(n) for name, n in zip(data.classes, counts, strict=True)}
-    return {"name": data.name, "classes": classes, "sha256": data.fingerprint()}
+    without = int((data.labels < 0).sum())
+    return {
+        "name": data.name,
+        "classes": classes,
+        "without labels": without,
+        "sha256": data.fingerprint(),
+    }
 
 
 def changes(there: Identity, here: Identity) -> str:

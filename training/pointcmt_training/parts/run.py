@@ -54,7 +54,7 @@ def _train(
     segmenter: PointNet2Parts,
     begun: dict[str, Any],
 ) -> dict[str, Any]:
-    train_segmenter(config, inputs, folder, segmenter)
+    history = train_segmenter(config, inputs, folder, segmenter)
     found = found_parts(segmenter, inputs.test, inputs.ranges)
     test = inputs.test
     iou = part_iou(found, test.parts.cpu(), test.clouds.labels.cpu(), inputs.ranges)
@@ -73,7 +73,7 @@ def _train(
     }
 
     def save() -> None:
-        _save(config, inputs, folder, segmenter, iou, begun)
+        _save(config, inputs, folder, segmenter, iou, len(history), begun)
         write_report(config, inputs, folder, result, iou, found)
         write_json(folder.result, result)
         shutil.rmtree(folder.root / "state", ignore_errors=True)
@@ -100,6 +100,7 @@ def _save(
     folder: RunFolder,
     segmenter: PointNet2Parts,
     iou: PartIoU,
+    epochs: int,
     begun: dict[str, Any],
 ) -> None:
     data = inputs.train.clouds.dataset
@@ -114,7 +115,7 @@ def _save(
         parts={name: tuple(parts) for name, parts in inputs.parts.items()},
         provenance={
             "seed": config.seed,
-            "epochs": config.training.epochs,
+            "epochs": epochs,
             "selection": config.selected_on or "last",
             "trained on": data.name,
             "tested on": inputs.test.clouds.dataset.name,

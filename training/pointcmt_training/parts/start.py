@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from pointcmt.checkpoint import ModelConfig, load_student
+from pointcmt.checkpoint import load_student
 from pointcmt.errors import InputError
 from pointcmt.models.pointnet2 import PointNet2
 from pointcmt.models.pointnet2_parts import PointNet2Parts
@@ -14,6 +14,7 @@ from pointcmt.models.set_abstraction import LocalMLP, SetAbstraction
 from pointcmt_training.config import Config
 from pointcmt_training.folder import RunFolder
 from pointcmt_training.parts.inputs import PartInputs
+from pointcmt_training.stages.common import require_same_clouds
 
 ENCODER = ("levels.", "top.")  # how its weights' names begin, in both networks
 
@@ -37,7 +38,7 @@ def take_encoder(segmenter: PointNet2Parts, config: Config, inputs: PartInputs) 
             f"{where}: holds a {model.student}, but {config.student} starts from a "
             f"{segmenter.ENCODER}"
         )
-    _require_same_clouds(model, inputs, where)
+    require_same_clouds(model, inputs.train.clouds, where)
     theirs, ours = _sampling(student.levels), _sampling(segmenter.levels)
     if theirs != ours:
         raise InputError(f"{where}: samples and groups otherwise ({theirs} there, {ours} here)")
@@ -49,17 +50,6 @@ def take_encoder(segmenter: PointNet2Parts, config: Config, inputs: PartInputs) 
         raise InputError(f"{where}: has other options ({odd[0]} is {shapes})")
     segmenter.load_state_dict(weights, strict=False)
     return {f"encoder's {key}": value for key, value in model.provenance.items()}
-
-
-def _require_same_clouds(model: ModelConfig, inputs: PartInputs, where: str) -> None:
-    data, channels = inputs.train.clouds.dataset, inputs.train.clouds.channels
-    for what, theirs, ours in (
-        ("channels", ", ".join(model.channels), ", ".join(channels)),
-        ("normalization", model.normalization, data.normalization),
-        ("vertical axis", model.up, data.up),
-    ):
-        if theirs != ours and None not in (theirs, ours) and theirs != "any":
-            raise InputError(f"{where}: its {what} is {theirs}, that of {data.name} {ours}")
 
 
 def _sampling(levels: Iterable[nn.Module]) -> str:

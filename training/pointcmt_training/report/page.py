@@ -115,6 +115,7 @@ def _next(folder: RunFolder) -> str:
 def _table(config: Config, inputs: Inputs, result: dict[str, Any]) -> str:
     rows = [
         ("Trained on", f"{inputs.train.dataset.name}, {len(inputs.train)} clouds"),
+        *_unlabelled(inputs),
         ("Tested on", f"{inputs.test.dataset.name}, {len(inputs.test)} clouds"),
         ("Student OA / mAcc", _accuracies(result["student"])),
         *_voted(result),
@@ -128,6 +129,11 @@ def _table(config: Config, inputs: Inputs, result: dict[str, Any]) -> str:
             took = f"{seconds['wall_seconds']:.0f} s, {seconds['cpu_seconds']:.0f} s of CPU"
             rows.append((f"Time of {stage}", took))
     return table(rows)
+
+
+def _unlabelled(inputs: Inputs) -> Iterator[tuple[str, str]]:
+    if count := len(inputs.pool) - len(inputs.train):
+        yield "Beside it, without labels", f"{count} clouds"
 
 
 def table(rows: Sequence[tuple[str, str]]) -> str:

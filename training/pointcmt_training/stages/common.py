@@ -12,6 +12,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from pointcmt import ranks
+from pointcmt.channels import ANY
+from pointcmt.checkpoint import ModelConfig, tensors_of
 from pointcmt.data.augment import Augmentation
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
@@ -27,6 +29,22 @@ Built = TypeVar("Built")
 
 AUGMENTATION = Augmentation(scale=(2 / 3, 3 / 2), shift=0.2)
 DIGEST = "sha256"  # key in the header of a weight file
+
+
+def require_same_clouds(model: ModelConfig, split: Split, where: str) -> None:
+    """Refuse a trained network for clouds other than it was trained on.
+
+    Raises:
+        InputError: their channels, normalisation or vertical axis differ; it begins with `where`.
+    """
+    data = split.dataset
+    for what, theirs, ours in (
+        ("channels", ", ".join(model.channels), ", ".join(split.channels)),
+        ("normalization", model.normalization, data.normalization),
+        ("vertical axis", model.up, data.up),
+    ):
+        if theirs != ours and None not in (theirs, ours) and theirs != ANY:
+            raise InputError(f"{where}: its {what} is {theirs}, that of {data.name} {ours}")
 
 
 def seeded(seed: int, build: Callable[[], Built]) -> Built:
@@ -51,7 +69,7 @@ def train_or_load(module: M, folder: RunFolder, stage: str, loop: Callable[[], L
 
 def save_weights(module: nn.Module, path: Path) -> None:
     """Write a network's weights as safetensors that hold their own sha256, all or nothing."""
-    tensors = {key: t.detach().cpu().contiguous() for key, t in module.state_dict().items()}
+    tensors = tensors_of(module)
     with write_beside(path) as fresh:
         fresh.write_bytes(save(tensors, {DIGEST: digest(tensors)}))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pointcmt.checkpoint import load_student
 from pointcmt.errors import InputError
+from pointcmt.models.student import Student
 from pointcmt.teacher.generator import PointGenerator
 from pointcmt.teacher.multiview import MultiViewTeacher
 from pointcmt_training.config import Config
@@ -15,6 +16,7 @@ from pointcmt_training.folder import RunFolder, write_json
 from pointcmt_training.inputs import Inputs
 from pointcmt_training.reading import read_json
 from pointcmt_training.recipe import difference, load_config
+from pointcmt_training.stages.common import require_same_clouds
 from pointcmt_training.stages.generator import train_generator
 from pointcmt_training.stages.teacher import teacher_accuracy, teacher_features, train_teacher
 from pointcmt_training.together import told
@@ -77,7 +79,23 @@ def earlier_student(config: Config, run: str, inputs: Inputs) -> Images:
         inputs: the splits; its features of the training clouds are taken without augmentation.
 
     Raises:
-        InputError: there is no finished student, or it knows other classes.
+        InputError: see `load_earlier`.
+    """
+    student = load_earlier(config, run, inputs)
+    points = inputs.pool.points
+    student.to(points.device).eval()
+    for parameter in student.parameters():
+        parameter.requires_grad_(False)
+    features = map_batches(student, lambda i: student.encode(points[i]), len(points))
+    return Images(student.classify, None, features.to(points.device))
+
+
+def load_earlier(config: Config, run: str, inputs: Inputs) -> Student:
+    """Load the student of the run that self-training learns from; arguments as above.
+
+    Raises:
+        InputError: there is no finished student, or it was trained for other classes, on clouds
+            prepared otherwise, or needs more points.
     """
     folder = RunFolder(Path(run)).student
     if not run or not told(folder.is_dir):
@@ -85,12 +103,13 @@ def earlier_student(config: Config, run: str, inputs: Inputs) -> Images:
     student, model = told(lambda: load_student(folder, allow=[config.student]))
     if model.classes != inputs.classes:
         raise InputError(f"distillation.run={run}: its student was trained for other classes")
-    points = inputs.pool.points
-    student.to(points.device).eval()
-    for parameter in student.parameters():
-        parameter.requires_grad_(False)
-    features = map_batches(student, lambda i: student.encode(points[i]), len(points))
-    return Images(student.classify, None, features.to(points.device))
+    require_same_clouds(model, inputs.pool, f"distillation.run={run}")
+    if student.min_points > inputs.pool.points.shape[1]:
+        raise InputError(
+            f"distillation.run={run}: its student needs {student.min_points} points, and a cloud "
+            f"has {inputs.pool.points.shape[1]}"
+        )
+    return student
 
 
 def _other_run(config: Config, inputs: Inputs) -> RunFolder:
