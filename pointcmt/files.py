@@ -37,6 +37,11 @@ def is_foreign(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
+def name_bytes(name: str) -> bytes:
+    """Return a name in UTF-8; what was no Unicode in a file's name stays as it was."""
+    return name.encode(errors="surrogateescape")
+
+
 @contextmanager
 def write_beside(target: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `target`; rename it onto `target` when the block succeeds.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pointcmt.errors import InputError
-from pointcmt.files import cache_folder, write_beside
+from pointcmt.files import cache_folder, name_bytes, write_beside
 from pointcmt.processes import follow_parent
 
 Entry = tuple[str, Path]  # an object's id and its file
@@ -39,7 +39,7 @@ class Cache:
         self, root: Path, settings: str, cache: Path | str | None = None, workers: int = 1
     ) -> None:
         place = root.resolve()
-        mark = hashlib.sha256(str(place).encode(errors="surrogateescape")).hexdigest()[:8]
+        mark = hashlib.sha256(name_bytes(str(place))).hexdigest()[:8]
         self.folder = Path(cache or cache_folder() / "clouds") / f"{place.name}-{mark}"
         self.settings, self.workers = f"{VERSION} {settings}", workers
 
@@ -89,9 +89,7 @@ class Cache:
                 state = path.stat()
             except OSError as error:
                 raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-            digest.update(
-                f"{one}\0{state.st_size}\0{state.st_mtime_ns}\0".encode(errors="surrogateescape")
-            )
+            digest.update(name_bytes(f"{one}\0{state.st_size}\0{state.st_mtime_ns}\0"))
         return self.folder / f"{name}-{digest.hexdigest()[:16]}.npy"
 
 

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pointcmt.files import name_bytes
+
 XYZ = ("x", "y", "z")
 XYZ_NORMAL = (*XYZ, "nx", "ny", "nz")
 XYZ_RGB = (*XYZ, "r", "g", "b")
@@ -199,7 +201,7 @@ class CloudDataset:
 
 
 def _hash_names(digest: "hashlib._Hash", names: Iterable[str]) -> None:
-    digest.update("\0".join(names).encode(errors="surrogateescape") + b"\0\0")
+    digest.update(name_bytes("\0".join(names)) + b"\0\0")
 
 
 def _hash_array(digest: "hashlib._Hash", array: NDArray[np.generic], dtype: str) -> None:

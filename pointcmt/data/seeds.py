@@ -2,6 +2,8 @@
 
 import zlib
 
+from pointcmt.files import name_bytes
+
 
 def object_seed(seed: int, name: str) -> int:
     """Give each object random numbers of its own, the same wherever its folder stands.
@@ -10,4 +12,4 @@ def object_seed(seed: int, name: str) -> int:
         seed: the data set's, at least 0.
         name: the object's, unique in the data set.
     """
-    return seed << 32 | zlib.crc32(name.encode(errors="surrogateescape"))
+    return seed << 32 | zlib.crc32(name_bytes(name))

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from pointcmt.errors import InputError
 from pointcmt.geometry import half_turn
 from pointcmt_serve.clouds import as_clouds, prepare
+from pointcmt_serve.counts import require_count
 from pointcmt_serve.engines import open_session
 from pointcmt_serve.explain.explainer import Explainer
 from pointcmt_serve.hub import fetched, is_reference
 from pointcmt_serve.orientation import AS_IS, Vertical, choose, upright
 from pointcmt_serve.prediction import Prediction
-from pointcmt_serve.voting import ballot, mean_logits, require_votes
+from pointcmt_serve.voting import MOST, ballot, mean_logits
 
 
 class Classifier:
@@ -66,9 +67,9 @@ class Classifier:
         Raises:
             InputError: `path` holds no exported student, or it cannot be run here so.
         """
-        if batch_size < 1:
-            raise InputError(f"batch_size is {batch_size}, but a batch has at least one cloud")
-        require_votes(votes)
+        require_count("batch_size", batch_size, 1)
+        require_count("threads", threads, 0)
+        require_count("votes", votes, 1, MOST)
         if revision is not None and not is_reference(path):
             raise InputError(f"revision is {revision!r}, but {path} is not on the hub (hf:...)")
         self._reopen = partial(

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
+from pointcmt_serve.counts import require_count
 from pointcmt_serve.explain.critical import CriticalPoints
 from pointcmt_serve.orientation import AS_IS, Vertical
 
@@ -70,10 +71,9 @@ class Prediction:
         """Return the `k` best classes, best first (all C of them when k is larger).
 
         Raises:
-            ValueError: `k` is less than 1.
+            InputError: `k` is no whole number, or less than 1.
         """
-        if k < 1:
-            raise ValueError(f"k is {k}, but at least one class must be asked for")
+        require_count("k", k, 1)
         probabilities = self.probabilities
         order = np.argsort(-self.logits, kind="stable")[:k]
         return [Candidate(self.classes[i], int(i), float(probabilities[i])) for i in order]

@@ -13,6 +13,7 @@ from pointcmt.errors import InputError
 from pointcmt.geometry import AXES, normalize, resample, turn
 from pointcmt.parts import part_counts, part_ranges
 from pointcmt_serve.clouds import as_clouds, checked_cloud
+from pointcmt_serve.counts import require_count
 from pointcmt_serve.engines import open_session
 from pointcmt_serve.orientation import AS_IS, choose
 
@@ -89,8 +90,8 @@ class Segmenter:
         Raises:
             InputError: `path` holds no exported segmenter, or it cannot be run here so.
         """
-        if batch_size < 1:
-            raise InputError(f"batch_size is {batch_size}, but a batch has at least one cloud")
+        require_count("batch_size", batch_size, 1)
+        require_count("threads", threads, 0)
         self._session = open_session(path, engine, device, threads)
         self._batch_size, self._threads = batch_size, threads or None
         self.artefact = self._session.artefact

@@ -5,18 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt.errors import InputError
 from pointcmt.geometry import XYZ
 
 MOST = 100  # votes
 SCALE = (0.8, 1.25)  # of each axis; wider and narrower ranges were measured to help less
 NORMALS = ("nx", "ny", "nz")
-
-
-def require_votes(votes: int) -> None:
-    """Raise an `InputError` unless `votes` is 1 to 100."""
-    if not 1 <= votes <= MOST:
-        raise InputError(f"votes is {votes}; ask for 1 to {MOST}")
 
 
 def ballot(clouds: NDArray[np.float32], vote: int, channels: Sequence[str]) -> NDArray[np.float32]:

@@ -30,6 +30,7 @@ from tests.reference.variants import (
     STRIPS,
     UNNAMED,
     WHOLE_ENDS,
+    WRONG_OBJS,
     named_stl,
     obj_of_seven,
     off_cut_with_colours,
@@ -186,6 +187,12 @@ def test_an_obj_whose_last_line_is_not_whole_is_truncated(tmp_path, last):
 @pytest.mark.parametrize("last", WHOLE_ENDS)
 def test_an_obj_may_end_in_a_whole_line_without_an_end(tmp_path, last):
     assert len(read_mesh(write(tmp_path, "a.obj", SQUARES + last)).vertices) == 5
+
+
+@pytest.mark.parametrize(("text", "reason"), WRONG_OBJS)
+def test_a_wrong_obj_is_refused_with_the_reason(tmp_path, text, reason):
+    with pytest.raises(InputError, match=reason):
+        read_cloud(write(tmp_path, "a.obj", text))
 
 
 @pytest.mark.parametrize("text", OBJ_POINTS)

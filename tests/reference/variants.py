@@ -47,6 +47,8 @@ TEXTS: list[str | bytes] = [  # of the cloud
     comma(rows(CLOUD, "; ")),
     ("\ufeff" + rows(CLOUD)).encode("utf-16-le"),
     "sep=;\nx;y;z\n" + comma(rows(CLOUD, ";")),
+    "sep=\t\nx\ty\tz\n" + rows(CLOUD, "\t"),
+    '"x";"y";"z"\n' + comma(rows(CLOUD, ";")).replace("0,", ","),
     "# a line\n" * 300 + rows(CLOUD),
     "x;y;z;i\n" + comma(rows(CLOUD, ";")).replace("\n", ";1.5\n"),
     "x;y;z;day\n" + comma(rows(CLOUD, ";")).replace("\n", ";01.02.2024\n"),
@@ -179,6 +181,11 @@ UNNAMED = PLY.format(8, properties("x", "Red", *(f"a{i}" for i in range(11)))) +
 SQUARES = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nv 9 9 9\nf 1 2 3 4\n"
 WHOLE_ENDS = ["# the end", "# 6 vertices", "s off", "l 1 9", "p 1"]
 CUT_ENDS = ["f 4 3 2", "f 4 3/", "v 8 8 8", "g next"]
+WRONG_OBJS = [  # and the reasons why they are refused
+    ("v 0 0 0\nv 1 0 0\nv 0 1 0\nf", "it is truncated"),
+    ("v 0 0\nv 1 1\n", "vertex 0 is '0 0', not the numbers expected"),
+    ("v 0 0\nv 1 1 1\n", "vertex 0 is '0 0', not the numbers expected"),
+]
 OBJ_POINTS = [f"{head}v 0 0 0\nv 1 0 0\nv 0 1 0" for head in ("", "o cloud\n", "vn 0 0 1\n")]
 COMMENT_WITH_BACKSLASH = "# C:\\models\\\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"
 CONTINUED = "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 \\\n 2 3\n"
@@ -236,6 +243,7 @@ def _contents() -> Iterator[tuple[str, list[str | bytes]]]:
         [
             *(SQUARES + last for last in (*WHOLE_ENDS, *CUT_ENDS, "f 4 3 2 1")),
             *OBJ_POINTS,
+            *(content for content, _ in WRONG_OBJS),
             *(COMMENT_WITH_BACKSLASH, CONTINUED),
             *map(obj_of_seven, ("1 0.5 0.25 0", "1 1 1 x")),
         ],

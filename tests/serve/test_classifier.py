@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,8 +39,9 @@ def test_top_ranks_the_classes_and_stops_at_their_number(model: Path, clouds: Cl
     assert [c.index for c in best] == list(np.argsort(-prediction.logits)[:3])
     assert best[0] == Candidate(prediction.label, prediction.index, prediction.probability)
     assert len(prediction.top(99)) == len(CLASSES)
-    with pytest.raises(ValueError, match="k is 0"):
-        prediction.top(0)
+    for k, reason in ((0, "k is 0; ask for 1 or more"), (1.5, "k is 1.5, no whole number")):
+        with pytest.raises(InputError, match=reason):
+            prediction.top(k)  # type: ignore[arg-type]
 
 
 def test_an_exported_folder_stands_for_its_model(model: Path, clouds: Clouds) -> None:
@@ -164,9 +166,24 @@ def test_the_bad_cloud_of_a_list_is_named(model: Path, clouds: Clouds) -> None:
         Classifier(model)([clouds[0], clouds[1], clouds[2] * np.nan])
 
 
-def test_a_batch_holds_at_least_one_cloud(model: Path) -> None:
-    with pytest.raises(InputError, match="batch_size is 0"):
-        Classifier(model, batch_size=0)
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"batch_size": 0}, "batch_size is 0; ask for 1 or more"),
+        ({"batch_size": 1.5}, "batch_size is 1.5, no whole number"),
+        ({"batch_size": "3"}, "batch_size is '3', no whole number"),
+        ({"threads": -1}, "threads is -1; ask for 0 or more"),
+        ({"threads": "x"}, "threads is 'x', no whole number"),
+        ({"votes": 2.5}, "votes is 2.5, no whole number"),
+        ({"votes": 101}, "votes is 101; ask for 1 to 100"),
+    ],
+)
+def test_a_number_out_of_place_is_one_sentence(
+    model: Path, given: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(InputError, match=reason):
+        Classifier(model, **given)
+    assert Classifier(model, batch_size=np.int64(2)).artefact.classes == CLASSES  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("axes", [2, 3])

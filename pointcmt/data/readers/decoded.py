@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pointcmt.data.readers.rendered import RenderedViews
-from pointcmt.files import cache_folder
+from pointcmt.files import cache_folder, name_bytes
 
 
 class DecodedViews:
@@ -35,7 +35,7 @@ class DecodedViews:
     def folder(self) -> Path:
         """Where the decoded pictures of this root are kept."""
         place = self.views.root.resolve()
-        mark = hashlib.sha256(str(place).encode(errors="surrogateescape")).hexdigest()[:8]
+        mark = hashlib.sha256(name_bytes(str(place))).hexdigest()[:8]
         return Path(self.cache or cache_folder() / "pictures") / f"{place.name}-{mark}"
 
     def __len__(self) -> int:

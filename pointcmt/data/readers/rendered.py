@@ -13,6 +13,7 @@ from pointcmt.data.tree import ALL
 from pointcmt.data.validate import require_folder
 from pointcmt.errors import InputError
 from pointcmt.fetch.mirrors import Archive, Mirror
+from pointcmt.files import name_bytes
 from pointcmt.geometry import SUFFIXES
 
 MAX_SIDE = 4096
@@ -107,11 +108,7 @@ class RenderedViews:
                 found = path.stat()
             except OSError as error:
                 raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-            digest.update(
-                f"{path.name}\0{found.st_size}\0{found.st_mtime_ns}\0".encode(
-                    errors="surrogateescape"
-                )
-            )
+            digest.update(name_bytes(f"{path.name}\0{found.st_size}\0{found.st_mtime_ns}\0"))
         return digest.hexdigest()[:16]
 
     def paths(self, index: int) -> list[Path]:

@@ -13,6 +13,7 @@ from pointcmt.data.record import Stored
 from pointcmt.data.tools.duplicates import cloud_hash, one_picture_name
 from pointcmt.data.validate import LARGEST
 from pointcmt.errors import InputError
+from pointcmt.files import name_bytes
 
 SHOWN = 5  # names listed in one message
 SENTENCES = 20  # unreadable objects of a split told one by one
@@ -127,7 +128,7 @@ def check(splits: Sequence[Stored]) -> CheckReport:
 
 def _read(stored: Stored) -> _Seen:
     seen = _Seen(stored)
-    digest = hashlib.sha256("\0".join(stored.classes).encode(errors="surrogateescape"))
+    digest = hashlib.sha256(name_bytes("\0".join(stored.classes)))
     broken: list[str] = []
     wrong: dict[str, list[str]] = {}
     flat: list[str] = []
@@ -145,7 +146,7 @@ def _read(stored: Stored) -> _Seen:
         seen.labels.append(one.label)
         seen.sizes.append(len(points))
         seen.hashes.append(cloud_hash(points))
-        digest.update(f"{one.id}\0{one.label}\0{points.shape}\0".encode(errors="surrogateescape"))
+        digest.update(name_bytes(f"{one.id}\0{one.label}\0{points.shape}\0"))
         digest.update(np.ascontiguousarray(points, "<f4").data)
     seen.fingerprint = digest.hexdigest()
     seen.problems += broken[:SENTENCES]

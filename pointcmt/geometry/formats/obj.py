@@ -116,7 +116,7 @@ def _vertices(rows: list[list[bytes]], ended: bool) -> dict[str, NDArray[np.floa
         raise InputError("its last line has no whole vertex; the file is truncated")
     width = min(map(len, rows))
     width = width if width in (6, 7) else 3  # a fourth number alone is a weight
-    values = floats([row[:width] for row in rows], "vertex").reshape(len(rows), width)
+    values = floats([row[:width] for row in rows], "vertex", width)
     weighted = width == 7 and bool((values[:, 3] == 1).all()) and not (values[:, 6] == 1).all()
     names = (*XYZ, *["weight"] * weighted, *COLORS, "alpha")
     return dict(scale_colors(table(values, names)))
@@ -139,7 +139,7 @@ def _require_whole(lines: _Lines, indices: NDArray[np.int64], last: bytes) -> No
         return
     unused = not len(indices) or indices.max() + 1 < len(lines.vertices)
     unfinished = bool(lines.counts) and lines.counts[-1] < 3
-    whole = last.split()[:1] == [b"f"] and _like_others(lines)
+    whole = not unfinished and last.split()[:1] == [b"f"] and _like_others(lines)
     if unfinished or (unused and not whole and (lines.counts or lines.structured)):
         raise InputError("it ends within a line, before all vertices are used; it is truncated")
 

@@ -134,4 +134,4 @@ def _row(words: list[bytes], numeric: list[int], names: Sequence[str], number: i
 
 
 def _number(word: bytes) -> float:
-    return float(word.replace(b",", b".") if is_number(word) else word)
+    return float(word if b"." in word else word.replace(b",", b".", 1))

@@ -16,7 +16,7 @@ NUMBER = re.compile(
 DECIMAL_COMMA = re.compile(rb"[-+]?\d+(?:,\d+)?(?:[eE][-+]?\d+)?$")
 QUOTED = re.compile(rb'"[^"]*"')
 WORD = re.compile(rb'"([^"]*)"|([^\s"]+)')
-EXCELS = re.compile(rb"sep=.$", re.I)  # its own first line, which names the separator
+EXCELS = re.compile(rb"sep=.?$", re.I)  # its own first line, which names the separator
 SAMPLE = 1000  # rows that tell how all are written
 
 

@@ -25,22 +25,24 @@ def as_utf8(raw: bytes) -> bytes:
     return raw.removeprefix(b"\xef\xbb\xbf")
 
 
-def floats(rows: Sequence[Sequence[bytes]], what: str) -> NDArray[np.float64]:
-    """Return rows of one length as (N, C).
+def floats(
+    rows: Sequence[Sequence[bytes]], what: str, width: int | None = None
+) -> NDArray[np.float64]:
+    """Return rows of one length, the first's unless `width` is given, as (N, C).
 
     Raises:
-        InputError: a word is no number, or the rows differ; `what` names the rows.
+        InputError: a word is no number, or a row has another length; `what` names the rows.
     """
-    width = len(rows[0]) if rows else 0
+    width = width if width is not None else len(rows[0]) if rows else 0
     if all(len(row) == width for row in rows):
         values = _parsed([word for row in rows for word in row], np.float64)
         if values is not None:
             return values.reshape(len(rows), width)
     try:
-        return np.array([[float(word) for word in row] for row in rows], np.float64)
+        return np.array([[float(word) for word in row] for row in rows]).reshape(len(rows), width)
     except ValueError:
         for number, row in enumerate(rows):
-            if len(row) != len(rows[0]) or not all(_is_float(word) for word in row):
+            if len(row) != width or not all(_is_float(word) for word in row):
                 shown = b" ".join(row[:8]).decode("ascii", "replace")[:60]
                 raise InputError(
                     f"{what} {number} is {shown!r}, not the numbers expected"

@@ -95,7 +95,7 @@ def main(
     you nor the format says it, it is guessed, and a line on the error stream says so.
     """
     from pointcmt_serve import Classifier
-    from pointcmt_serve.commands.explaining import require_distinct, write_explained
+    from pointcmt_serve.commands.explaining import require_distinct
     from pointcmt_serve.commands.reading import find_files
 
     if out and as_json:
@@ -114,12 +114,7 @@ def main(
     )
 
     def run(wanted: Sequence[str], say: "Say") -> bool:
-        def say_and_explain(answers: "Answers") -> None:
-            say(answers)
-            if explain is not None:
-                write_explained(explain, answers, classifier.artefact.up)
-
-        return _run(classifier, wanted, up, readers, say_and_explain)
+        return _run(classifier, wanted, up, readers, explain, say)
 
     if out is not None:
         made_with = {"up": up, "votes": votes, "engine": engine}
@@ -134,9 +129,15 @@ def main(
 
 
 def _run(
-    classifier: "Classifier", files: Sequence[str], up: str, readers: int | None, say: "Say"
+    classifier: "Classifier",
+    files: Sequence[str],
+    up: str,
+    readers: int | None,
+    explain: Path | None,
+    say: "Say",
 ) -> bool:
     """Classify all files, hand each batch of answers to `say`, and return whether one failed."""
+    from pointcmt_serve.commands.explaining import write_explained
     from pointcmt_serve.commands.reading import read_all
 
     if readers is None:
@@ -145,6 +146,8 @@ def _run(
     with closing(read_all(classifier.artefact, files, readers)) as read:
         while batch := list(islice(read, BATCH)):
             answers = _classify(classifier, batch, up)
+            if explain is not None:
+                answers = write_explained(explain, answers, classifier.artefact.up)
             say(answers)
             for _, answer in answers:
                 failed |= isinstance(answer, InputError)

@@ -8,6 +8,8 @@ from pointcmt.errors import InputError
 from pointcmt_serve.explain.picture import write_picture
 from pointcmt_serve.prediction import Prediction
 
+Answer = tuple[str, Prediction | InputError]
+
 
 def require_distinct(files: Iterable[str]) -> None:
     """Raise an `InputError` if two files have one name, so that one's results hid the other's."""
@@ -17,9 +19,7 @@ def require_distinct(files: Iterable[str]) -> None:
         raise InputError(f"--explain: {count} files are called {name}; explain them one by one")
 
 
-def write_explained(
-    folder: Path, answers: Sequence[tuple[str, Prediction | InputError]], up: str | None
-) -> None:
+def write_explained(folder: Path, answers: Sequence[Answer], up: str | None) -> list[Answer]:
     """Write FILE.npz and FILE.svg into `folder` for each file that was classified.
 
     Args:
@@ -27,12 +27,26 @@ def write_explained(
         answers: the files and what was predicted.
         up: the vertical axis of the model, to which each cloud was turned.
 
+    Returns:
+        The answers; in place of a prediction whose explanation cannot be written, the reason.
+
     Raises:
-        InputError: the model does not tell which points decide, or the place cannot be written.
+        InputError: the model does not tell which points decide.
     """
-    for file, answer in answers:
-        if not isinstance(answer, InputError):
-            critical, name = answer.critical_points(), Path(file).name
-            critical.save(folder / f"{name}.npz")
-            title = f"{name}: {answer.label} {answer.probability:.3f}"
-            write_picture(folder / f"{name}.svg", critical, up, title)
+    return [
+        (file, answer if isinstance(answer, InputError) else _written(folder, file, answer, up))
+        for file, answer in answers
+    ]
+
+
+def _written(
+    folder: Path, file: str, answer: Prediction, up: str | None
+) -> Prediction | InputError:
+    critical, name = answer.critical_points(), Path(file).name
+    try:
+        critical.save(folder / f"{name}.npz")
+        title = f"{name}: {answer.label} {answer.probability:.3f}"
+        write_picture(folder / f"{name}.svg", critical, up, title)
+    except InputError as error:
+        return error
+    return answer

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from pointcmt.errors import InputError
-from pointcmt_serve.artefact import BESIDE, file_name, find_file
+from pointcmt_serve.artefact import BESIDE, MODEL_FILE, file_name, find_file
 from pointcmt_serve.engines.device import Device, parse_device
 from pointcmt_serve.engines.onnxruntime import OnnxSession
 from pointcmt_serve.engines.openvino import OpenVinoSession
@@ -92,6 +92,11 @@ def open_session(
         raise InputError(
             f"engine {engine} runs on {' or '.join(chosen.devices)}, not on {device}; "
             f"use engine {' or '.join(others)} for that"
+        )
+    if precision in BESIDE and chosen.file != MODEL_FILE:
+        others = [name for name, other in ENGINES.items() if other.file == MODEL_FILE]
+        raise InputError(
+            f"engine {engine} runs no {precision} file; use engine {' or '.join(others)}"
         )
     how = f"{chosen.form} --precision {precision}" if precision in BESIDE else chosen.form
     file = find_file(path, file_name(chosen.file, precision), how)

@@ -233,6 +233,18 @@ def test_a_name_need_not_be_unicode(
     ElementTree.parse(tmp_path / "why" / f"{file.name}.svg")  # noqa: S314
 
 
+def test_an_explanation_that_cannot_be_written_is_its_files_error(
+    write_model: WriteModel, files: list[Path], tmp_path: Path
+) -> None:
+    model, long = write_model(explain=json.dumps(TOLD)), tmp_path / f"{'a' * 249}.npy"
+    files[0].rename(long)
+    result = classify(model, long, files[1], "--explain", tmp_path / "why")
+    assert result.exit_code == 1
+    assert [line.split(":")[0] for line in result.stdout.splitlines()] == [str(files[1])]
+    assert "too long" in result.stderr
+    assert (tmp_path / "why" / f"{files[1].name}.svg").is_file()
+
+
 def rows(file: Path) -> list[dict[str, str]]:
     with file.open(newline="") as opened:
         if file.suffix == ".csv":

@@ -53,6 +53,15 @@ def test_a_folder_without_the_engines_file_says_what_writes_it(tmp_path: Path, n
         open_session(tmp_path, name)
 
 
+@pytest.mark.parametrize("name", [n for n, e in ENGINES.items() if e.file != "model.onnx"])
+@pytest.mark.parametrize("precision", ["int8", "bf16"])
+def test_an_engine_of_its_own_file_runs_no_other_precision_beside_it(
+    model: Path, name: str, precision: str
+) -> None:
+    with pytest.raises(InputError, match=f"{name} runs no {precision} file; use engine onnxr"):
+        open_session(model, name, precision=precision)
+
+
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_missing_package_is_named_with_its_extra(
     tmp_path: Path, model: Path, name: str, monkeypatch: pytest.MonkeyPatch

@@ -5,7 +5,7 @@ import { isNumber, wordsOf } from "./words.js";
 
 const COMMENT = /^(#|\/\/)/;
 const DECIMAL_COMMA = /^[-+]?\d+(?:,\d+)?(?:[eE][-+]?\d+)?$/;
-const EXCELS = /^sep=.$/i;
+const EXCELS = /^sep=.?$/i;
 const WHOLE = /^\d+$/;
 const SAMPLE = 1000;
 

@@ -72,7 +72,7 @@ function requireWhole({ vertices, faces, structured }, polygons, kind) {
   const used = polygons.reduce((top, polygon) => polygon.reduce((a, b) => Math.max(a, b), top), -1);
   const unused = used + 1 < vertices.length;
   const unfinished = polygons.length > 0 && polygons.at(-1).length < 3;
-  const whole = kind === "f" && likeOthers(faces.map((face) => face.corners));
+  const whole = !unfinished && kind === "f" && likeOthers(faces.map((face) => face.corners));
   if (unfinished || (unused && !whole && (polygons.length || structured))) {
     throw new InputError("it ends within a line, before all vertices are used; it is truncated");
   }
