@@ -31,7 +31,8 @@ def _training(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:
 
 OPTIMIZERS, SCHEDULES = "optimizers.py", "schedules.py"
 LOOP, STUDENT, TEACHER = "loop.py", "stages/student.py", "stages/teacher.py"
-GENERATOR, COMMON, INPUTS = "stages/generator.py", "stages/common.py", "inputs.py"
+GENERATOR, COMMON = "stages/generator.py", "stages/common.py"
+INPUTS, SPLIT = "inputs.py", "split.py"
 KEEPING = "stages/keeping.py"
 
 MUTANTS = (
@@ -435,15 +436,15 @@ MUTANTS = (
     ),
     _training(
         "rendered views are transposed",
-        INPUTS,
+        SPLIT,
         "permute(0, 1, 4, 2, 3)",
         "permute(0, 1, 4, 3, 2)",
         "inputs",
     ),
-    _training("rendered views are not scaled", INPUTS, ".float().div_(255)", ".float()", "inputs"),
+    _training("rendered views are not scaled", SPLIT, ".float().div_(255)", ".float()", "inputs"),
     _training(
         "colours are another object's",
-        INPUTS,
+        SPLIT,
         "self.colors[indices]",
         "self.colors[indices.flip(0)]",
         "inputs",
