@@ -12,8 +12,8 @@ from pointcmt.data import CloudDataset
 from pointcmt.data.dataset import XYZ_RGB
 from pointcmt_training.config import Config, ViewsConfig
 from pointcmt_training.inputs import Inputs
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.recipe import load_config
-from pointcmt_training.split import Split
 
 CLASSES = ("cone", "cube", "tube")
 POINTS, FEATURES = 40, 8

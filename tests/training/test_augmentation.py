@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from pointcmt.errors import InputError
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.prepare import prepare
 from pointcmt_training.recipe import load_config
 from pointcmt_training.run import run
-from pointcmt_training.split import Split
 from pointcmt_training.stages.common import augmented
 from tests.training import made
 from tests.training.tiny import TINY

@@ -17,13 +17,13 @@ from pointcmt.parts import part_counts, part_ranges
 from pointcmt_training.cli import main
 from pointcmt_training.config import ViewsConfig
 from pointcmt_training.folder import RunFolder
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.parts.inputs import PartSplit, _with_parts
 from pointcmt_training.parts.prepare import prepare_parts
 from pointcmt_training.parts.start import take_encoder
 from pointcmt_training.reading import read_history
 from pointcmt_training.recipe import load_config
 from pointcmt_training.run import run
-from pointcmt_training.split import Split
 from pointcmt_training.stages.common import augmented
 from tests.training.made import Interrupted, interrupt_at
 

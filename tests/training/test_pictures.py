@@ -8,8 +8,8 @@ import torch
 from pointcmt.errors import InputError
 from pointcmt.views.window import can_render
 from pointcmt_training.inputs import load_inputs
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.recipe import load_config
-from pointcmt_training.split import Split
 from pointcmt_training.stages.teacher import augmented_views
 
 pytestmark = pytest.mark.skipif(not can_render(), reason="the extra `render` is not installed")

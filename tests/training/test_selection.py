@@ -11,7 +11,7 @@ from pointcmt.metrics import Accuracy
 from pointcmt_training.config import Config
 from pointcmt_training.folder import RunFolder
 from pointcmt_training.inputs import Inputs
-from pointcmt_training.split import Split
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.stages import student as stage
 from tests.training import made
 

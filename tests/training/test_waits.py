@@ -23,9 +23,9 @@ from pointcmt_training.config import Config
 from pointcmt_training.distillation.method import Images
 from pointcmt_training.folder import RunFolder
 from pointcmt_training.inputs import Inputs
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.loop import Loop
 from pointcmt_training.reading import Record
-from pointcmt_training.split import Split
 from pointcmt_training.stages.generator import train_generator
 from pointcmt_training.stages.student import train_student
 from pointcmt_training.stages.teacher import train_teacher

@@ -7,11 +7,11 @@ from torch import nn
 from pointcmt.models.student import Student
 from pointcmt_training.config import Config, Schedule
 from pointcmt_training.inputs import Inputs
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.parts.prepare import prepare_parts
 from pointcmt_training.parts.start import take_encoder
 from pointcmt_training.prepare import prepare, trained_sections
 from pointcmt_training.rehearsal import rehearse
-from pointcmt_training.split import Split
 from pointcmt_training.stages.generator import build_generator
 from pointcmt_training.stages.teacher import build_teacher
 

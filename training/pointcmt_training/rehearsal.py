@@ -19,9 +19,9 @@ from pointcmt_training.distillation.method import Images
 from pointcmt_training.distillation.self_training import SelfTraining
 from pointcmt_training.folder import SECTIONS, RunFolder
 from pointcmt_training.inputs import Inputs
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.prepare import trained_sections
 from pointcmt_training.reading import Record, read_history
-from pointcmt_training.split import Split
 from pointcmt_training.stages.generator import train_generator
 from pointcmt_training.stages.student import train_student
 from pointcmt_training.stages.teacher import teacher_features, train_teacher

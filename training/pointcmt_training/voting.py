@@ -8,7 +8,7 @@ from pointcmt.data.augment import Augmentation
 from pointcmt.metrics import Accuracy, accuracy
 from pointcmt.models.student import Student
 from pointcmt_training.evaluate import map_batches
-from pointcmt_training.split import Split
+from pointcmt_training.inputs.split import Split
 
 HONEST = (0.8, 1.25)  # scale of each axis, as in `pointcmt_serve.voting`
 PUBLISHED = (0.85, 1.15)  # of the released code

@@ -8,8 +8,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.reading import Record
-from pointcmt_training.split import Split
 
 TIMES = ("epoch", "wall_seconds", "cpu_seconds")
 WIDEST = 7  # views side by side

@@ -7,6 +7,7 @@ from pathlib import Path
 from pointcmt.data.catalog import CATALOG, find
 from pointcmt.data.readers.rendered import NAME as PICTURES
 from pointcmt.errors import InputError
+from pointcmt.geometry import COLORS
 from pointcmt_training.recipe import recipes
 from pointcmt_training.tables.jobs import Job, segmenter_job, student_job
 from pointcmt_training.tables.table import Column, Table
@@ -19,8 +20,6 @@ from pointcmt_training.tables.words import (
     student_words,
     trained_cells,
 )
-
-RGB = ("r", "g", "b")
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def _absent(words: Words) -> str:
         return f"{data.name} {where}: {fetch}, then --data {data.name}:FOLDER"
     if not config.distillation.uses_images:
         return ""
-    if views.kind == "projected-color" and data.channels[3:6] != RGB:
+    if views.kind == "projected-color" and data.channels[3:6] != COLORS:
         return f"{data.name} has no colours"
     if views.kind == "rendered" and not views.root:
         return (

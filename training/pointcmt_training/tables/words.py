@@ -13,7 +13,7 @@ from pointcmt.errors import InputError
 from pointcmt.models import STUDENTS
 from pointcmt_training.config import Config
 from pointcmt_training.distillation import METHODS
-from pointcmt_training.pictures import MESHES
+from pointcmt_training.inputs.pictures import MESHES
 from pointcmt_training.recipe import load_config
 from pointcmt_training.tables.table import Column, Table
 

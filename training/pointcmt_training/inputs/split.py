@@ -11,11 +11,11 @@ from torch import Tensor
 from pointcmt import ranks
 from pointcmt.data import CloudDataset
 from pointcmt.errors import InputError
-from pointcmt.geometry.formats.names import NORMALS
+from pointcmt.geometry import NORMALS
 from pointcmt.views import project_color, project_depth
-from pointcmt_training.ahead import PictureReader
 from pointcmt_training.compute import carried
 from pointcmt_training.config import ViewsConfig
+from pointcmt_training.inputs.ahead import PictureReader
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from pointcmt.data import (
 from pointcmt.data.catalog import find
 from pointcmt.data.tools.identity import Identity, identify
 from pointcmt.errors import InputError
-from pointcmt.geometry.formats.names import NORMALS
+from pointcmt.geometry import COLORS, NORMALS
 from pointcmt_training.compute import carried
 from pointcmt_training.config import Config
-from pointcmt_training.pictures import kept, rendered
-from pointcmt_training.split import Split
-from pointcmt_training.unlabelled import with_unlabelled
+from pointcmt_training.inputs.pictures import kept, rendered
+from pointcmt_training.inputs.split import Split
+from pointcmt_training.inputs.unlabelled import with_unlabelled
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _read(config: Config, split: str) -> CloudDataset:
         test_share=data.test_share,
         seed=data.subset_seed,
     )
-    if config.views.kind == "projected-color" and dataset.channels[3:6] != ("r", "g", "b"):
+    if config.views.kind == "projected-color" and dataset.channels[3:6] != COLORS:
         raise InputError(f"views.kind=projected-color: {dataset.name} has no colours")
     if config.views.kind == "rendered" and config.distillation.uses_images:
         return dataset.with_views(rendered(config.views, data, dataset, split))
