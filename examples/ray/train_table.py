@@ -15,7 +15,7 @@ import ray
 from pointcmt.errors import InputError
 from pointcmt_training.tables.grid import plan
 from pointcmt_training.tables.jobs import Job
-from pointcmt_training.tables.table import load_table
+from pointcmt_training.tables.paper import load_table
 from pointcmt_training.tables.words import Asked
 from pointcmt_training.tables.work import finished, train
 

@@ -9,7 +9,7 @@ from pointcmt_training.distillation.hinton import Hinton
 from pointcmt_training.distillation.pointcmt import PointCMT
 from pointcmt_training.tables.grid import Grid, plan
 from pointcmt_training.tables.jobs import Job
-from pointcmt_training.tables.table import load_table, numbers
+from pointcmt_training.tables.paper import load_table, numbers
 from pointcmt_training.tables.words import Asked
 
 SHAPES = ("data.name=shapes",)
