@@ -31,9 +31,9 @@ from pointcmt.data import DecodedViews, RenderedViews, Shapes, ViewSource
 from pointcmt.teacher.multiview import MultiViewTeacher
 from pointcmt.views.batch import ViewJob, write_views
 from pointcmt.views.pictures import ViewSettings
-from pointcmt_training import ahead
 from pointcmt_training.allocator import tune_allocator
 from pointcmt_training.compute import recompute
+from pointcmt_training.inputs import ahead
 
 VIEWS, SIZE, BATCH, SHOWN = 20, 96, 8, 4
 LITE = "efficientnet-lite0"

@@ -3,9 +3,9 @@
     python -m benchmarks.students [--students dgcnn pointnet2-ssg] [--batch 32] [--no-compile]
 
 Samples a second, best of several rounds in which the contenders take turns: `forward` in evaluation
-mode without gradients, `training` forward and backward in training mode. The plain ports have the
-same weights; how far logits and gradients differ stands beside. A full run writes
-benchmarks/results/students.{json,md}; one with options prints only.
+mode without gradients, `training` forward and backward in training mode. Measured are the students
+that have a plain port; it has the same weights, and how far logits and gradients differ stands
+beside. A full run writes benchmarks/results/students.{json,md}; one with options prints only.
 """
 
 import argparse
@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.machine import processor
-from benchmarks.plain_students import own_gradients, plain_port
-from pointcmt.models import STUDENTS, create_student
+from benchmarks.plain_students import PORTS, own_gradients, plain_port
+from pointcmt.models import create_student
 
 RESULTS = Path(__file__).parent / "results"
 CLASSES = 40
@@ -142,7 +142,7 @@ def markdown(report: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--students", nargs="+", choices=list(STUDENTS), default=list(STUDENTS))
+    parser.add_argument("--students", nargs="+", choices=list(PORTS), default=list(PORTS))
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--points", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=3)

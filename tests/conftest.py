@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from filelock import FileLock
 
@@ -19,6 +20,9 @@ ROOT = Path(__file__).parents[1]
 
 def pytest_configure() -> None:
     gc.set_threshold(100_000, 20, 20)  # most objects live to the end: look at them rarely
+    slow = hypothesis.HealthCheck.too_slow  # says how busy the machine is
+    hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[slow])
+    hypothesis.settings.load_profile("busy")
 
 
 def pytest_collection_finish() -> None:

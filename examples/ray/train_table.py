@@ -13,8 +13,10 @@ from pathlib import Path
 import ray
 
 from pointcmt.errors import InputError
-from pointcmt_training.tables.grid import Asked, Job, plan
-from pointcmt_training.tables.table import load_table
+from pointcmt_training.tables.grid import plan
+from pointcmt_training.tables.jobs import Job
+from pointcmt_training.tables.paper import load_table
+from pointcmt_training.tables.words import Asked
 from pointcmt_training.tables.work import finished, train
 
 CPUS, GPUS, ATTEMPTS = 1, 0, 4  # of each run

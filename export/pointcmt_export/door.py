@@ -1,20 +1,16 @@
 """What forbids an export, found without torch, whose import alone takes seconds."""
 
 from pathlib import Path
-from typing import Literal
 
 from safetensors import SafetensorError, safe_open
 
 from pointcmt.data import parse_reference
-from pointcmt.description import CONFIG_FILE, HEADER, ModelConfig, read_config
+from pointcmt.description import HEADER, ModelConfig, read_config
 from pointcmt.errors import InputError
 from pointcmt_export.formats import ALL, chosen_formats
+from pointcmt_export.model_path import Kind, locate
 from pointcmt_export.options import Options
 from pointcmt_export.report import REPORT_FILE
-
-Kind = Literal["run folder", "model folder", "training checkpoint"]
-
-STUDENT_FOLDER = "student"  # of a run folder
 
 
 def require_possible(model: Path, out: Path, options: Options) -> None:
@@ -31,34 +27,6 @@ def require_possible(model: Path, out: Path, options: Options) -> None:
     if config is not None and options.format != ALL:
         for form in chosen_formats(options.format):
             form.requires(config, options)
-
-
-def locate(path: Path) -> tuple[Kind, Path]:
-    """Return what a path is, and the model folder or the training checkpoint that it stands for.
-
-    Raises:
-        InputError: there is no such thing.
-    """
-    if path.is_file() and path.suffix != ".safetensors":
-        raise InputError(
-            f"{path}: not a .safetensors training checkpoint; give a run folder or a model "
-            "folder, or bring a foreign checkpoint in with pointcmt-import"
-        )
-    if path.is_file():
-        return "training checkpoint", path
-    if not path.exists():
-        raise InputError(
-            f"{path}: no such file or folder; give a run folder, a model folder or a training "
-            "checkpoint"
-        )
-    if (path / CONFIG_FILE).is_file():
-        return "model folder", path
-    if (path / STUDENT_FOLDER / CONFIG_FILE).is_file():
-        return "run folder", path / STUDENT_FOLDER
-    raise InputError(
-        f"{path}: neither a model folder ({CONFIG_FILE} and model.safetensors) nor a run folder "
-        f"(a model folder {STUDENT_FOLDER}/ inside)"
-    )
 
 
 def require_replaceable(out: Path) -> None:

@@ -15,7 +15,7 @@ from pointcmt.checkpoint import build_network, load_network, read_training_check
 from pointcmt.description import ModelConfig
 from pointcmt.errors import InputError
 from pointcmt.models import Network
-from pointcmt_export.door import STUDENT_FOLDER, Kind, locate
+from pointcmt_export.model_path import STUDENT_FOLDER, Kind, locate
 
 OTHER_PARTS = ("teacher", "generator")
 

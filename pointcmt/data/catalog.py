@@ -5,7 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from pointcmt.data.dataset import XYZ, CloudDataset
+from pointcmt.data.dataset import CloudDataset
 from pointcmt.data.readers import (
     folder,
     modelnet40,
@@ -22,6 +22,7 @@ from pointcmt.data.record import DataSet, Reading
 from pointcmt.data.validate import require_folder, require_split
 from pointcmt.errors import InputError
 from pointcmt.fetch.mirrors import Archive
+from pointcmt.geometry import XYZ
 
 RECORDS = (
     shapes.RECORD,

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pointcmt.files import name_bytes
+from pointcmt.geometry import COLORS, NORMALS, XYZ
 
-XYZ = ("x", "y", "z")
-XYZ_NORMAL = (*XYZ, "nx", "ny", "nz")
-XYZ_RGB = (*XYZ, "r", "g", "b")
+XYZ_NORMAL = (*XYZ, *NORMALS)
+XYZ_RGB = (*XYZ, *COLORS)
 FINGERPRINT_CHUNK = 256  # clouds hashed at a time, so that a memory-mapped set stays on disk
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt.data.dataset import XYZ, CloudDataset
+from pointcmt.data.dataset import CloudDataset
 from pointcmt.fetch.mirrors import Archive
+from pointcmt.geometry import XYZ
 from pointcmt.parts import Parts
 
 

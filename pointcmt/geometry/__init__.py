@@ -2,7 +2,7 @@
 
 from pointcmt.geometry.clouds import Cloud, require_cloud
 from pointcmt.geometry.formats import SUFFIXES
-from pointcmt.geometry.formats.names import XYZ
+from pointcmt.geometry.formats.names import COLORS, NORMALS, XYZ
 from pointcmt.geometry.formats.text import read_rows
 from pointcmt.geometry.mesh import MESH_SUFFIXES, Mesh, read_mesh
 from pointcmt.geometry.normalize import NORMALIZATIONS, normalize
@@ -13,8 +13,10 @@ from pointcmt.geometry.surface import SAMPLERS, sample_mesh, sample_mesh_evenly
 
 __all__ = [
     "AXES",
+    "COLORS",
     "MESH_SUFFIXES",
     "NORMALIZATIONS",
+    "NORMALS",
     "SAMPLERS",
     "SUFFIXES",
     "XYZ",

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
-from pointcmt.geometry.formats.names import XYZ
+from pointcmt.geometry.formats.names import NORMALS, XYZ
 
 AXES = ("x", "y", "z", "-x", "-y", "-z")
-VECTORS = (XYZ, ("nx", "ny", "nz"))  # channels that turn together
+VECTORS = (XYZ, NORMALS)  # channels that turn together
 
 
 def rotation(source: str, target: str) -> NDArray[np.float64]:

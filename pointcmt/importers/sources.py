@@ -11,8 +11,7 @@ from torch import nn
 from pointcmt.checkpoint import ModelConfig, build_network, save_student
 from pointcmt.data import MODELNET10_CLASSES, MODELNET40_CLASSES, SCANOBJECTNN_CLASSES
 from pointcmt.errors import InputError
-from pointcmt.geometry import XYZ
-from pointcmt.geometry.formats.names import NORMALS
+from pointcmt.geometry import NORMALS, XYZ
 from pointcmt.importers.mapping import Found, check_shapes
 from pointcmt.importers.others import plan_dgcnn, plan_pointmlp, plan_rscnn
 from pointcmt.importers.pointnet2 import plan_erikwijmans, plan_released, plan_yanx27

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
+from pointcmt.geometry import COLORS
 from pointcmt.geometry.formats import parse
-from pointcmt.geometry.formats.names import COLORS
 from pointcmt.geometry.formats.source import Material, Paint
 from pointcmt.geometry.mesh import Mesh, as_mesh
 

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt.geometry import XYZ
+from pointcmt.geometry import NORMALS, XYZ
 
 MOST = 100  # votes
 SCALE = (0.8, 1.25)  # of each axis; wider and narrower ranges were measured to help less
-NORMALS = ("nx", "ny", "nz")
 
 
 def ballot(clouds: NDArray[np.float32], vote: int, channels: Sequence[str]) -> NDArray[np.float32]:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pointcmt.data.dataset import XYZ, CloudDataset
+from pointcmt.data.dataset import CloudDataset
 from pointcmt.data.record import DataSet, Reading, stored_arrays
-from pointcmt.geometry import normalize
+from pointcmt.geometry import XYZ, normalize
 
 
 class Pairs(CloudDataset):

@@ -11,6 +11,12 @@ from pointcmt_training.section import Weight
 
 @dataclass(frozen=True)
 class Nearer(Method):
+    """The student's features must lie near the teacher's.
+
+    Attributes:
+        nearness: weight of the distance.
+    """
+
     nearness: Weight = 1.0
 
     def loss(self, images: Images) -> Loss:

@@ -85,6 +85,8 @@ sys.path[:0] = [str(Path(part).absolute()) for part in (".", "training", "export
 
 import pytest
 from pointcmt import commands
+from pointcmt.data.tools import table
+from pointcmt_training import keys
 
 def run(command, *words):
     sys.argv = [command.args[0], *words]
@@ -97,8 +99,11 @@ def run(command, *words):
 run(commands.train, "shapes", *{settings!r}, "-o", "run")
 run(commands.export, "run", "-o", "artefact", "--format", "copied", "--data", "pairs:data")
 run(commands.classify, "artefact", "cloud.npy", "--engine", "copied", "--json")
-wanted = "point-set and not few_steps"
-sys.exit(pytest.main(["-qx", "tests/models/test_students.py", "-k", wanted]))
+keys.main(["docs/train.md"], standalone_mode=False)
+table.main(["docs/data.md"], standalone_mode=False)
+tests = ("models/test_students.py", "training/test_keys.py", "data/test_data_page.py")
+wanted = "(point-set or unknown or date or resolved or catalogue) and not (few_steps or parameters)"
+sys.exit(pytest.main(["-qx", *(f"tests/{{test}}" for test in tests), "-k", wanted]))
 """
 SETTINGS = (
     "student=point-set",

@@ -14,6 +14,7 @@ from pointcmt import ops
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+ROWED = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -50,3 +51,25 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "farthest_point_sample" in (tmp_path / "api" / "ops.html").read_text()
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        "pointcmt",
+        "training/pointcmt_training",
+        "export/pointcmt_export",
+        "serve/pointcmt_serve",
+        "serve/pointcmt_serve/http",
+    ],
+)
+def test_every_package_has_its_row_in_the_architecture(package: str) -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    rooms = {
+        name for row in re.findall(r"^\| (`.*?) \|", page, re.M) for name in ROWED.findall(row)
+    }
+    prefix = "http/" if package.endswith("http") else ""
+    packages = {f"{prefix}{init.parent.name}" for init in (ROOT / package).glob("*/__init__.py")}
+
+    assert packages
+    assert packages <= rooms

@@ -201,14 +201,14 @@ def test_parameter_counts_are_those_stated(name: str, size: Size) -> None:
     assert not size.published or math.isclose(count / 1e6, size.published, rel_tol=0.006)
 
 
-ROW = re.compile(r"^\| `([\w-]+)` \|[^|]*\| ([\d.]+)M \| ([\d.]+)M \|", re.MULTILINE)
-
-
-@pytest.mark.parametrize(("name", "own", "original"), ROW.findall(PAGE.read_text()))
-def test_the_page_tells_the_parameters(name: str, own: str, original: str) -> None:
-    for head, stated in (("pointcmt", own), ("original", original)):
-        student = create_student(name, 40, head=head)
-        assert f"{sum(p.numel() for p in student.parameters()) / 1e6:.2f}" == stated
+@EVERY
+def test_the_page_has_its_row_with_its_parameters(name: str) -> None:
+    own, original = (
+        sum(p.numel() for p in create_student(name, 40, head=head).parameters()) / 1e6
+        for head in ("pointcmt", "original")
+    )
+    row = rf"^\| `{name}` \|[^|]*\| {own:.2f}M \| {original:.2f}M \|"
+    assert re.search(row, PAGE.read_text(), re.MULTILINE)
 
 
 @EVERY
@@ -233,7 +233,7 @@ def test_feature_length_can_be_chosen() -> None:
 
 
 def test_unknown_student_is_refused_with_the_names_and_the_nearest() -> None:
-    with pytest.raises(InputError, match="use 'pointnet2-ssg', or one of pointnet, ") as error:
+    with pytest.raises(InputError, match="use 'pointnet2-ssg', or one of ") as error:
         create_student("pointnet2-sgg", 40)
     assert all(name in str(error.value) for name in STUDENTS)
 

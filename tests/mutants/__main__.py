@@ -1,4 +1,4 @@
-"""Plants every error of `errors.py` in a copy of the tree and runs the tests that must notice.
+"""Plants every error of `errors.yaml` in a copy of the tree and runs the tests that must notice.
 
     python -m tests.mutants [WORD ...]    all errors, or those whose name holds one of the words
 

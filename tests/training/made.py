@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from pointcmt.data import CloudDataset
 from pointcmt.data.dataset import XYZ_RGB
 from pointcmt_training.config import Config, ViewsConfig
-from pointcmt_training.inputs import Inputs, Split
+from pointcmt_training.inputs import Inputs
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.recipe import load_config
 
 CLASSES = ("cone", "cube", "tube")

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from pointcmt.data import CloudDataset
 from pointcmt.errors import InputError
-from pointcmt_training import ahead
-from pointcmt_training.ahead import PictureReader
 from pointcmt_training.config import Config
 from pointcmt_training.folder import RunFolder
-from pointcmt_training.inputs import Inputs, Split
+from pointcmt_training.inputs import Inputs, ahead
+from pointcmt_training.inputs.ahead import PictureReader
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.stages.teacher import augmented_views, teacher_features, train_teacher
 from tests.training import made
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pointcmt.errors import InputError
-from pointcmt_training.inputs import Split
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.prepare import prepare
 from pointcmt_training.recipe import load_config
 from pointcmt_training.run import run

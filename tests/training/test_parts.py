@@ -17,7 +17,7 @@ from pointcmt.parts import part_counts, part_ranges
 from pointcmt_training.cli import main
 from pointcmt_training.config import ViewsConfig
 from pointcmt_training.folder import RunFolder
-from pointcmt_training.inputs import Split
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.parts.inputs import PartSplit, _with_parts
 from pointcmt_training.parts.prepare import prepare_parts
 from pointcmt_training.parts.start import take_encoder

@@ -7,7 +7,8 @@ import torch
 
 from pointcmt.errors import InputError
 from pointcmt.views.window import can_render
-from pointcmt_training.inputs import Split, load_inputs
+from pointcmt_training.inputs import load_inputs
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.recipe import load_config
 from pointcmt_training.stages.teacher import augmented_views
 

@@ -19,7 +19,7 @@ from pointcmt.views import project_color, project_depth
 from pointcmt_training.config import Config, Schedule
 from pointcmt_training.distillation.method import Images
 from pointcmt_training.folder import RunFolder
-from pointcmt_training.inputs import Split
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.stages.generator import train_generator
 from pointcmt_training.stages.student import train_student
 from pointcmt_training.stages.teacher import train_teacher

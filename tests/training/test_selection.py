@@ -10,7 +10,8 @@ from pointcmt.errors import InputError
 from pointcmt.metrics import Accuracy
 from pointcmt_training.config import Config
 from pointcmt_training.folder import RunFolder
-from pointcmt_training.inputs import Inputs, Split
+from pointcmt_training.inputs import Inputs
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.stages import student as stage
 from tests.training import made
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from pointcmt.teacher.multiview import MultiViewTeacher
 from pointcmt_training.config import Config
 from pointcmt_training.folder import RunFolder
-from pointcmt_training.inputs import Split
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.stages.teacher import teacher_features
 from tests.training import made
 

@@ -22,7 +22,8 @@ from pointcmt_training import compute, inputs, loop
 from pointcmt_training.config import Config
 from pointcmt_training.distillation.method import Images
 from pointcmt_training.folder import RunFolder
-from pointcmt_training.inputs import Inputs, Split
+from pointcmt_training.inputs import Inputs
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.loop import Loop
 from pointcmt_training.reading import Record
 from pointcmt_training.stages.generator import train_generator

@@ -1,5 +1,10 @@
 """The smallest whole run on the embedded shapes."""
 
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
 TINY = [
     "data.points=64",
     "data.per_class=2",
@@ -16,3 +21,11 @@ TINY = [
     "checkpoint_seconds=0",
     "device=cpu",
 ]
+Optimised = list[tuple[type, float, float]]  # kind, rate and decay of the optimiser in each step
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    for part in ("teacher", "generator", "student"):
+        first, second = (load_file(root / part / "model.safetensors") for root in (one, other))
+        assert first.keys() == second.keys()
+        assert not [key for key in first if not torch.equal(first[key], second[key])]

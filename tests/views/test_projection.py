@@ -63,7 +63,7 @@ def test_white_cloud_in_color_is_the_depth_image_three_times():
 
 
 @given(seed=st.integers(0, 2**16), splat=st.sampled_from([1, 3]))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_quarter_turn_about_the_vertical_permutes_the_side_views(seed, splat):
     cloud = torch.from_numpy(ball(1, 60, seed))
     turned = torch.stack([cloud[..., 2], cloud[..., 1], -cloud[..., 0]], dim=2)  # +x goes to -z
@@ -72,7 +72,7 @@ def test_quarter_turn_about_the_vertical_permutes_the_side_views(seed, splat):
 
 
 @given(seed=st.integers(0, 2**16))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_order_of_points_does_not_matter(seed):
     cloud = torch.from_numpy(ball(1, 80, seed))
     shuffled = cloud[:, torch.randperm(80, generator=torch.Generator().manual_seed(seed))]
@@ -80,7 +80,7 @@ def test_order_of_points_does_not_matter(seed):
 
 
 @given(seed=st.integers(0, 2**16), batch=st.integers(1, 5))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_cloud_looks_the_same_in_every_batch(seed, batch):
     clouds = torch.from_numpy(ball(batch, 50, seed))
     together = project_depth(clouds, 24)

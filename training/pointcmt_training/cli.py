@@ -10,8 +10,8 @@ import click
 
 from pointcmt.commands import command_errors, version_option
 from pointcmt.errors import InputError
-from pointcmt_training.tables.cli import main as table
-from pointcmt_training.tables.compare_cli import main as compare
+from pointcmt_training.tables.command import main as table
+from pointcmt_training.tables.compare_command import main as compare
 
 if TYPE_CHECKING:
     from pointcmt_training.config import Config
@@ -31,6 +31,19 @@ class Train(click.Command):
             return command.main(words[1:], obj=words, **options)
         return super().main(args, *rest, **options)
 
+    @command_errors
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run, where torchrun started several processes as one of them: they end together."""
+        try:
+            from pointcmt_training.together import ending_together, meet
+
+            meet()
+            with ending_together():
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("\nInterrupted before anything was trained; start it again.", err=True)
+            sys.exit(INTERRUPTED)
+
 
 @click.command(cls=Train)
 @click.argument("recipe", required=False)
@@ -45,7 +58,6 @@ class Train(click.Command):
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @version_option
-@command_errors
 def main(
     recipe: str | None,
     overrides: tuple[str, ...],
@@ -62,26 +74,6 @@ def main(
     place of a recipe goes on with an interrupted run; so does the same command again. `table N`
     trains one of the paper's tables, `compare RUN...` shows finished runs side by side.
     """
-    try:
-        from pointcmt_training.together import ending_together, meet
-
-        meet()
-        with ending_together():
-            _main(recipe, overrides, output, list_recipes, show, dry_run, as_json)
-    except KeyboardInterrupt:
-        click.echo("\nInterrupted before anything was trained; start it again.", err=True)
-        sys.exit(INTERRUPTED)
-
-
-def _main(
-    recipe: str | None,
-    overrides: tuple[str, ...],
-    output: Path | None,
-    list_recipes: bool,
-    show: bool,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
     from pointcmt import ranks
     from pointcmt_training.recipe import load_config, recipes
 

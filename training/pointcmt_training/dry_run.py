@@ -6,7 +6,8 @@ from torch import nn
 
 from pointcmt.models.student import Student
 from pointcmt_training.config import Config, Schedule
-from pointcmt_training.inputs import Inputs, Split
+from pointcmt_training.inputs import Inputs
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.parts.prepare import prepare_parts
 from pointcmt_training.parts.start import take_encoder
 from pointcmt_training.prepare import prepare, trained_sections

@@ -66,11 +66,13 @@ def _about(section: Any) -> str:
 
 def _table(section: Any, prefix: str, skip: tuple[str, ...] = ()) -> str:
     kinds, meanings = get_type_hints(section, include_extras=True), dict(_meanings(section))
+    fields = [field for field in dataclasses.fields(section) if field.name not in skip]
+    if untold := [field.name for field in fields if field.name not in meanings]:
+        raise TypeError(f"{section.__name__}: says nothing under `Attributes:` of {untold}")
     rows = [
         f"| `{prefix}{field.name}` | {_default(field)} | {_allowed(kinds[field.name])} "
         f"| {meanings[field.name]} |\n"
-        for field in dataclasses.fields(section)
-        if field.name not in skip
+        for field in fields
     ]
     return HEAD + "".join(rows)
 

@@ -18,7 +18,8 @@ from pointcmt_training.config import Config, Schedule
 from pointcmt_training.distillation.method import Images
 from pointcmt_training.distillation.self_training import SelfTraining
 from pointcmt_training.folder import SECTIONS, RunFolder
-from pointcmt_training.inputs import Inputs, Split
+from pointcmt_training.inputs import Inputs
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.prepare import trained_sections
 from pointcmt_training.reading import Record, read_history
 from pointcmt_training.stages.generator import train_generator

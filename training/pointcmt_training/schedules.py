@@ -13,10 +13,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationInfo
 
 from pointcmt.errors import InputError
-from pointcmt_training.section import Section
+from pointcmt_training.section import Count, Section
 
 Factor = Annotated[float, Field(gt=0, le=1)]
-Epochs = Annotated[int, Field(ge=1)]
 IMPROVED = 1e-4  # relative fall of the loss that counts, as in PyTorch's ReduceLROnPlateau
 
 
@@ -80,8 +79,8 @@ class Restarts(Decay):
     """
 
     kind: Literal["restarts"] = "restarts"
-    first: Epochs = 10
-    growth: Annotated[int, Field(ge=1)] = 2
+    first: Count = 10
+    growth: Count = 2
 
     def _value(self, start: float, place: float, epochs: int, losses: Sequence[float]) -> float:
         length = self.first
@@ -100,7 +99,7 @@ class Steps(Decay):
     """
 
     kind: Literal["steps"] = "steps"
-    every: Epochs = 20
+    every: Count = 20
     factor: Factor = 0.5
 
     def _value(self, start: float, place: float, epochs: int, losses: Sequence[float]) -> float:

@@ -1,14 +1,16 @@
 """Voting: the mean answer over several versions of each cloud, told apart from the plain figure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import reduce
 
+import torch
 from torch import Tensor
 
 from pointcmt.data.augment import Augmentation
 from pointcmt.metrics import Accuracy, accuracy
 from pointcmt.models.student import Student
 from pointcmt_training.evaluate import map_batches
-from pointcmt_training.inputs import Split
+from pointcmt_training.inputs.split import Split
 
 HONEST = (0.8, 1.25)  # scale of each axis, as in `pointcmt_serve.voting`
 PUBLISHED = (0.85, 1.15)  # of the released code
@@ -23,14 +25,12 @@ def voted_accuracy(student: Student, split: Split, votes: int) -> Accuracy:
     """
     change = Augmentation(scale=HONEST, shuffle=True, normals=split.normals)
 
-    def probabilities(indices: Tensor) -> Tensor:
-        clouds = split.points[indices]  # (b, N, C)
-        total = student(clouds).softmax(dim=1)
+    def versions(indices: Tensor) -> Iterator[Tensor]:
+        yield split.points[indices]
         for vote in range(1, votes):
-            total = total + student(change(clouds, indices, vote, 0)).softmax(dim=1)
-        return total
+            yield change(split.points[indices], indices, vote, 0)
 
-    return _measured(student, split, probabilities)
+    return _measured(student, split, versions)
 
 
 def published_accuracy(
@@ -49,20 +49,24 @@ def published_accuracy(
     found = []
     for repeat in range(repeats):
 
-        def probabilities(indices: Tensor, first: int = repeat * votes) -> Tensor:
-            clouds = split.points[indices]  # (b, N, C)
-            total = student(clouds).softmax(dim=1)
+        def versions(indices: Tensor, first: int = repeat * votes) -> Iterator[Tensor]:
+            clouds = split.points[indices]
+            yield clouds
             for vote in range(1, votes):
                 clouds = change(clouds, indices, first + vote, 0)
-                total = total + student(clouds).softmax(dim=1)
-            return total
+                yield clouds
 
-        found.append(_measured(student, split, probabilities).summary())
+        found.append(_measured(student, split, versions).summary())
     return {key: max(one[key] for one in found) for key in found[0]}
 
 
 def _measured(
-    student: Student, split: Split, probabilities: Callable[[Tensor], Tensor]
+    student: Student, split: Split, versions: Callable[[Tensor], Iterator[Tensor]]
 ) -> Accuracy:
+    """Measure the sum of probabilities over versions (b, N, C) of the clouds at indices (b,)."""
+
+    def probabilities(indices: Tensor) -> Tensor:
+        return reduce(torch.add, (student(each).softmax(dim=1) for each in versions(indices)))
+
     predicted = map_batches(student, probabilities, len(split)).argmax(dim=1)
     return accuracy(predicted, split.labels.cpu(), student.num_classes)

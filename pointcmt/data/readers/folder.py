@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.data.cache import Cache, Entry
-from pointcmt.data.dataset import XYZ, CloudDataset
+from pointcmt.data.dataset import CloudDataset
 from pointcmt.data.record import DataSet, Reading, Stored
 from pointcmt.data.seeds import object_seed
 from pointcmt.data.splits import split_share
@@ -21,6 +21,7 @@ from pointcmt.geometry import (
     MESH_SUFFIXES,
     NORMALIZATIONS,
     SUFFIXES,
+    XYZ,
     normalize,
     read_cloud,
     read_mesh,

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt.data.dataset import XYZ, CloudDataset
+from pointcmt.data.dataset import CloudDataset
 from pointcmt.data.hdf5 import read_hdf5, require_clouds
 from pointcmt.data.record import DataSet, Reading, stored_arrays
 from pointcmt.data.validate import (
@@ -19,6 +19,7 @@ from pointcmt.data.validate import (
 )
 from pointcmt.errors import InputError
 from pointcmt.fetch.mirrors import HUGGING_FACE, STANFORD, Archive, Mirror
+from pointcmt.geometry import XYZ
 
 MODELNET40_CLASSES: tuple[str, ...] = (
     *("airplane", "bathtub", "bed", "bench", "bookshelf", "bottle", "bowl", "car", "chair"),

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.data.cache import Cache, Entry
-from pointcmt.data.dataset import XYZ, XYZ_NORMAL, CloudDataset
+from pointcmt.data.dataset import XYZ_NORMAL, CloudDataset
 from pointcmt.data.object_files import ObjectFiles
 from pointcmt.data.readers import folder
 from pointcmt.data.readers.modelnet40 import (
@@ -23,7 +23,7 @@ from pointcmt.data.tree import read_tree
 from pointcmt.data.validate import require_known
 from pointcmt.errors import InputError
 from pointcmt.fetch.mirrors import Archive, Mirror
-from pointcmt.geometry import NORMALIZATIONS, SAMPLERS, normalize, read_mesh, require_cloud
+from pointcmt.geometry import NORMALIZATIONS, SAMPLERS, XYZ, normalize, read_mesh, require_cloud
 
 UP = "z"
 MESH_CLASSES = {40: MODELNET40_CLASSES, 10: MODELNET10_CLASSES}

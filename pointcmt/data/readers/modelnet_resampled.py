@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.data.cache import Cache, Entry
-from pointcmt.data.dataset import XYZ, XYZ_NORMAL, CloudDataset
+from pointcmt.data.dataset import XYZ_NORMAL, CloudDataset
 from pointcmt.data.object_files import ObjectFiles
 from pointcmt.data.readers.modelnet40 import (
     MODELNET10_CLASSES,
@@ -20,7 +20,7 @@ from pointcmt.data.record import DataSet, Reading, Stored
 from pointcmt.data.validate import inside, require_folder, require_points, require_split
 from pointcmt.errors import InputError
 from pointcmt.fetch.mirrors import HUGGING_FACE, STANFORD, Archive, Mirror
-from pointcmt.geometry import normalize, read_rows
+from pointcmt.geometry import XYZ, normalize, read_rows
 
 FOLDER = "modelnet40_normal_resampled"
 STORED = 10_000  # points a file

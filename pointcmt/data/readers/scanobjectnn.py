@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pointcmt.data.dataset import XYZ, CloudDataset
+from pointcmt.data.dataset import CloudDataset
 from pointcmt.data.hdf5 import read_hdf5, require_clouds
 from pointcmt.data.record import DataSet, Reading, Stored, stored_arrays
 from pointcmt.data.validate import (
@@ -19,7 +19,7 @@ from pointcmt.data.validate import (
 )
 from pointcmt.errors import InputError
 from pointcmt.fetch.mirrors import Archive, Mirror
-from pointcmt.geometry import normalize
+from pointcmt.geometry import XYZ, normalize
 
 SCANOBJECTNN_CLASSES: tuple[str, ...] = (
     *("bag", "bin", "box", "cabinet", "chair", "desk", "display", "door", "shelf", "table"),

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointcmt.data.cache import Cache, Entry
-from pointcmt.data.dataset import XYZ, XYZ_NORMAL, CloudDataset
+from pointcmt.data.dataset import XYZ_NORMAL, CloudDataset
 from pointcmt.data.object_files import ObjectFiles
 from pointcmt.data.record import DataSet, Reading, Stored
 from pointcmt.data.seeds import object_seed
 from pointcmt.data.validate import require_folder, require_split
 from pointcmt.errors import InputError
 from pointcmt.fetch.mirrors import STANFORD, Archive, Mirror
-from pointcmt.geometry import normalize, read_rows, resample
+from pointcmt.geometry import XYZ, normalize, read_rows, resample
 
 # The order of `synsetoffset2category.txt` and of the labels in the HDF5 files.
 SHAPENETPART_SYNSETS: dict[str, str] = {

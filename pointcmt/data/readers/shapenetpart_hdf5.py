@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt.data.dataset import XYZ, CloudDataset
+from pointcmt.data.dataset import CloudDataset
 from pointcmt.data.hdf5 import read_hdf5, require_clouds
 from pointcmt.data.readers.shapenetpart import (
     CITATION,
@@ -29,6 +29,7 @@ from pointcmt.data.validate import (
 )
 from pointcmt.errors import InputError
 from pointcmt.fetch.mirrors import STANFORD, Archive, Mirror
+from pointcmt.geometry import XYZ
 
 FOLDER = "hdf5_data"
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pointcmt.data.dataset import XYZ, CloudDataset
+from pointcmt.data.dataset import CloudDataset
 from pointcmt.data.record import DataSet, Reading, stored_arrays
 from pointcmt.data.shapes import furniture, vessels
 from pointcmt.data.shapes.scan import scan
 from pointcmt.data.shapes.solids import Model
 from pointcmt.data.validate import SPLITS, require_split
 from pointcmt.errors import InputError
-from pointcmt.geometry import Mesh
+from pointcmt.geometry import XYZ, Mesh
 from pointcmt.parts import part_labels
 
 MAKERS: dict[str, Callable[[np.random.Generator], Model]] = {

@@ -89,9 +89,9 @@ def lathe(profile: ArrayLike, center: ArrayLike = (0.0, 0.0, 0.0), sides: int = 
     return vertices.reshape(-1, 3) + np.asarray(center), _rings(len(outline), sides)
 
 
-def disc(radius: float, low: float, high: float, center: ArrayLike = (0.0, 0.0, 0.0)) -> Solid:
+def disc(radius: float, low: float, high: float) -> Solid:
     """Return a closed upright cylinder from height `low` to `high`."""
-    return lathe([(0, low), (radius, low), (radius, high), (0, high)], center)
+    return lathe([(0, low), (radius, low), (radius, high), (0, high)])
 
 
 def tube(path: ArrayLike, radius: float, sides: int = 8) -> Solid:

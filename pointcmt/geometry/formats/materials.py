@@ -60,10 +60,10 @@ def read_beside(mesh: Path, name: bytes, most: int = MAX_PICTURE) -> bytes | Non
         return None
 
 
-def read_uri(mesh: Path, uri: str, most: int = MAX_PICTURE) -> bytes | None:
+def read_uri(mesh: Path, uri: str) -> bytes | None:
     """Return the bytes that a URI names, as it stands or percent-encoded; see `read_beside`."""
-    found = read_beside(mesh, uri.encode(), most)
-    return read_beside(mesh, unquote_to_bytes(uri), most) if found is None else found
+    found = read_beside(mesh, uri.encode())
+    return read_beside(mesh, unquote_to_bytes(uri)) if found is None else found
 
 
 def from_data_uri(uri: str) -> bytes:

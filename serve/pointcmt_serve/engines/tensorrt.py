@@ -18,9 +18,9 @@ from pointcmt_serve.engines.device import Device
 from pointcmt_serve.engines.onnxruntime import read_artefact
 from pointcmt_serve.engines.session import LOGITS, POINTS, Session, first_line
 from pointcmt_serve.engines.side_car import ONNX_FILE, require_fitting
-from pointcmt_serve.engines.tensorrt_lane import Arrays, Lane, Staged
+from pointcmt_serve.engines.tensorrt_lane import Lane, Staged
 from pointcmt_serve.engines.tensorrt_library import Kind, load_vendor
-from pointcmt_serve.engines.tensorrt_plan import Plan
+from pointcmt_serve.engines.tensorrt_plan import Arrays, Plan
 
 EXTRAS: dict[Kind, str] = {"trt": "tensorrt", "trt-rtx": "tensorrt-rtx"}
 

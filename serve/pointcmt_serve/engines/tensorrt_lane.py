@@ -2,7 +2,6 @@
 
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +14,8 @@ from pointcmt_serve.engines.cuda import Cuda
 from pointcmt_serve.engines.memory import Memory
 from pointcmt_serve.engines.session import LOGITS, POINTS
 from pointcmt_serve.engines.tensorrt_graphs import Graphs
+from pointcmt_serve.engines.tensorrt_plan import PROFILE, Arrays, Plan
 from pointcmt_serve.host_indices import Step
-
-if TYPE_CHECKING:
-    from pointcmt_serve.engines.tensorrt_plan import Plan
-
-PROFILE = 0  # the one with which pointcmt-export builds
-Arrays = dict[str, NDArray[Any]]
 
 
 class Lane:
@@ -33,7 +27,7 @@ class Lane:
         steps: the index inputs that are computed on the GPU; others are loaded as points are.
     """
 
-    def __init__(self, plan: "Plan", cuda: Cuda, steps: Sequence[Step] = ()) -> None:
+    def __init__(self, plan: Plan, cuda: Cuda, steps: Sequence[Step] = ()) -> None:
         self._plan, self._cuda, self._steps = plan, cuda, steps
         self._memory = Memory(cuda)
         self._made: dict[str, tuple[int, ...]] = {}  # shapes of what the GPU computes

@@ -1,12 +1,17 @@
 """A deserialised TensorRT engine, and the shapes it takes."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
 from pointcmt_serve.artefact import Artefact
 from pointcmt_serve.engines.session import LOGITS, POINTS
-from pointcmt_serve.engines.tensorrt_lane import PROFILE, Arrays
 from pointcmt_serve.engines.tensorrt_library import Vendor, first_error
+
+PROFILE = 0  # the one with which pointcmt-export builds
+Arrays = dict[str, NDArray[Any]]
 
 
 class Plan:

@@ -26,13 +26,13 @@ class RefusedError(Exception):
         self.headers = headers or {}
 
 
-def busy(sentence: str, reason: str, seconds: int = 1) -> RefusedError:
+def busy(sentence: str, reason: str) -> RefusedError:
     """Return a 503 that tells when to try again."""
     return RefusedError(
         HTTPStatus.SERVICE_UNAVAILABLE,
         sentence,
         reason=reason,
-        headers={"Retry-After": str(seconds)},
+        headers={"Retry-After": "1"},
     )
 
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from benchmarks.serving_attack import drawing, hostile_request, seeds, upload
+from benchmarks.attack_parts.hostile import drawing, hostile_request, seeds, upload
 from tests.serve.http.running import GOOD, Running
 
 ALLOWED = {200, 400, 404, 405, 408, 411, 413, 415, 431, 501, 505}

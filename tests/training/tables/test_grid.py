@@ -7,8 +7,10 @@ import pytest
 from pointcmt.errors import InputError
 from pointcmt_training.distillation.hinton import Hinton
 from pointcmt_training.distillation.pointcmt import PointCMT
-from pointcmt_training.tables.grid import Asked, Grid, Job, plan
-from pointcmt_training.tables.table import load_table, numbers
+from pointcmt_training.tables.grid import Grid, plan
+from pointcmt_training.tables.jobs import Job
+from pointcmt_training.tables.paper import load_table, numbers
+from pointcmt_training.tables.words import Asked
 
 SHAPES = ("data.name=shapes",)
 ALL = ["1", "1b", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"]

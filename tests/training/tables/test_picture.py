@@ -6,9 +6,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from pointcmt_training.tables import picture as drawing
-from pointcmt_training.tables.grid import Asked, plan
+from pointcmt_training.tables.grid import plan
+from pointcmt_training.tables.paper import load_table
 from pointcmt_training.tables.results import Cell
-from pointcmt_training.tables.table import load_table
+from pointcmt_training.tables.words import Asked
 
 OURS = [[80.0, 82.0], [], [90.0], [91.0]]  # of the first rows of a column, run by run
 PAPER = [93.4, 94.0, None, 94.4]

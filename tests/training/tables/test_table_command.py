@@ -11,7 +11,7 @@ from pointcmt_training.cli import main
 from pointcmt_training.folder import RunFolder
 from pointcmt_training.reading import read_json
 from pointcmt_training.tables import work
-from pointcmt_training.tables.grid import Job
+from pointcmt_training.tables.jobs import Job
 from tests.training.tiny import TINY
 
 OTHERS = [word for word in TINY if not word.startswith(("generator.epochs", "training.epochs"))]

@@ -7,7 +7,7 @@ import pytest
 
 from pointcmt_training.recipe import load_config
 from pointcmt_training.tables import work
-from pointcmt_training.tables.grid import Job
+from pointcmt_training.tables.jobs import Job
 
 CONFIG = load_config("shapes")
 NEEDED = "stages/a"

@@ -12,7 +12,8 @@ from pointcmt.errors import InputError
 from pointcmt.models.segmenter import with_category
 from pointcmt.parts import Parts, class_channels, part_counts, part_ranges
 from pointcmt_training.config import Config
-from pointcmt_training.inputs import Inputs, Split, load_inputs
+from pointcmt_training.inputs import Inputs, load_inputs
+from pointcmt_training.inputs.split import Split
 
 
 @dataclass(frozen=True)

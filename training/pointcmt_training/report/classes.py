@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pointcmt.models.student import Student
 from pointcmt_training.evaluate import map_batches
-from pointcmt_training.inputs import Split
+from pointcmt_training.inputs.split import Split
 
 SEARCHED = 512  # clouds of the test split that are classified again to find wrong answers
 

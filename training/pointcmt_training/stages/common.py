@@ -20,7 +20,7 @@ from pointcmt.files import write_beside
 from pointcmt_training.class_balance import balanced_order, class_weights
 from pointcmt_training.config import Config
 from pointcmt_training.folder import RunFolder
-from pointcmt_training.inputs import Split
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.loop import Loop
 from pointcmt_training.together import told
 

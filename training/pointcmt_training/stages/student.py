@@ -16,7 +16,8 @@ from pointcmt_training.config import Config
 from pointcmt_training.distillation.method import Batch, Images
 from pointcmt_training.evaluate import evaluate
 from pointcmt_training.folder import RunFolder
-from pointcmt_training.inputs import Inputs, Split
+from pointcmt_training.inputs import Inputs
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.reading import Record
 from pointcmt_training.stages.common import augmented, loss_weights, share_right
 from pointcmt_training.stages.keeping import train_and_keep

@@ -23,7 +23,8 @@ from pointcmt_training.compute import compiled, encoded, recompute
 from pointcmt_training.config import Config
 from pointcmt_training.evaluate import BATCH, evaluate, map_batches
 from pointcmt_training.folder import RunFolder
-from pointcmt_training.inputs import Inputs, Split
+from pointcmt_training.inputs import Inputs
+from pointcmt_training.inputs.split import Split
 from pointcmt_training.loop import Loop, batches
 from pointcmt_training.stages.common import (
     augmented,

@@ -8,7 +8,8 @@ from statistics import mean, stdev
 from pointcmt_training.config import Config
 from pointcmt_training.folder import RunFolder
 from pointcmt_training.reading import read_json
-from pointcmt_training.tables.grid import Grid, Job
+from pointcmt_training.tables.grid import Grid
+from pointcmt_training.tables.jobs import Job
 from pointcmt_training.tables.results import Cell, Cells
 from pointcmt_training.tables.work import Failures, finished
 

@@ -1,15 +1,9 @@
 """What a table is: data sets, rows, arms and measures, and the figures that the paper prints."""
 
 import dataclasses
-import difflib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from typing import Any
-
-import yaml
-from pydantic import TypeAdapter
 
 from pointcmt.errors import InputError
 from pointcmt_training.section import Section
@@ -199,24 +193,3 @@ class Table(Section):
         stand_in = Target(data, recipe or target.recipe, target.rendered, parts)
         notes = [*self.notes, f"The paper's figures are of {first}, ours of {data}."]
         return dataclasses.replace(self, targets={data: stand_in}, rows=rows, notes=notes)
-
-
-def numbers() -> list[str]:
-    """Return the names of all tables: "1", "1b", "2" and so on."""
-    files = (resources.files("pointcmt_training.tables") / "paper").iterdir()
-    names = [file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml")]
-    return sorted(names, key=lambda name: (int(name.rstrip("b")), name))
-
-
-def load_table(number: str) -> Table:
-    """Read one of the paper's tables.
-
-    Raises:
-        InputError: there is no such table.
-    """
-    if number not in numbers():
-        near = difflib.get_close_matches(number, numbers(), n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise InputError(f"table {number}: {hint}there are {', '.join(numbers())}")
-    file = resources.files("pointcmt_training.tables") / "paper" / f"{number}.yaml"
-    return TypeAdapter(Table).validate_json(json.dumps(yaml.safe_load(file.read_text())))

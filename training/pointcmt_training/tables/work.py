@@ -24,7 +24,7 @@ from pointcmt_training.prepare import prepare
 from pointcmt_training.recipe import load_config
 from pointcmt_training.run import run
 from pointcmt_training.stages.teaching import measures, teach
-from pointcmt_training.tables.grid import Job
+from pointcmt_training.tables.jobs import Job
 
 Failures = dict[str, str]  # a job's name -> why it failed, a sentence
 

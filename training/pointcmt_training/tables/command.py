@@ -57,8 +57,9 @@ def main(
     place of the paper's. A run that is finished is not repeated, in whatever table it stands, and
     the same command goes on where it was interrupted.
     """
-    from pointcmt_training.tables.grid import Asked, plan
-    from pointcmt_training.tables.table import load_table, numbers
+    from pointcmt_training.tables.grid import plan
+    from pointcmt_training.tables.paper import load_table, numbers
+    from pointcmt_training.tables.words import Asked
     from pointcmt_training.tables.work import finished, train_all
     from pointcmt_training.tables.write import write
 

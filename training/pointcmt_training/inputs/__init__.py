@@ -1,14 +1,11 @@
-"""What training reads: the splits of a data set as tensors, and the images of its objects."""
+"""What training reads: the splits of a data set as tensors."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pointcmt import ranks
 from pointcmt.data import (
     CloudDataset,
     class_balanced_subset,
@@ -18,109 +15,12 @@ from pointcmt.data import (
 from pointcmt.data.catalog import find
 from pointcmt.data.tools.identity import Identity, identify
 from pointcmt.errors import InputError
-from pointcmt.geometry.formats.names import NORMALS
-from pointcmt.views import project_color, project_depth
-from pointcmt_training.ahead import PictureReader
+from pointcmt.geometry import COLORS, NORMALS
 from pointcmt_training.compute import carried
-from pointcmt_training.config import Config, ViewsConfig
-from pointcmt_training.pictures import kept, rendered
-from pointcmt_training.unlabelled import with_unlabelled
-
-
-@dataclass(frozen=True)
-class Split:
-    """One split, on the training device.
-
-    Attributes:
-        dataset: where it came from.
-        points: (n, N, C) float32, the channels that the student takes.
-        labels: (n,) int64.
-        config: which views the teacher sees.
-    """
-
-    dataset: CloudDataset
-    points: Tensor
-    labels: Tensor
-    config: ViewsConfig
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """Names of the channels that the student takes."""
-        return self.dataset.channels[: self.points.shape[2]]
-
-    @property
-    def normals(self) -> tuple[int, int, int] | None:
-        """The channels of the normals that the student takes, which follow the cloud's changes."""
-        if not set(NORMALS) <= set(self.channels):
-            return None
-        x, y, z = map(self.channels.index, NORMALS)
-        return x, y, z
-
-    def __len__(self) -> int:
-        """Return the number of clouds."""
-        return len(self.labels)
-
-    def views(
-        self, indices: Tensor, clouds: Tensor | None = None, drawn: Tensor | None = None
-    ) -> Tensor:
-        """Return the images of these objects, (B, V, C, H, W) float32 in [0, 1].
-
-        Args:
-            indices: (B,) int64.
-            clouds: (B, N, 3), projected in place of the stored clouds, point for point.
-            drawn: (B, V) int64, the views to take of each object; by default all in their order.
-        """
-        if self.config.kind == "rendered":
-            return self._pictures(indices, drawn)
-        images = self._projected(indices, self.points[indices, :, :3] if clouds is None else clouds)
-        if drawn is None:
-            return images
-        return images[torch.arange(len(images), device=drawn.device)[:, None], drawn]
-
-    def _projected(self, indices: Tensor, clouds: Tensor) -> Tensor:
-        if self.config.kind == "projected":
-            return project_depth(clouds, self.config.size)
-        return project_color(clouds, self.colors[indices], self.config.size)
-
-    @cached_property
-    def view_shape(self) -> tuple[int, int, int, int]:
-        """Views, channels, height and width of an object's images."""
-        views, channels, height, width = self.views(torch.arange(1)).shape[1:]
-        return views, channels, height, width
-
-    def expect(self, batches: Sequence[Tensor], ahead: int) -> None:
-        """Let workers read the pictures of index batches (b,), which will be asked for next.
-
-        Of each batch, they read this rank's share.
-
-        Args:
-            batches: in their order.
-            ahead: how many objects' pictures may wait in memory.
-        """
-        if self.config.kind == "rendered":
-            shares = [batch[ranks.share(len(batch))].tolist() for batch in batches]
-            self._reader.expect([index for share in shares for index in share], ahead)
-
-    @cached_property
-    def colors(self) -> Tensor:
-        """Red, green and blue of the points, (n, N, 3) float32 in [0, 1]."""
-        colors = np.ascontiguousarray(self.dataset.points[..., 3:6])
-        return torch.from_numpy(colors).to(self.points.device)
-
-    def _pictures(self, indices: Tensor, drawn: Tensor | None) -> Tensor:
-        pictures = [self._reader(index) for index in indices.tolist()]
-        if drawn is not None:
-            chosen = zip(pictures, drawn.tolist(), strict=True)
-            pictures = [views[order] for views, order in chosen]
-        stacked = torch.from_numpy(np.stack(pictures))  # (B, V, H, W, 3)
-        images = carried(stacked, self.points.device).permute(0, 1, 4, 2, 3)
-        return images.float().div_(255)
-
-    @cached_property
-    def _reader(self) -> PictureReader:
-        if self.dataset.views is None:
-            raise InputError(f"views.kind=rendered: {self.dataset.name} comes without pictures")
-        return PictureReader(self.dataset.views, self.config.workers)
+from pointcmt_training.config import Config
+from pointcmt_training.inputs.pictures import kept, rendered
+from pointcmt_training.inputs.split import Split
+from pointcmt_training.inputs.unlabelled import with_unlabelled
 
 
 @dataclass(frozen=True)
@@ -226,7 +126,7 @@ def _read(config: Config, split: str) -> CloudDataset:
         test_share=data.test_share,
         seed=data.subset_seed,
     )
-    if config.views.kind == "projected-color" and dataset.channels[3:6] != ("r", "g", "b"):
+    if config.views.kind == "projected-color" and dataset.channels[3:6] != COLORS:
         raise InputError(f"views.kind=projected-color: {dataset.name} has no colours")
     if config.views.kind == "rendered" and config.distillation.uses_images:
         return dataset.with_views(rendered(config.views, data, dataset, split))
