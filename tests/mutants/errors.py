@@ -351,7 +351,7 @@ MUTANTS = (
     _training(
         "the divergence is read under the student's dropout",
         STUDENT,
-        "with undropped(network):",
+        "with undropped(network), untracked(network):",
         "with torch.enable_grad():",
         "unlabelled",
     ),

@@ -182,6 +182,26 @@ def test_equal_features_have_no_divergence_under_a_students_own_dropout(tmp_path
     assert record["classifier"] == pytest.approx(0, abs=1e-6)
 
 
+class Normed(Dropping):
+    """Its classifier has a batch norm, whose statistics are deployed with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classify = nn.Sequential(nn.BatchNorm1d(16), nn.Linear(16, 12))
+
+
+def test_images_do_not_move_the_statistics_of_a_students_own_classifier(tmp_path: Path) -> None:
+    config = load_config("shapes", [*TINY, "distillation.feature=0", "training.lr=1e-9"])
+    inputs, student = load_inputs(config, CPU), Normed()
+    images = Images(nn.Linear(16, 12), nn.Identity(), torch.full((len(inputs.pool), 16), 9.0))
+    records = train_student(config, inputs, RunFolder(tmp_path), student, images)
+    norm = student.classify[0]
+    steps = len(records) * (len(inputs.train) // config.training.batch_size)
+    assert norm.num_batches_tracked == steps
+    expected = torch.full((16,), 1 - 0.9**steps)  # of the clouds' ones; images have nines
+    torch.testing.assert_close(norm.running_mean, expected, rtol=1e-4, atol=1e-4)
+
+
 def test_unlabelled_clouds_train_the_student_and_an_earlier_student_can_teach(
     tmp_path: Path,
 ) -> None:
