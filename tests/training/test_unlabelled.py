@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from pointcmt.data.dataset import XYZ
 from pointcmt.errors import InputError
 from pointcmt_training.distillation.method import Images
 from pointcmt_training.folder import RunFolder
@@ -18,6 +19,7 @@ from pointcmt_training.recipe import load_config
 from pointcmt_training.report.page import _unlabelled
 from pointcmt_training.run import run
 from pointcmt_training.stages.student import train_student
+from pointcmt_training.unlabelled import with_unlabelled
 
 CPU = torch.device("cpu")
 TINY = [
@@ -62,6 +64,13 @@ def test_a_step_draws_its_labelled_clouds_and_then_unlabelled_ones() -> None:
     assert drawn.shape == (50, 3 + 8)
     assert torch.equal(drawn[:, :3], torch.arange(3).expand(50, 3))
     assert set(drawn[:, 3:].flatten().tolist()) == set(range(len(inputs.train), len(inputs.pool)))
+
+
+def test_clouds_of_one_name_cannot_be_told_apart() -> None:
+    whole = load_inputs(load_config("shapes", TINY), CPU).train.dataset
+    whole.ids = [whole.ids[0], *whole.ids[:-1]]
+    with pytest.raises(InputError, match=f"names two clouds {whole.ids[0]}"):
+        with_unlabelled("rest", whole, whole.subset([1, 2]), None, XYZ)
 
 
 def test_a_control_never_sees_clouds_without_labels(tmp_path: Path) -> None:

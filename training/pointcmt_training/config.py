@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     AfterValidator,
     Field,
@@ -24,6 +23,7 @@ from pointcmt_training.distillation.method import Method
 from pointcmt_training.distillation.pointcmt import PointCMT
 from pointcmt_training.schedules import Constant, Cosine, Decay, read_schedule
 from pointcmt_training.section import Section
+from pointcmt_training.values import write_yaml
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Count = Annotated[int, Field(ge=1)]
@@ -73,7 +73,7 @@ class DataConfig(Section):
     subset_seed: Seed = 0
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.0
     unlabelled: str = ""
-    unlabelled_batch: Count = 32
+    unlabelled_batch: Annotated[int, Field(ge=1, le=100_000)] = 32
     per_class: Annotated[int, Field(ge=2)] = 60
     test_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     channels: Channels = field(default_factory=lambda: ["x", "y", "z"])
@@ -199,7 +199,7 @@ class TeacherConfig(Schedule):
     """
 
     backbone: str = "resnet18"
-    width: Annotated[float, Field(gt=0)] = 1.0
+    width: Annotated[float, Field(gt=0, le=16)] = 1.0
     stem: Literal["imagenet", "small"] = "imagenet"
     aggregate: Literal["max", "mean"] = "max"
     networks: Annotated[int, Field(ge=1, le=64)] = 1
@@ -218,7 +218,7 @@ class GeneratorConfig(Schedule):
         points: points of a decoded cloud, at most `data.points`.
     """
 
-    layers: Count = 3
+    layers: Annotated[int, Field(ge=1, le=64)] = 3
     points: Count = 1024
 
 
@@ -286,6 +286,17 @@ class ComputeConfig(Section):
     deterministic: bool = False
 
 
+def _require_floors(section: str, stage: Schedule) -> None:
+    """Refuse a schedule whose lowest value lies above its start."""
+    starts = {"schedule": ("lr", stage.lr), "norm_schedule": ("norm_momentum", stage.norm_momentum)}
+    for key, (name, start) in starts.items():
+        floor = getattr(stage, key).floor
+        if start is not None and floor > start:
+            raise InputError(
+                f"{section}.{key}.floor={floor:g}: must be at most {section}.{name}, {start:g}"
+            )
+
+
 def _known_method(name: str) -> str:
     if name not in METHODS:
         raise InputError(f"must be one of {', '.join(METHODS)}")
@@ -350,6 +361,8 @@ class Config(Section):
 
     def __post_init__(self) -> None:
         """Check what concerns more than one section."""
+        for section in ("teacher", "generator", "training"):
+            _require_floors(section, getattr(self, section))
         if self.segments:
             self._require_segmentable()
         elif self.start:
@@ -408,4 +421,4 @@ class Config(Section):
 
     def to_yaml(self) -> str:
         """Return the resolved configuration as YAML that `load_config` reads back."""
-        return yaml.safe_dump(dataclasses.asdict(self), sort_keys=False)
+        return write_yaml(dataclasses.asdict(self))

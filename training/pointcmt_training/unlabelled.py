@@ -32,7 +32,7 @@ def with_unlabelled(
             them.
 
     Raises:
-        InputError: nothing is left of the split; or the folder is missing, empty or divided into
+        InputError: nothing is left of the split, or two of its clouds have one name; or the folder is missing, empty or divided into
             classes, or a file in it is unusable or lacks a channel.
     """
     joined = _rest(whole, train, held) if source == REST else _folder(Path(source), train, channels)
@@ -42,6 +42,11 @@ def with_unlabelled(
 
 def _rest(whole: CloudDataset, train: CloudDataset, held: CloudDataset | None) -> CloudDataset:
     position = {one: index for index, one in enumerate(whole.ids)}
+    if len(position) < len(whole):
+        twice = next(one for index, one in enumerate(whole.ids) if position[one] != index)
+        raise InputError(
+            f"data.unlabelled=rest: {whole.name} names two clouds {twice}; they cannot be told apart"
+        )
     chosen = [position[one] for one in train.ids]
     used = {*train.ids, *(held.ids if held else ())}
     rest = [index for one, index in position.items() if one not in used]

@@ -13,7 +13,7 @@ from scipy import stats
 from pointcmt.errors import InputError
 from pointcmt_training.cli import main
 from pointcmt_training.recipe import load_config
-from pointcmt_training.tables.compare import compare
+from pointcmt_training.tables.compare import _curves, compare
 
 ROUND = {"cone": 2, "cube": 4}
 
@@ -145,6 +145,23 @@ def test_runs_without_a_curve_are_compared_without(epochs: int, tmp_path: Path) 
     page = (tmp_path / "page.html").read_text()
     assert "Curves" not in page
     assert "Classes" in page
+
+
+def test_the_names_of_many_arms_stand_below_the_curves(tmp_path: Path) -> None:
+    folders = [
+        finished(
+            tmp_path / str(n), 1, f"training.epochs={n}", f"training.lr=0.{n}", f"student=m:{n}"
+        )
+        for n in range(1, 13)
+    ]
+    drawn = _curves(compare(folders, tmp_path / "page.html"))
+    assert drawn is not None
+    drawn.draw_without_rendering()
+    [legend] = drawn.legends
+    assert len(legend.get_texts()) == len(folders)
+    assert legend.get_window_extent().y1 < drawn.axes[0].get_window_extent().y0
+    lines = drawn.axes[0].lines
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == len(folders)
 
 
 def test_a_part_segmenter_is_not_compared(tmp_path: Path) -> None:

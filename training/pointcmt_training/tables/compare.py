@@ -1,6 +1,7 @@
 """`compare.html`: finished runs side by side, those that differ by their seeds alone as one arm."""
 
 import html
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
@@ -18,6 +19,8 @@ from pointcmt_training.report.page import STYLE, image, section
 from pointcmt_training.tables.compared import Run, read_run
 from pointcmt_training.tables.results import spread
 
+COLOURS, STYLES = 10, ("-", "--", ":", "-.")  # of the curves of arms
+LETTERS, LINE = 11, 0.22  # of a legend: letters an inch, inches a line
 PER_RUN = ("seed", "data.subset_seed", "stages_from", "distillation.run")  # differ within an arm
 
 
@@ -147,17 +150,21 @@ def _curves(arms: Arms) -> Figure | None:
     ]
     if not names:
         return None
-    figure = Figure(figsize=(4.2 * len(names), 3.4), layout="constrained")
+    width = 4.2 * len(names)
+    labels = [textwrap.fill(arm, round(LETTERS * width)) for arm in arms]
+    lines = sum(label.count("\n") + 1 for label in labels)
+    figure = Figure(figsize=(width, 3.2 + LINE * lines), layout="constrained")
     for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        for number, (arm, runs) in enumerate(arms.items()):
+        for number, (label, runs) in enumerate(zip(labels, arms.values(), strict=True)):
             for index, run in enumerate(runs):
                 known = [record for record in run.history if name in record]
                 axis.plot(
                     [record["epoch"] for record in known],
                     [record[name] for record in known],
-                    color=f"C{number}",
+                    STYLES[number // COLOURS % len(STYLES)],
+                    color=f"C{number % COLOURS}",
                     marker="." if len(known) < 12 else "",
-                    label="" if index else arm,
+                    label="" if index else label,
                 )
         axis.set(title=name.replace("_", " "), xlabel="epoch of stage III")
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center")
