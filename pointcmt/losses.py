@@ -7,6 +7,7 @@ passes them detached.
 from collections.abc import Callable
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -20,11 +21,13 @@ def unit_box(points: Tensor) -> Tensor:
     """Centre each cloud's bounding box on the origin and scale its longest side to 1.
 
     The released code shifts by a wrong amount and keeps half of any translation; here a cloud's
-    translation and size vanish completely. A cloud of no extent becomes all zeros.
+    translation and size vanish completely. A cloud of no extent becomes all zeros. Half precision
+    is computed in float32, in which the smallest size is no zero.
 
     Args:
         points: (B, N, 3).
     """
+    points = points.to(torch.promote_types(points.dtype, torch.float32))
     low, high = points.amin(dim=1, keepdim=True), points.amax(dim=1, keepdim=True)  # (B, 1, 3)
     size = (high - low).amax(dim=2, keepdim=True).clamp_min(1e-8)  # (B, 1, 1)
     return (points - (low + high) / 2) / size

@@ -36,8 +36,9 @@ def test_unit_box_forgets_translation_and_size() -> None:
     torch.testing.assert_close(losses.unit_box(3 * cloud - 5), losses.unit_box(cloud))
 
 
-def test_a_cloud_without_extent_gives_finite_zeros_and_gradients() -> None:
-    cloud = torch.ones(1, 5, 3, requires_grad=True)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_a_cloud_without_extent_gives_finite_zeros_and_gradients(dtype: torch.dtype) -> None:
+    cloud = torch.ones(1, 5, 3, dtype=dtype, requires_grad=True)
     boxed = losses.unit_box(cloud)
     assert not boxed.any()
     boxed.sum().backward()

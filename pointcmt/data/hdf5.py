@@ -81,8 +81,8 @@ def _reason(path: Path, error: Exception) -> str:
 
 
 def require_clouds(data: NDArray[Any], path: Path) -> NDArray[np.float32]:
-    """Return (n, N, C >= 3) numbers as float32, or raise an `InputError`."""
-    if data.ndim != 3 or data.shape[2] < 3 or data.dtype.kind not in "fiu" or data.size == 0:
+    """Return (n, N, 3) numbers as float32, or raise an `InputError`."""
+    if data.ndim != 3 or data.shape[2] != 3 or data.dtype.kind not in "fiu" or data.size == 0:
         raise InputError(
             f"{path}: `data` is {data.shape} {data.dtype}; (n, N, 3) numbers were expected"
         )

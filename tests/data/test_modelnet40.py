@@ -152,7 +152,7 @@ def test_missing_arrays_and_unequal_lengths_are_named(root):
         ModelNet40(root, points=10)
 
 
-@pytest.mark.parametrize("shape", [(3, 10), (3, 10, 2), (0, 10, 3), (3, 0, 3)])
+@pytest.mark.parametrize("shape", [(3, 10), (3, 10, 2), (3, 10, 6), (0, 10, 3), (3, 0, 3)])
 def test_a_wrong_shape_is_named(root, shape):
     with h5py.File(root / FOLDER / "ply_data_train0.h5", "w") as file:
         file["data"], file["label"] = np.zeros(shape), np.zeros(shape[0], int)

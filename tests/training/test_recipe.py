@@ -76,6 +76,17 @@ def test_paper_weights_are_the_defaults() -> None:
         ("options=&a {x: *a}", ["options", "Circular reference"]),
         ("data.channels=[]", ["data.channels=[]: must be different names"]),
         ("distillation=3", ["distillation", "section"]),
+        ("teacher.width=1e20", ["teacher.width=1e+20", "less than or equal to 16"]),
+        ("generator.layers=100000", ["generator.layers=100000", "less than or equal to 64"]),
+        ("data.unlabelled_batch=1000000", ["data.unlabelled_batch", "less than or equal to"]),
+        (
+            "teacher.schedule.floor=1",
+            ["teacher.schedule.floor=1: must be at most teacher.lr, 0.002"],
+        ),
+        (
+            "training={norm_momentum: 0.1, norm_schedule: {kind: steps, floor: 0.2}}",
+            ["training.norm_schedule.floor=0.2: must be at most training.norm_momentum, 0.1"],
+        ),
     ],
 )
 def test_a_wrong_override_is_one_sentence_that_names_the_key(
@@ -104,10 +115,12 @@ def test_every_method_reads_back_from_its_own_yaml(method: str, tmp_path: Path) 
     assert load_config(str(tmp_path / "config.yaml")) == config
 
 
-@pytest.mark.parametrize("root", ["/data/my #1 set", "2024", "no", "", "a: b", "{x"])
-def test_a_text_is_taken_as_it_stands(root: str) -> None:
+@pytest.mark.parametrize("root", ["/data/my #1 set", "2024", "no", "", "a: b", "{x", "1e5"])
+def test_a_text_is_taken_as_it_stands(root: str, tmp_path: Path) -> None:
     config = load_config("shapes_few", [f"views.root={root}"])
     assert config.views.root == root
+    (tmp_path / "config.yaml").write_text(config.to_yaml())
+    assert load_config(str(tmp_path / "config.yaml")) == config
     assert load_config("shapes", ["student='pointnet'"]).student == "pointnet"
 
 

@@ -7,7 +7,7 @@ import torch
 from pointcmt_training.inputs import load_inputs
 from pointcmt_training.recipe import load_config
 from pointcmt_training.report.classes import class_table, mistakes
-from pointcmt_training.report.figures import curves, views
+from pointcmt_training.report.figures import clouds, confusion, curves, views
 
 CPU = torch.device("cpu")
 
@@ -67,3 +67,22 @@ def test_views_are_laid_out_in_their_order() -> None:
     sheet = torch.as_tensor(axis.images[0].get_array())
     expected = torch.cat(list(train.views(torch.tensor([1]))[0, :, 0]), dim=1)
     torch.testing.assert_close(sheet, expected)
+
+
+def test_a_single_epoch_is_a_mark_at_a_whole_number() -> None:
+    [axis, *_] = curves({"training": [{"epoch": 1, "loss": 0.5}]}).axes
+    [line] = axis.lines
+    assert line.get_marker() == "o"
+    assert all(float(tick).is_integer() for tick in axis.get_xticks())
+
+
+def test_long_names_of_classes_stay_within_the_pictures() -> None:
+    name = "a name of a class that is so long that it would not fit into one line"
+    drawn = clouds({"": torch.rand(1, 8, 3)}, [f"{name}, taken for {name}"])
+    drawn.draw_without_rendering()
+    title = drawn.axes[0].title.get_window_extent()
+    assert title.x0 >= 0
+    assert title.x1 <= drawn.bbox.x1
+    matrix = confusion(torch.eye(3), [name + name] * 3)
+    matrix.draw_without_rendering()
+    assert matrix.axes[0].get_window_extent().width > 100

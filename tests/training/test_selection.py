@@ -84,12 +84,17 @@ def test_a_resumed_run_still_knows_the_best_epoch(
     assert all(torch.equal(t, expected[k]) for k, t in student.state_dict().items())
 
 
-def test_the_published_way_looks_at_every_epoch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("selection", "patience", "split"),
+    [("paper", 0, "test"), ("validation", 0, "validation"), ("last", 3, "validation")],
+)
+def test_what_chooses_an_epoch_looks_at_every_one(
+    selection: str, patience: int, split: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chosen = config("paper", "training.evaluations=1")
-    *_, records = train(chosen, tmp_path, monkeypatch, SCRIPT)
-    assert all("test_accuracy" in record for record in records)
+    asked = ["training.evaluations=1", f"training.early_stop={patience}"]
+    *_, records = train(config(selection, *asked), tmp_path, monkeypatch, SCRIPT)
+    assert len(records) == 5
+    assert all(f"{split}_accuracy" in record for record in records)
 
 
 @pytest.mark.parametrize(("patience", "epochs"), [(1, 3), (2, 4), (3, 5), (0, 5)])

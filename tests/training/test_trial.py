@@ -25,10 +25,12 @@ class Own(nn.Module):
         if self.mistake == "raises":
             raise RuntimeError("broken")
         each = self.layer(points)
+        if self.mistake == "half":
+            return each.amax(1).half()
         return each if self.mistake == "points" else each.amax(1)
 
     def classify(self, features: Tensor) -> Tensor:
-        logits: Any = self.classifier(features)
+        logits: Any = self.classifier(features.float())
         return logits[:, :2] if self.mistake == "logits" else logits.clone()
 
     def forward(self, points: Tensor) -> Tensor:
@@ -48,6 +50,7 @@ def tried(mistake: str) -> None:
         ("points", r"encode gives \(2, 20, 8\), not \(2, 8\)"),
         ("logits", r"classify gives \(2, 2\), not \(2, 5\)"),
         ("forward", r"NotImplementedError"),
+        ("half", r"encode gives float16, not float32"),
     ],
 )
 def test_a_mistake_is_said(mistake: str, words: str) -> None:

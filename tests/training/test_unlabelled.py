@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from pointcmt.data.dataset import XYZ
 from pointcmt.errors import InputError
 from pointcmt_training.distillation.method import Images
 from pointcmt_training.folder import RunFolder
@@ -18,6 +19,7 @@ from pointcmt_training.recipe import load_config
 from pointcmt_training.report.page import _unlabelled
 from pointcmt_training.run import run
 from pointcmt_training.stages.student import train_student
+from pointcmt_training.unlabelled import with_unlabelled
 
 CPU = torch.device("cpu")
 TINY = [
@@ -62,6 +64,13 @@ def test_a_step_draws_its_labelled_clouds_and_then_unlabelled_ones() -> None:
     assert drawn.shape == (50, 3 + 8)
     assert torch.equal(drawn[:, :3], torch.arange(3).expand(50, 3))
     assert set(drawn[:, 3:].flatten().tolist()) == set(range(len(inputs.train), len(inputs.pool)))
+
+
+def test_clouds_of_one_name_cannot_be_told_apart() -> None:
+    whole = load_inputs(load_config("shapes", TINY), CPU).train.dataset
+    whole.ids = [whole.ids[0], *whole.ids[:-1]]
+    with pytest.raises(InputError, match=f"names two clouds {whole.ids[0]}"):
+        with_unlabelled("rest", whole, whole.subset([1, 2]), None, XYZ)
 
 
 def test_a_control_never_sees_clouds_without_labels(tmp_path: Path) -> None:
@@ -180,6 +189,26 @@ def test_equal_features_have_no_divergence_under_a_students_own_dropout(tmp_path
     images = Images(nn.Linear(16, 12), nn.Identity(), features)
     [record, *_] = train_student(config, inputs, RunFolder(tmp_path), student, images)
     assert record["classifier"] == pytest.approx(0, abs=1e-6)
+
+
+class Normed(Dropping):
+    """Its classifier has a batch norm, whose statistics are deployed with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classify = nn.Sequential(nn.BatchNorm1d(16), nn.Linear(16, 12))
+
+
+def test_images_do_not_move_the_statistics_of_a_students_own_classifier(tmp_path: Path) -> None:
+    config = load_config("shapes", [*TINY, "distillation.feature=0", "training.lr=1e-9"])
+    inputs, student = load_inputs(config, CPU), Normed()
+    images = Images(nn.Linear(16, 12), nn.Identity(), torch.full((len(inputs.pool), 16), 9.0))
+    records = train_student(config, inputs, RunFolder(tmp_path), student, images)
+    norm = student.classify[0]
+    steps = len(records) * (len(inputs.train) // config.training.batch_size)
+    assert norm.num_batches_tracked == steps
+    expected = torch.full((16,), 1 - 0.9**steps)  # of the clouds' ones; images have nines
+    torch.testing.assert_close(norm.running_mean, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_unlabelled_clouds_train_the_student_and_an_earlier_student_can_teach(

@@ -128,12 +128,12 @@ def _recomputed(
 def _contexts(
     network: nn.Module,
 ) -> tuple[AbstractContextManager[object], AbstractContextManager[object]]:
-    return nullcontext(), _untracked(network)
+    return nullcontext(), untracked(network)
 
 
 @contextmanager
-def _untracked(network: nn.Module) -> Iterator[None]:
-    """Leave the running statistics alone, which the first time has moved already."""
+def untracked(network: nn.Module) -> Iterator[None]:
+    """Leave the running statistics of batch norm alone."""
     norms = [part for part in network.modules() if isinstance(part, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     counts = [norm.num_batches_tracked for norm in norms]

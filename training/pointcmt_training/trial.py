@@ -20,18 +20,19 @@ def require_running(student: Student, name: str, points: Tensor) -> None:
         points: (B, N, C) float32.
 
     Raises:
-        InputError: it cannot be run, or its features or logits have a wrong shape.
+        InputError: it cannot be run, or its features or logits have a wrong shape or precision.
     """
     with _refusing(f"student {name!r}"):
-        found = _shapes(student, points)
+        found = _given(student, points)
     rows = len(points)
     features, logits = (rows, student.feature_dim), (rows, student.num_classes)
     right = {"encode": features, "classify": logits, "forward": logits}
     for method, shape in right.items():
-        if found[method] != shape:
-            raise InputError(
-                f"student {name!r}: cannot be run ({method} gives {found[method]}, not {shape})"
-            )
+        for given, wanted in zip(found[method], (shape, _precision(points)), strict=True):
+            if given != wanted:
+                raise InputError(
+                    f"student {name!r}: cannot be run ({method} gives {given}, not {wanted})"
+                )
 
 
 def require_segmenting(segmenter: nn.Module, name: str, points: Tensor) -> None:
@@ -59,8 +60,8 @@ def _refusing(what: str) -> Iterator[None]:
         raise InputError(f"{what}: cannot be run ({reason})") from error
 
 
-def _shapes(student: Student, points: Tensor) -> dict[str, tuple[int, ...]]:
-    """Return the shape that each method gives."""
+def _given(student: Student, points: Tensor) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Return shape and precision of what each method gives."""
     cast(nn.Module, student).to(points.device).train()
     features = student.encode(points)
     logits = student.classify(features)
@@ -69,4 +70,8 @@ def _shapes(student: Student, points: Tensor) -> dict[str, tuple[int, ...]]:
     with torch.no_grad():
         whole = student(points)
     given = {"encode": features, "classify": logits, "forward": whole}
-    return {method: tuple(tensor.shape) for method, tensor in given.items()}
+    return {method: (tuple(one.shape), _precision(one)) for method, one in given.items()}
+
+
+def _precision(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")

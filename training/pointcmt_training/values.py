@@ -22,11 +22,21 @@ class Loader(yaml.SafeLoader):
         return node
 
 
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
+class Dumper(yaml.SafeDumper):
+    """Quotes the texts that `Loader` would read as numbers."""
+
+
+for side in (Loader, Dumper):
+    side.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
+        list("-+.0123456789"),
+    )
+
+
+def write_yaml(value: Any) -> str:
+    """Return plain values as a text that `read_yaml` reads back."""
+    return yaml.dump(value, Dumper=Dumper, sort_keys=False)
 
 
 def read_yaml(text: str) -> Any:

@@ -5,13 +5,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from scipy import stats
 
 from pointcmt.errors import InputError
 from pointcmt_training.cli import main
 from pointcmt_training.recipe import load_config
-from pointcmt_training.tables.compare import compare
+from pointcmt_training.tables.compare import _curves, compare
 
 ROUND = {"cone": 2, "cube": 4}
 
@@ -78,6 +80,54 @@ def test_a_difference_is_that_of_the_same_seed(tmp_path: Path) -> None:
     assert rows(tmp_path / "page.html")[2][4] == ""
 
 
+def test_runs_of_one_draw_are_one_pair(tmp_path: Path) -> None:
+    words = [(seed, f"seed={seed}", f"stages_from={one}") for seed in (0, 1) for one in "ab"]
+    controls = [
+        finished(tmp_path / f"c{i}", i % 2, "method=none", w[1]) for i, w in enumerate(words)
+    ]
+    images = [finished(tmp_path / f"p{i}", 1 + w[0], *w[1:]) for i, w in enumerate(words)]
+    compare([*controls, *images], tmp_path / "page.html")
+    gains = [100 * (4 / 6 - 3.5 / 6), 100 * (5 / 6 - 3.5 / 6)]
+    interval = stats.t.interval(0.95, 1, np.mean(gains), stats.sem(gains))
+    half = (interval[1] - interval[0]) / 2
+    told = f"+8.3, +25.0; mean {np.mean(gains):+.1f} ± {half:.1f}"
+    assert rows(tmp_path / "page.html")[2][4] == told
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "names"),
+    [
+        ("options={width: 0.5}", "options={}", ["options.width=0.5", "options.width=-"]),
+        ("views.augment=false", "seed=0", ["views.augment=False", "views.augment=True"]),
+        (
+            "distillation={feature: 0}",
+            "distillation={feature: 1}",
+            ["distillation.feature=0.0", "distillation.feature=1.0"],
+        ),
+    ],
+)
+def test_what_differs_is_another_arm_by_its_value(
+    one: str, other: str, names: list[str], tmp_path: Path
+) -> None:
+    found = compare(
+        [finished(tmp_path / "a", 0, one), finished(tmp_path / "b", 1, other)], tmp_path / "p.html"
+    )
+    assert list(found) == names
+
+
+def test_a_run_is_named_once(runs: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="c1: is named twice"):
+        compare([*runs, tmp_path / "p0" / ".." / "c1"], tmp_path / "page.html")
+
+
+def test_a_class_without_test_clouds_has_no_row(tmp_path: Path) -> None:
+    root = finished(tmp_path / "c", 1, tested={"cone": 0, "cube": 4})
+    result = json.loads((root / "result.json").read_text())
+    (root / "result.json").write_text(json.dumps(result | {"confusion": [[0, 0], [1, 3]]}))
+    compare([root], tmp_path / "page.html")
+    assert rows(tmp_path / "page.html")[-1] == ["cube", "75.0%"]
+
+
 def test_a_class_of_one_test_cloud_is_a_class_like_the_others(tmp_path: Path) -> None:
     root = finished(tmp_path / "c", 1, tested={"cone": 1, "cube": 4})
     result = json.loads((root / "result.json").read_text())
@@ -95,6 +145,23 @@ def test_runs_without_a_curve_are_compared_without(epochs: int, tmp_path: Path) 
     page = (tmp_path / "page.html").read_text()
     assert "Curves" not in page
     assert "Classes" in page
+
+
+def test_the_names_of_many_arms_stand_below_the_curves(tmp_path: Path) -> None:
+    folders = [
+        finished(
+            tmp_path / str(n), 1, f"training.epochs={n}", f"training.lr=0.{n}", f"student=m:{n}"
+        )
+        for n in range(1, 13)
+    ]
+    drawn = _curves(compare(folders, tmp_path / "page.html"))
+    assert drawn is not None
+    drawn.draw_without_rendering()
+    [legend] = drawn.legends
+    assert len(legend.get_texts()) == len(folders)
+    assert legend.get_window_extent().y1 < drawn.axes[0].get_window_extent().y0
+    lines = drawn.axes[0].lines
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == len(folders)
 
 
 def test_a_part_segmenter_is_not_compared(tmp_path: Path) -> None:

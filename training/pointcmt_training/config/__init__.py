@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     AfterValidator,
     Field,
@@ -30,6 +29,7 @@ from pointcmt_training.distillation import METHODS
 from pointcmt_training.distillation.method import Method
 from pointcmt_training.distillation.pointcmt import PointCMT
 from pointcmt_training.section import Section, Seed
+from pointcmt_training.values import write_yaml
 
 __all__ = [
     "AugmentationConfig",
@@ -66,6 +66,17 @@ class ComputeConfig(Section):
     compile: bool = False
     cuda_graphs: bool = False
     deterministic: bool = False
+
+
+def _require_floors(section: str, stage: Schedule) -> None:
+    """Refuse a schedule whose lowest value lies above its start."""
+    starts = {"schedule": ("lr", stage.lr), "norm_schedule": ("norm_momentum", stage.norm_momentum)}
+    for key, (name, start) in starts.items():
+        floor = getattr(stage, key).floor
+        if start is not None and floor > start:
+            raise InputError(
+                f"{section}.{key}.floor={floor:g}: must be at most {section}.{name}, {start:g}"
+            )
 
 
 def _known_method(name: str) -> str:
@@ -132,6 +143,8 @@ class Config(Section):
 
     def __post_init__(self) -> None:
         """Check what concerns more than one section."""
+        for section in ("teacher", "generator", "training"):
+            _require_floors(section, getattr(self, section))
         if self.segments:
             self._require_segmentable()
         elif self.start:
@@ -190,4 +203,4 @@ class Config(Section):
 
     def to_yaml(self) -> str:
         """Return the resolved configuration as YAML that `load_config` reads back."""
-        return yaml.safe_dump(dataclasses.asdict(self), sort_keys=False)
+        return write_yaml(dataclasses.asdict(self))

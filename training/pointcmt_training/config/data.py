@@ -51,7 +51,7 @@ class DataConfig(Section):
     subset_seed: Seed = 0
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.0
     unlabelled: str = ""
-    unlabelled_batch: Count = 32
+    unlabelled_batch: Annotated[int, Field(ge=1, le=100_000)] = 32
     per_class: Annotated[int, Field(ge=2)] = 60
     test_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     channels: Channels = field(default_factory=lambda: ["x", "y", "z"])

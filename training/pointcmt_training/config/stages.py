@@ -63,7 +63,7 @@ class TeacherConfig(Schedule):
     """
 
     backbone: str = "resnet18"
-    width: Annotated[float, Field(gt=0)] = 1.0
+    width: Annotated[float, Field(gt=0, le=16)] = 1.0
     stem: Literal["imagenet", "small"] = "imagenet"
     aggregate: Literal["max", "mean"] = "max"
     networks: Annotated[int, Field(ge=1, le=64)] = 1
@@ -82,7 +82,7 @@ class GeneratorConfig(Schedule):
         points: points of a decoded cloud, at most `data.points`.
     """
 
-    layers: Count = 3
+    layers: Annotated[int, Field(ge=1, le=64)] = 3
     points: Count = 1024
 
 
@@ -96,7 +96,8 @@ class StudentConfig(Schedule):
             one in memory, for a third more time. The update is that of the whole batch, except that
             batch norm normalises each part by itself.
         selection: which epoch is kept, the last or the best on the validation split.
-        evaluations: how often the held-out split is measured on the way, for the curves.
+        evaluations: how often the held-out split is measured on the way, for the curves; where an
+            epoch is selected or training may stop early, it is in every epoch.
         early_stop: end when the accuracy on the validation split has not risen for so many epochs;
             0 never does.
         ema: decay of an exponential moving average of the weights, which is then what is measured

@@ -32,8 +32,9 @@ def with_unlabelled(
             them.
 
     Raises:
-        InputError: nothing is left of the split; or the folder is missing, empty or divided into
-            classes, or a file in it is unusable or lacks a channel.
+        InputError: nothing is left of the split, or two of its clouds have one name; or the folder
+            is missing, empty or divided into classes, or a file in it is unusable or lacks a
+            channel.
     """
     joined = _rest(whole, train, held) if source == REST else _folder(Path(source), train, channels)
     joined.labels[len(train) :] = NO_LABEL
@@ -42,6 +43,12 @@ def with_unlabelled(
 
 def _rest(whole: CloudDataset, train: CloudDataset, held: CloudDataset | None) -> CloudDataset:
     position = {one: index for index, one in enumerate(whole.ids)}
+    if len(position) < len(whole):
+        twice = next(one for index, one in enumerate(whole.ids) if position[one] != index)
+        raise InputError(
+            f"data.unlabelled=rest: {whole.name} names two clouds {twice}, which cannot be told "
+            "apart"
+        )
     chosen = [position[one] for one in train.ids]
     used = {*train.ids, *(held.ids if held else ())}
     rest = [index for one, index in position.items() if one not in used]

@@ -1,11 +1,13 @@
 """The pictures of the report, as matplotlib figures that need no display."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from pointcmt_training.inputs.split import Split
@@ -16,7 +18,9 @@ WIDEST = 7  # views side by side
 PANELS = 4  # curves side by side
 NUMBERED_BELOW = 16  # classes up to which a confusion matrix shows its counts
 CLOSE = {"left": 0, "right": 1, "bottom": 0, "wspace": 0.02, "hspace": 0.12}
-TITLE = 0.25  # inches above the first row
+TITLE = 0.5  # inches above the first row
+LETTERS = 42  # of a line above a cloud, of which there are three at most
+LETTER = 0.065  # inches that a letter of a class's name takes
 AROUND, ABOVE = np.radians(35), np.radians(20)  # from where clouds are seen
 
 
@@ -63,10 +67,11 @@ def _lines(axis: Any, records: Sequence[Record], names: Sequence[str]) -> None:
             [record["epoch"] for record in known],
             [record[name] for record in known],
             label=name.replace("_", " "),
-            marker="o" if len(known) < len(records) else "",
+            marker="o" if len(known) < len(records) or len(known) == 1 else "",
             markersize=3,
         )
     axis.set_xlabel("epoch")
+    axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
     axis.grid(alpha=0.3)
     if names[0].endswith("accuracy"):
         axis.set_ylim(0, 1)
@@ -76,7 +81,7 @@ def _lines(axis: Any, records: Sequence[Record], names: Sequence[str]) -> None:
 def confusion(counts: Tensor, classes: Sequence[str]) -> Figure:
     """Draw the confusion matrix (C, C), each row as shares of its true class."""
     shares = (counts / counts.sum(dim=1, keepdim=True).clamp_min(1)).numpy()
-    side = max(4.5, 0.24 * len(classes) + 2.5)
+    side = max(3.5, 0.24 * len(classes) + 1.5) + LETTER * max(15, *map(len, classes), 0)
     figure = Figure(figsize=(side, side), layout="constrained")
     axis = figure.subplots()
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -127,7 +132,9 @@ def clouds(columns: Mapping[str, Tensor], names: Sequence[str]) -> Figure:
     for row, name in enumerate(names):
         for axis, (source, points) in zip(panels[row], columns.items(), strict=True):
             scatter(axis, points[row], points[row, :, 1].numpy())
-            axis.set_title(f"{name}, {source}" if source else name, fontsize=9)
+            title = f"{name}, {source}" if source else name
+            lines = textwrap.wrap(title, LETTERS, max_lines=3, placeholder=" ...")
+            axis.set_title("\n".join(lines), fontsize=9)
     return figure
 
 

@@ -89,6 +89,8 @@ def weight_average(network: nn.Module, decay: float) -> AveragedModel:
 class Selection(Generic[S]):
     """Measures the held-out split now and then, and keeps the best epoch where one is selected.
 
+    Where an epoch is selected, or ends training early, each is measured.
+
     Args:
         config: how often, and whether an epoch is selected.
         inputs: the splits.
@@ -114,7 +116,7 @@ class Selection(Generic[S]):
         self.split = inputs.validation if validates else inputs.test
         self.name = f"{'validation' if validates else 'test'}_{kind}"
         every = self.schedule.epochs // max(1, self.schedule.evaluations)
-        self.every = 1 if config.protocol == "paper" else max(1, every)
+        self.every = 1 if self.selects or self.schedule.early_stop else max(1, every)
         self.best = told(lambda: load_state(path)["accuracy"] if path.is_file() else -1.0)
 
     def __call__(self, done: int) -> Record:

@@ -11,7 +11,7 @@ from pointcmt import ranks
 from pointcmt.metrics import Accuracy
 from pointcmt.models.dropout import undropped
 from pointcmt.models.student import Student
-from pointcmt_training.compute import compiled, encoded
+from pointcmt_training.compute import compiled, encoded, untracked
 from pointcmt_training.config import Config
 from pointcmt_training.distillation.method import Batch, Images
 from pointcmt_training.evaluate import evaluate
@@ -42,7 +42,7 @@ def train_student(
     encode = compiled(student.encode, config.compute)
 
     def read_whole(features: Tensor) -> Tensor:
-        with undropped(network):
+        with undropped(network), untracked(network):  # statistics are those of the clouds
             return student.classify(features)
 
     def step(indices: Tensor, epoch: int) -> dict[str, Tensor]:

@@ -1,9 +1,11 @@
 """`compare.html`: finished runs side by side, those that differ by their seeds alone as one arm."""
 
 import html
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -17,6 +19,8 @@ from pointcmt_training.report.page import STYLE, image, section
 from pointcmt_training.tables.compared import Run, read_run
 from pointcmt_training.tables.results import spread
 
+COLOURS, STYLES = 10, ("-", "--", ":", "-.")  # of the curves of arms
+LETTERS, LINE = 11, 0.22  # of a legend: letters an inch, inches a line
 PER_RUN = ("seed", "data.subset_seed", "stages_from", "distillation.run")  # differ within an arm
 
 
@@ -34,9 +38,12 @@ def compare(folders: Sequence[Path], out: Path) -> Arms:
         The runs of each arm, by what it is called.
 
     Raises:
-        InputError: a folder holds no finished run or a damaged one, or the runs were tested on
-            different clouds.
+        InputError: a folder is named twice, holds no finished run or a damaged one, or the runs
+            were tested on different clouds.
     """
+    for place, folder in enumerate(folders):
+        if folder.resolve() in [other.resolve() for other in folders[:place]]:
+            raise InputError(f"{folder}: is named twice; one run is one figure")
     arms = _arms([read_run(folder) for folder in folders])
     curves = _curves(arms)
     sections = [
@@ -63,13 +70,23 @@ def _arms(runs: Sequence[Run]) -> dict[str, list[Run]]:
         for run in runs
     ]
     keys = list(dict.fromkeys(key for one in settings for key in one))
-    values = {key: {str(one[key]) for one in settings if key in one} for key in keys}
-    varied = [key for key in keys if len(values[key]) > 1]
+    told = [{key: _told(key, one) for key in keys if _has(key, one)} for one in settings]
+    varied = [key for key in keys if len({one[key] for one in told if key in one}) > 1]
     arms: dict[str, list[Run]] = {}
-    for run, one in zip(runs, settings, strict=True):
-        name = ", ".join(f"{key}={one[key] or '-'}" for key in varied if key in one)
+    for run, one in zip(runs, told, strict=True):
+        name = ", ".join(f"{key}={one[key]}" for key in varied if key in one)
         arms.setdefault(name or "one recipe", []).append(run)
     return arms
+
+
+def _has(key: str, settings: Mapping[str, Any]) -> bool:
+    """Whether a run has a key; an option of the student that is not given has its default."""
+    return key in settings or key.startswith("options.")
+
+
+def _told(key: str, settings: Mapping[str, Any]) -> str:
+    value = settings.get(key)
+    return "-" if value in (None, "") else str(value)
 
 
 def _results(arms: Arms) -> str:
@@ -92,19 +109,15 @@ def _results(arms: Arms) -> str:
     )
     note = (
         "OA and mAcc: mean ± standard deviation of the runs; minus the first: mean ± half of the "
-        "95 % interval (Student's t) of the runs of one draw."
+        "95 % interval (Student's t) of the pairs of one draw."
     )
     return f"<table>{head}{''.join(rows)}</table><p class=note>{note}</p>"
 
 
 def _difference(runs: Sequence[Run], first: Sequence[Run]) -> str:
-    """Write the differences of runs of one draw, their mean and its 95 % interval (Student's t)."""
-    beside = {run.draw: run.result["student"]["overall"] for run in first}
-    found = [
-        100 * (run.result["student"]["overall"] - beside[run.draw])
-        for run in runs
-        if run.draw in beside
-    ]
+    """Write the difference of each draw, their mean and its 95 % interval (Student's t)."""
+    own, beside = _by_draw(runs), _by_draw(first)
+    found = [100 * (own[draw] - beside[draw]) for draw in own if draw in beside]
     if runs is first or not found:
         return ""
     each = ", ".join(f"{value:+.1f}" for value in found)
@@ -112,6 +125,14 @@ def _difference(runs: Sequence[Run], first: Sequence[Run]) -> str:
         return each
     half = float(stdtrit(len(found) - 1, 0.975)) * stdev(found) / len(found) ** 0.5
     return f"{each}; mean {mean(found):+.1f} ± {half:.1f}"
+
+
+def _by_draw(runs: Sequence[Run]) -> dict[tuple[int, int], float]:
+    """Return the accuracy of each draw, the mean where several runs have it: they are one pair."""
+    found: dict[tuple[int, int], list[float]] = {}
+    for run in runs:
+        found.setdefault(run.draw, []).append(run.result["student"]["overall"])
+    return {draw: mean(values) for draw, values in found.items()}
 
 
 def _teacher(run: Run) -> str:
@@ -129,17 +150,21 @@ def _curves(arms: Arms) -> Figure | None:
     ]
     if not names:
         return None
-    figure = Figure(figsize=(4.2 * len(names), 3.4), layout="constrained")
+    width = 4.2 * len(names)
+    labels = [textwrap.fill(arm, round(LETTERS * width)) for arm in arms]
+    lines = sum(label.count("\n") + 1 for label in labels)
+    figure = Figure(figsize=(width, 3.2 + LINE * lines), layout="constrained")
     for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        for number, (arm, runs) in enumerate(arms.items()):
+        for number, (label, runs) in enumerate(zip(labels, arms.values(), strict=True)):
             for index, run in enumerate(runs):
                 known = [record for record in run.history if name in record]
                 axis.plot(
                     [record["epoch"] for record in known],
                     [record[name] for record in known],
-                    color=f"C{number}",
+                    STYLES[number // COLOURS % len(STYLES)],
+                    color=f"C{number % COLOURS}",
                     marker="." if len(known) < 12 else "",
-                    label="" if index else arm,
+                    label="" if index else label,
                 )
         axis.set(title=name.replace("_", " "), xlabel="epoch of stage III")
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center")
@@ -147,7 +172,7 @@ def _curves(arms: Arms) -> Figure | None:
 
 
 def _classes(arms: Arms) -> str:
-    """Return the recall of each class in each arm, those that differ most first."""
+    """Return the recall of each tested class in each arm, those that differ most first."""
     names = list(next(iter(arms.values()))[0].tested["classes"])
     recalls = torch.stack(
         [torch.stack([run.recalls for run in runs]).mean(dim=0) for runs in arms.values()], dim=1
@@ -157,6 +182,7 @@ def _classes(arms: Arms) -> str:
         f"<tr><td>{html.escape(names[index])}"
         + "".join(f"<td class=number>{value:.1%}" for value in recalls[index].tolist())
         for index in order.tolist()
+        if not recalls[index].isnan().any()
     )
     head = "".join(f"<th>{html.escape(name)}" for name in arms)
     return f"<table><tr><th>class, right{head}{rows}</table>"

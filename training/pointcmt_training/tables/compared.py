@@ -40,9 +40,9 @@ class Run:
 
     @property
     def recalls(self) -> Tensor:
-        """Share of each class's test clouds that it got right, (C,)."""
+        """Share of each class's test clouds that it got right, (C,); NaN where there are none."""
         counts = torch.tensor(self.result["confusion"], dtype=torch.float64)
-        return counts.diagonal() / counts.sum(dim=1).clamp_min(1)
+        return counts.diagonal() / counts.sum(dim=1)
 
 
 def read_run(root: Path) -> Run:
