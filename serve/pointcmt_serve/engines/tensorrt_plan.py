@@ -1,12 +1,14 @@
 """A deserialised TensorRT engine, and the shapes it takes."""
 
+from typing import Any
+
 import numpy as np
 
 from pointcmt.errors import InputError
 from pointcmt_serve.artefact import Artefact
 from pointcmt_serve.engines.session import LOGITS, POINTS
 from pointcmt_serve.engines.tensorrt_lane import PROFILE, Arrays
-from pointcmt_serve.engines.tensorrt_library import Vendor, first_error
+from pointcmt_serve.engines.tensorrt_library import Vendor
 
 
 class Plan:
@@ -25,10 +27,10 @@ class Plan:
             InputError: the library cannot load it on this GPU.
         """
         self._log = vendor.logger()
-        self._runtime = vendor.api.Runtime(self._log)
+        self._runtime = vendor.start("Runtime", self._log)
         self.engine = self._runtime.deserialize_cuda_engine(content)
         if self.engine is None:
-            reason = first_error(self._log.errors, "built for another GPU or by another version")
+            reason = self.reason("built for another GPU or by another version")
             raise InputError(f"{vendor.title} cannot load the engine on this GPU ({reason})")
         names = [self.engine.get_tensor_name(i) for i in range(self.engine.num_io_tensors)]
         self.types = {n: vendor.api.nptype(self.engine.get_tensor_dtype(n)) for n in names}
@@ -44,6 +46,21 @@ class Plan:
                 f"{artefact.file}: takes {sorted(inputs)} and gives {sorted(self.outputs)}, not "
                 f"{sorted(wanted)} and {LOGITS}; export again"
             )
+
+    def make_context(self) -> Any:
+        """Return a new execution context.
+
+        Raises:
+            InputError: the library cannot make one, as where the GPU's memory is full.
+        """
+        made = self.engine.create_execution_context()
+        if made is None:
+            raise InputError(f"the engine cannot be started ({self.reason('no memory is left')})")
+        return made
+
+    def reason(self, otherwise: str) -> str:
+        """Return the first error that the library told since this was last asked."""
+        return str(self._log.first_error(otherwise))
 
     def parts(self, inputs: Arrays) -> list[Arrays]:
         """Cut a batch into parts of about one size that the engine takes.
