@@ -18,7 +18,7 @@ from pointcmt_export.convert.maxima import find_maxima
 from pointcmt_export.convert.networks import deployable, has_own_network
 from pointcmt_export.convert.to_onnx import Converted, set_metadata, to_onnx
 from pointcmt_export.convert.trace import trace
-from pointcmt_export.door import require_replaceable
+from pointcmt_export.door import keep_options, require_replaceable
 from pointcmt_export.formats import ALL, Format, Job, Write, chosen_formats
 from pointcmt_export.model_card import model_card
 from pointcmt_export.options import Options, Precision
@@ -61,7 +61,7 @@ def export(model: Path | str, out: Path | str, options: Options | None = None) -
         InputError: something about the input, the machine or the disk forbids the export.
     """
     options = options or Options()
-    require_replaceable(Path(out))
+    require_replaceable(Path(out), Path(model))
     source = open_source(model, options.allow)
     writers = [_writer(each, source, options) for each in chosen_formats(options.format)]
     reduce = reducer(source, options, partial(_graph, source, options))
@@ -70,7 +70,9 @@ def export(model: Path | str, out: Path | str, options: Options | None = None) -
     try:
         with write_beside(out) as fresh:
             fresh.mkdir()
-            return _export(source, clouds, options, writers, fresh)
+            report = _export(source, clouds, options, writers, fresh)
+            keep_options(Path(out), fresh)
+            return report
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
             raise

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import click
 
 from pointcmt.commands import command_errors
+from pointcmt.errors import InputError
 from pointcmt_export.options import Clouds, Payload
 
 
@@ -28,7 +29,7 @@ from pointcmt_export.options import Clouds, Payload
     type=click.Choice(get_args(Payload)),
     help="What runs the network: Triton's onnxruntime or TensorRT, or its Python backend.",
 )
-@click.option("--engine", default="onnxruntime", show_default=True, help="With --payload python.")
+@click.option("--engine", help="With --payload python  [onnxruntime].")
 @click.option("--name", help="Of the model in Triton  [the student's].")
 @click.option("--max-batch", default=32, show_default=True, help="Clouds computed together.")
 @click.option("--delay-us", default=2000, show_default=True, help="To wait for a full batch.")
@@ -45,12 +46,16 @@ def triton(
     delay_us: int,
     instances: int,
     device: Literal["auto", "cpu", "gpu"],
-    engine: str,
+    engine: str | None,
 ) -> None:
     """Write a model repository for Triton that serves EXPORTED, a folder pointcmt-export wrote."""
     from pointcmt_export.formats.triton import Serving, write_repository
 
-    serving = Serving(max_batch, delay_us, instances, device, engine)
+    if engine is not None and payload != "python":
+        raise InputError(
+            f"--engine {engine}: is for --payload python; Triton runs {payload} itself"
+        )
+    serving = Serving(max_batch, delay_us, instances, device, engine or "onnxruntime")
     place = write_repository(
         exported, out, payload=payload, clouds=clouds, name=name, serving=serving
     )

@@ -16,6 +16,7 @@ from pointcmt_serve.pretrained import located, names
 from pointcmt_serve.reported import require_reported
 
 MODEL_FILE = "model.onnx"
+OPTIONS_FILE = "serving.json"  # the user's own: how pointcmt-serve runs what lies in the folder
 KEYS = ("classes", "points", "normalization", "student", "version", "provenance")
 # What an older file does not state.
 OLDER = {

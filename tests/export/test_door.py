@@ -1,5 +1,6 @@
 """What forbids an export is said before torch is imported."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from pointcmt.checkpoint import load_network, save_training_checkpoint
 from pointcmt.errors import InputError
 from pointcmt.models import SEGMENTERS, STUDENTS
-from pointcmt_export.door import require_possible
+from pointcmt_export.door import keep_options, require_possible, require_replaceable
 from pointcmt_export.formats.requirements import SAMPLING
 from pointcmt_export.options import Options
 from pointcmt_export.verify.runners import samples_points
@@ -43,6 +44,40 @@ assert "torch" not in sys.modules
 def test_impossible_exports_are_refused_without_torch(ssg_folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", REFUSALS, str(ssg_folder), str(tmp_path / "out")]
     subprocess.run(command, check=True)
+
+
+def exported(folder: Path) -> Path:
+    """What a folder that an export wrote looks like to the next one."""
+    folder.mkdir()
+    for name in ("model.onnx", ".DS_Store", "serving.json"):
+        (folder / name).write_text("{}")
+    (folder / "export_report.json").write_text(json.dumps({"files": {"model.onnx": ""}}))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["model/config.json", "notes.txt", "1/model.onnx"])
+def test_what_an_export_did_not_write_is_not_replaced(name: str, tmp_path: Path) -> None:
+    out = exported(tmp_path / "out")
+    require_replaceable(out, tmp_path / "model")
+    (out / name).parent.mkdir(exist_ok=True)
+    (out / name).write_text("kept")
+    with pytest.raises(InputError, match=f"holds {name}, which .* would be lost"):
+        require_replaceable(out, tmp_path / "model")
+
+
+def test_a_model_in_the_folder_to_write_is_not_replaced(tmp_path: Path) -> None:
+    out = exported(tmp_path / "out")
+    (tmp_path / "link").symlink_to(out)
+    with pytest.raises(InputError, match="would be lost"):
+        require_replaceable(tmp_path / "link", out / ".runs" / "student")
+
+
+def test_serving_options_are_kept(tmp_path: Path) -> None:
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    keep_options(fresh, tmp_path / "new")  # there are none
+    keep_options(exported(tmp_path / "out"), fresh)
+    assert [file.name for file in fresh.iterdir()] == ["serving.json"]
 
 
 @pytest.mark.parametrize("place", ["run", "run/checkpoint.safetensors"])

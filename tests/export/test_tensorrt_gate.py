@@ -17,6 +17,7 @@ from pointcmt_export import exporter
 from pointcmt_export.convert.to_onnx import Converted, set_metadata
 from pointcmt_export.formats import FORMATS, Job
 from pointcmt_export.formats.tensorrt import write
+from pointcmt_export.formats.tensorrt.build import build
 from pointcmt_export.options import Options, Profile, Sampling
 from pointcmt_export.source import open_source
 from pointcmt_export.verify import Check, Clouds, failed
@@ -63,6 +64,28 @@ def gpu_driver(monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config) -> 
     monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", cuda)
     monkeypatch.setitem(sys.modules, "tensorrt", building_module(cuda))
     return install_driver(monkeypatch, cuda, Path(pytestconfig.cache.mkdir("emulator")))
+
+
+@pytest.mark.parametrize(
+    ("stored", "kept"),
+    [
+        (b"", b"timings, and more"),
+        (b"earlier ones", b"earlier ones, and more"),
+        (b"of another GPU", b"timings, and more"),
+        (b"damaged", b"timings, and more"),
+    ],
+)
+def test_timings_are_kept_and_those_that_do_not_fit_replaced(
+    stored: bytes,
+    kept: bytes,
+    place: Callable[..., None],
+    beside: tuple[Converted, Expectation],
+    tmp_path: Path,
+) -> None:
+    place()
+    (tmp_path / "timings").write_bytes(stored)
+    build(load_vendor("trt"), beside[0].model, PROFILE.fitted(40, 48), tmp_path / "timings")
+    assert (tmp_path / "timings").read_bytes() == kept
 
 
 def test_an_export_passes_every_check_and_is_served(

@@ -162,7 +162,16 @@ def test_a_class_name_of_two_lines_is_refused(artefact: Path, tmp_path: Path) ->
         write_repository(artefact, tmp_path / "models")
 
 
-@pytest.mark.parametrize("options", [{"max_batch": 0}, {"instances": 0}, {"delay_us": -1}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_batch": 0},
+        {"instances": 0},
+        {"delay_us": -1},
+        {"max_batch": 2**31},
+        {"delay_us": 2**64},
+    ],
+)
 def test_serving_options_without_sense_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(InputError, match="at least 1"):
         Serving(**options)
@@ -179,6 +188,35 @@ def test_writing_again_replaces_the_model(artefact: Path, tmp_path: Path) -> Non
     (folder / "leftover").touch()
     write_repository(artefact, tmp_path)
     assert not (folder / "leftover").exists()
+
+
+def test_a_folder_that_is_no_model_of_ours_is_kept(artefact: Path, tmp_path: Path) -> None:
+    for name, file in (("checkpoint", "model.safetensors"), ("other-network", "config.pbtxt")):
+        (tmp_path / "models" / name).mkdir(parents=True)
+        (tmp_path / "models" / name / file).write_text('name: "of somebody else"')
+    before = sorted((tmp_path / "models").rglob("*"))
+    for name, clouds in (("checkpoint", "prepared"), ("other", "raw")):
+        with pytest.raises(InputError, match="something other than a Triton model"):
+            write_repository(artefact, tmp_path / "models", name=name, clouds=clouds)
+    assert sorted((tmp_path / "models").rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("batch", "sentence"),
+    [
+        ([1, 8, 16], "1 to 16 clouds at once, not for 1 to 32"),
+        ([2, 8, 64], "2 to 64"),
+        (3, "no rea"),
+    ],
+)
+def test_a_plan_holds_the_batches_that_triton_makes(
+    batch: Any, sentence: str, artefact: Path, tmp_path: Path
+) -> None:
+    (artefact / "model.engine").write_bytes(b"engine")
+    (artefact / "model.engine.json").write_text(json.dumps({"profile": {"batch": batch}}))
+    with pytest.raises(InputError, match=sentence):
+        write_repository(artefact, tmp_path / "models", payload="plan")
+    assert not (tmp_path / "models").exists()
 
 
 def test_raw_clouds_go_through_an_ensemble(
@@ -228,4 +266,6 @@ def test_an_unknown_engine_is_refused(artefact: Path, tmp_path: Path) -> None:
     words = [str(artefact), "-o", str(tmp_path / "models"), "--payload", "python"]
     done = CliRunner().invoke(main, ["triton", *words, "--engine", "magic"])
     assert (done.exit_code, "unknown engine 'magic'" in done.stderr) == (1, True)
+    done = CliRunner().invoke(main, ["triton", *words[:3], "--engine", "openvino"])
+    assert (done.exit_code, "is for --payload python" in done.stderr) == (1, True)
     assert not (tmp_path / "models").exists()

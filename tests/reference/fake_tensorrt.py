@@ -39,10 +39,10 @@ Work = Callable[[], None]
 
 
 class Stream:
-    """A queue of work; its handle is its number."""
+    """A queue of work; its handle is its number. One that is blocking waits for the legacy one."""
 
-    def __init__(self, number: int, device: int) -> None:
-        self.number, self.device = number, device
+    def __init__(self, number: int, device: int, blocking: bool) -> None:
+        self.number, self.device, self.blocking = number, device, blocking
         self.queue: list[Work] = []
         self.captured: list[Work] | None = None
         self.invalidated = False
@@ -66,6 +66,7 @@ class FakeCuda:
     cudaError_t = Status  # noqa: N815
     cudaMemcpyKind = Direction  # noqa: N815
     cudaStreamCaptureMode = SimpleNamespace(cudaStreamCaptureModeThreadLocal=1)  # noqa: N815
+    cudaStreamNonBlocking = 1  # noqa: N815
 
     def __init__(self, gpus: int = 1, memory: int = 1 << 30) -> None:
         self._gpus, self._memory = gpus, memory
@@ -96,9 +97,17 @@ class FakeCuda:
         return (Status.cudaSuccess,)
 
     def cudaStreamCreate(self) -> tuple[Any, ...]:  # noqa: N802
+        return self.cudaStreamCreateWithFlags(0)
+
+    def cudaStreamCreateWithFlags(self, flags: int) -> tuple[Any, ...]:  # noqa: N802
         number = next(self._numbers)
-        self.streams[number] = Stream(number, self._device())
+        self.streams[number] = Stream(number, self._device(), not flags)
         return Status.cudaSuccess, self.streams[number]
+
+    def use_legacy_stream(self) -> None:
+        """Do what other libraries do in other threads, for which a blocking stream must wait."""
+        for stream in list(self.streams.values()):
+            stream.invalidated |= stream.captured is not None and stream.blocking
 
     def cudaStreamDestroy(self, stream: Stream) -> tuple[Any, ...]:  # noqa: N802
         known = self.streams.pop(int(stream), None)
@@ -217,9 +226,12 @@ class FakeEngine:
         profiles: smallest, best and largest shape of `points` for each profile.
         recordable: whether its work can become part of a graph.
         runs: whether it can be executed.
+        room: whether there is memory for one more context.
+        log: tells the logger of its runtime something, see `tensorrt_module`.
     """
 
-    recordable = runs = True
+    recordable = runs = room = True
+    log: Callable[[str], None] = print
 
     def __init__(
         self,
@@ -254,19 +266,26 @@ class FakeEngine:
         assert name == "points"
         return self.profiles[profile]
 
-    def create_execution_context(self) -> "FakeContext":
+    def create_execution_context(self) -> "FakeContext | None":
+        if not self.room:
+            self.log("no memory for a context")
+            return None
         context = FakeContext(self, None if self.contexts else 0)
         self.contexts.append(context)
         return context
 
 
 class FakeContext:
-    """As `IExecutionContext`; an engine's first one has a profile from the beginning."""
+    """As `IExecutionContext`; an engine's first one has a profile from the beginning.
+
+    A graph recorded of a context must not be launched after that was modified.
+    """
 
     def __init__(self, engine: FakeEngine, profile: int | None) -> None:
         self.engine, self.profile = engine, profile
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.addresses: dict[str, int] = {}
+        self.changes = 0
 
     def set_optimization_profile_async(self, profile: int, stream: int) -> bool:
         if stream not in self.engine.cuda.streams or profile >= len(self.engine.profiles):
@@ -281,6 +300,7 @@ class FakeContext:
         pairs = zip(low, shape, high, strict=False)
         if name == "points" and not all(a <= size <= b for a, size, b in pairs):
             return False
+        self.changes += 1
         self.shapes[name] = tuple(shape)
         return True
 
@@ -291,6 +311,7 @@ class FakeContext:
         return tuple(self.engine.compute(made)[name].shape)
 
     def set_tensor_address(self, name: str, address: int) -> bool:
+        self.changes += 1
         self.addresses[name] = address
         return name in self.engine.names
 
@@ -299,12 +320,20 @@ class FakeContext:
         ready = set(self.shapes) == set(self.engine.inputs)
         known = all(self.addresses.get(name) in cuda.allocated for name in self.engine.names)
         if not ready or not known or stream not in cuda.streams or not self.engine.runs:
+            self.engine.log("the execution failed")
             return False
-        if cuda.streams[stream].captured is not None and not self.engine.recordable:
+        recorded = cuda.streams[stream].captured is not None
+        if recorded and not self.engine.recordable:
             cuda.streams[stream].invalidated = True
             return False
-        shapes, addresses = dict(self.shapes), dict(self.addresses)
-        cuda.streams[stream].put(lambda: self._execute(shapes, addresses))
+        cuda.use_legacy_stream()
+        shapes, addresses, changes = dict(self.shapes), dict(self.addresses), self.changes
+
+        def work() -> None:
+            assert not recorded or self.changes == changes, "the graph's context was modified"
+            self._execute(shapes, addresses)
+
+        cuda.streams[stream].put(work)
         return True
 
     def _execute(self, shapes: dict[str, tuple[int, ...]], addresses: Mapping[str, int]) -> None:
@@ -331,6 +360,7 @@ def tensorrt_module(engine: FakeEngine, version: str = VERSION) -> Any:
 
         def deserialize_cuda_engine(self, content: bytes) -> FakeEngine | None:
             if content == PLAN:
+                engine.log = lambda message: self._log.log(1, message)
                 return engine
             self._log.log(1, "the plan is of another compute capability")
             return None

@@ -79,6 +79,18 @@ class Config:
     def add_optimization_profile(self, profile: Profile) -> None:
         self.profiles.append(profile)
 
+    def create_timing_cache(self, content: bytes) -> bytes | None:
+        return None if content == b"damaged" else content or b"timings"
+
+    def set_timing_cache(self, cache: bytes | None, *, ignore_mismatch: bool) -> bool:
+        if cache is None:
+            raise TypeError("set_timing_cache(): incompatible function arguments")
+        self.timings = cache
+        return ignore_mismatch or cache != b"of another GPU"
+
+    def get_timing_cache(self) -> Any:
+        return SimpleNamespace(serialize=lambda: self.timings + b", and more")
+
 
 class Builder:
     """As `Builder`."""

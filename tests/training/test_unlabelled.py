@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pointcmt_training.unlabelled import with_unlabelled
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -19,7 +20,6 @@ from pointcmt_training.recipe import load_config
 from pointcmt_training.report.page import _unlabelled
 from pointcmt_training.run import run
 from pointcmt_training.stages.student import train_student
-from pointcmt_training.unlabelled import with_unlabelled
 
 CPU = torch.device("cpu")
 TINY = [

@@ -8,6 +8,7 @@ whose version 12 works with any driver since, and whose handles TensorRT takes a
 import ctypes
 import importlib
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ class Cuda:
 
         Raises:
             ImportError: `cuda-bindings` is not installed.
-            InputError: the GPU's driver is too old for it.
+            InputError: the GPU's driver is too old for it, or there are GPUs, but not so many.
         """
         self._api = importlib.import_module(MODULE)
         self.index = index
@@ -42,8 +43,10 @@ class Cuda:
         status, count = self._api.cudaGetDeviceCount()
         if status == errors.cudaErrorInsufficientDriver:
             self._require_no_driver()
-        if status != errors.cudaSuccess or self.index >= count:
+        if status != errors.cudaSuccess or not count:
             return None
+        if self.index >= count:
+            raise InputError(f"there is no GPU number {self.index}; the last one is {count - 1}")
         described = self._call(self._api.cudaGetDeviceProperties, self.index)
         name = described.name
         return name.decode() if isinstance(name, bytes) else str(name)
@@ -61,8 +64,11 @@ class Cuda:
         self._call(self._api.cudaSetDevice, self.index)
 
     def make_stream(self) -> Any:
-        """Return a new stream; `int()` of it is its handle."""
-        return self._call(self._api.cudaStreamCreate)
+        """Return a new stream; `int()` of it is its handle.
+
+        It does not wait for the legacy stream, whose use by others would end a recording.
+        """
+        return self._call(self._api.cudaStreamCreateWithFlags, self._api.cudaStreamNonBlocking)
 
     def free_stream(self, stream: Any) -> None:
         """Destroy a stream."""
@@ -109,15 +115,15 @@ class Cuda:
         """
         mode = self._api.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         self._call(self._api.cudaStreamBeginCapture, stream, mode)
-        try:
-            work()
-        finally:  # without its end the stream could not be used again
-            status, graph = self._api.cudaStreamEndCapture(stream)
-        self._require(status)
-        try:
+        with ExitStack() as after:
+            try:
+                work()
+            finally:  # without its end the stream could not be used again
+                status, graph = self._api.cudaStreamEndCapture(stream)
+                if status == self._api.cudaError_t.cudaSuccess:
+                    after.callback(self._call, self._api.cudaGraphDestroy, graph)
+            self._require(status)
             return self._call(self._api.cudaGraphInstantiate, graph, 0)
-        finally:
-            self._call(self._api.cudaGraphDestroy, graph)
 
     def replay(self, graph: Any, stream: Any) -> None:
         """Give a stream what a graph recorded."""

@@ -14,7 +14,8 @@ from pointcmt_serve.engines.further_outputs import further_outputs
 from pointcmt_serve.engines.session import LOGITS, POINTS, Session, first_line
 
 _QUIET = 3  # onnxruntime's level for errors only
-_CUDA = "CUDAExecutionProvider"
+_SILENT = 4  # of a run, whose errors are raised
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 BFLOAT16 = ".bf16.onnx"
 
 
@@ -37,11 +38,20 @@ class OnnxSession(Session):
         self.runtime = _load(file, device, threads, tell=tell)
         super().__init__(_describe(file, self.runtime), threads)
         self._outputs = [output.name for output in self.runtime.get_outputs()]
+        self._how = _silently()
 
     def _run(self, inputs: dict[str, NDArray[Any]], indices: bool) -> dict[str, NDArray[Any]]:
         wanted = self._outputs if indices else [LOGITS]
-        given = self.runtime.run(wanted, inputs)
+        given = self.runtime.run(wanted, inputs, self._how)
         return {name: np.asarray(value) for name, value in zip(wanted, given, strict=True)}
+
+
+def _silently() -> Any:
+    import onnxruntime
+
+    how = onnxruntime.RunOptions()
+    how.log_severity_level = _SILENT
+    return how
 
 
 def read_artefact(file: Path) -> Artefact:
@@ -97,7 +107,7 @@ def _load(
     providers = _providers(onnxruntime.get_available_providers(), device)
     try:
         content = file.read_bytes() + further_outputs(tell) if tell else file
-        session = onnxruntime.InferenceSession(content, options, providers=providers)
+        session = _started(content, options, providers, device)
     except Exception as error:  # onnxruntime raises a dozen unrelated types
         raise InputError(
             f"{file}: is no ONNX file onnxruntime can run ({first_line(error)})"
@@ -107,13 +117,25 @@ def _load(
     return session
 
 
+def _started(content: bytes | Path, options: Any, providers: list[Any], device: Device) -> Any:
+    """Return a session; onnxruntime's own way to fall back would print among the answers."""
+    from onnxruntime import InferenceSession
+
+    try:
+        return InferenceSession(content, options, providers=providers, enable_fallback=0)
+    except Exception:
+        if device.kind != "auto" or providers == [_CPU]:
+            raise
+        return InferenceSession(content, options, providers=[_CPU], enable_fallback=0)
+
+
 def _providers(available: list[str], device: Device) -> list[Any]:
     if device.kind == "cuda" and _CUDA not in available:
         raise InputError(
             f"device {device} needs onnxruntime-gpu in place of onnxruntime "
             "(pip uninstall onnxruntime; pip install 'pointcmt[onnxruntime-gpu]'); or use cpu"
         )
-    wanted: list[Any] = ["CPUExecutionProvider"]
+    wanted: list[Any] = [_CPU]
     if device.kind != "cpu" and _CUDA in available:
         wanted.insert(0, (_CUDA, {"device_id": device.index}))
     return wanted

@@ -13,7 +13,7 @@ from pointcmt_serve.device_indices import Work, plan_work
 from pointcmt_serve.engines.cuda import Cuda
 from pointcmt_serve.engines.memory import Memory
 from pointcmt_serve.engines.session import LOGITS, POINTS
-from pointcmt_serve.engines.tensorrt_graphs import Graphs
+from pointcmt_serve.engines.tensorrt_graphs import Graph
 from pointcmt_serve.engines.tensorrt_plan import PROFILE, Arrays, Plan
 from pointcmt_serve.host_indices import Step
 
@@ -33,9 +33,9 @@ class Lane:
         self._made: dict[str, tuple[int, ...]] = {}  # shapes of what the GPU computes
         self._launches: list[tuple[Call, tuple[int, ...]]] = []
         self._places: dict[str, tuple[int, tuple[int, ...]]] = {}  # of inputs and outputs
-        self._context = plan.engine.create_execution_context()
+        self._context = plan.make_context()
         self._stream = cuda.make_stream()
-        self._graphs = Graphs(cuda, self._stream)
+        self._graph = Graph(cuda, self._stream)
         # Only an engine's first context has a profile from the beginning.
         if not self._context.set_optimization_profile_async(PROFILE, int(self._stream)):
             self.close()
@@ -68,13 +68,13 @@ class Lane:
     def execute(self) -> None:
         """Begin to compute; what is computed again in the same place is launched as one graph."""
         launched = tuple(arrays for _, arrays in self._launches)
-        self._graphs.begin((tuple(self._places.items()), launched), self._compute)
+        self._graph.begin((tuple(self._places.items()), launched), self._compute)
 
     def _compute(self) -> None:
         for call, arrays in self._launches:
             driver.launch(call.how, self._cuda.index, int(self._stream), arrays, call.scalars)
         if not self._context.execute_async_v3(int(self._stream)):
-            raise InputError("the engine failed")
+            raise InputError(f"the engine failed ({self._plan.reason('no reason given')})")
 
     def wait(self) -> None:
         """Wait for all that was begun."""
@@ -103,7 +103,8 @@ class Lane:
 
     def _input(self, name: str, shape: tuple[int, ...]) -> int:
         """Tell the context an input's shape and place; return its address on the GPU."""
-        if not self._context.set_input_shape(name, shape):
+        known = self._places.get(name, (0, ()))[1]
+        if known != shape and not self._context.set_input_shape(name, shape):
             raise InputError(f"the engine takes no {name} of shape {shape}")
         return self._bound(name, shape)
 
@@ -111,14 +112,15 @@ class Lane:
         """Return the address on the GPU of a tensor of this shape, which the context knows."""
         size = int(np.prod(shape)) * np.dtype(self._plan.types[name]).itemsize
         address = self._memory.on_gpu(name, size)
-        self._context.set_tensor_address(name, address)
+        if self._places.get(name, (0, ()))[0] != address:  # setting it again would end the graph
+            self._context.set_tensor_address(name, address)
         self._places[name] = address, shape
         return address
 
     def close(self) -> None:
         """Free the buffers and the stream."""
         self._cuda.use()
-        self._graphs.free()
+        self._graph.free()
         self._memory.free()
         self._cuda.free_stream(self._stream)
 

@@ -1,6 +1,7 @@
 """TensorRT 10.4 to 11 and TensorRT-RTX behind one door."""
 
 import importlib
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,6 +15,7 @@ MODULES: dict[Kind, tuple[str, ...]] = {
 }
 NAMES: dict[Kind, str] = {"trt": "TensorRT", "trt-rtx": "TensorRT-RTX"}
 OLDEST = (10, 4)
+MOST_ERRORS = 100  # that a logger keeps
 
 
 @dataclass(frozen=True)
@@ -34,19 +36,36 @@ class Vendor:
         return f"{NAMES[self.kind]} {self.api.__version__}"
 
     def logger(self) -> Any:
-        """Return a logger that keeps error messages in its list `errors`."""
+        """Return a logger whose `first_error` gives, and forgets, the errors it was told."""
         api = self.api
 
         class Log(api.ILogger):  # type: ignore[misc, name-defined]
             def __init__(self) -> None:
                 api.ILogger.__init__(self)
-                self.errors: list[str] = []
+                self._errors: deque[str] = deque(maxlen=MOST_ERRORS)
 
             def log(self, severity: Any, message: str) -> None:
                 if int(severity) <= int(api.ILogger.Severity.ERROR):
-                    self.errors.append(message)
+                    self._errors.append(message)
+
+            def first_error(self, otherwise: str) -> str:
+                told = first_error(list(self._errors), otherwise)
+                self._errors.clear()
+                return told
 
         return Log()
+
+    def start(self, name: Literal["Builder", "Runtime"], log: Any) -> Any:
+        """Return a new object of the library.
+
+        Raises:
+            InputError: the library cannot run here, as with a driver that is too old for it.
+        """
+        try:
+            return getattr(self.api, name)(log)
+        except (TypeError, RuntimeError) as error:  # how the bindings report a missing driver
+            reason = log.first_error(str(error))
+            raise InputError(f"{self.title} cannot be started here ({reason})") from error
 
 
 def load_vendor(kind: Kind, extra: str | None = None) -> Vendor:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pointcmt.errors import InputError
 from pointcmt_serve.artefact import Artefact
 from pointcmt_serve.engines.session import LOGITS, POINTS
-from pointcmt_serve.engines.tensorrt_library import Vendor, first_error
+from pointcmt_serve.engines.tensorrt_library import Vendor
 
 PROFILE = 0  # the one with which pointcmt-export builds
 Arrays = dict[str, NDArray[Any]]
@@ -30,10 +30,10 @@ class Plan:
             InputError: the library cannot load it on this GPU.
         """
         self._log = vendor.logger()
-        self._runtime = vendor.api.Runtime(self._log)
+        self._runtime = vendor.start("Runtime", self._log)
         self.engine = self._runtime.deserialize_cuda_engine(content)
         if self.engine is None:
-            reason = first_error(self._log.errors, "built for another GPU or by another version")
+            reason = self.reason("built for another GPU or by another version")
             raise InputError(f"{vendor.title} cannot load the engine on this GPU ({reason})")
         names = [self.engine.get_tensor_name(i) for i in range(self.engine.num_io_tensors)]
         self.types = {n: vendor.api.nptype(self.engine.get_tensor_dtype(n)) for n in names}
@@ -49,6 +49,21 @@ class Plan:
                 f"{artefact.file}: takes {sorted(inputs)} and gives {sorted(self.outputs)}, not "
                 f"{sorted(wanted)} and {LOGITS}; export again"
             )
+
+    def make_context(self) -> Any:
+        """Return a new execution context.
+
+        Raises:
+            InputError: the library cannot make one, as where the GPU's memory is full.
+        """
+        made = self.engine.create_execution_context()
+        if made is None:
+            raise InputError(f"the engine cannot be started ({self.reason('no memory is left')})")
+        return made
+
+    def reason(self, otherwise: str) -> str:
+        """Return the first error that the library told since this was last asked."""
+        return str(self._log.first_error(otherwise))
 
     def parts(self, inputs: Arrays) -> list[Arrays]:
         """Cut a batch into parts of about one size that the engine takes.

@@ -110,6 +110,27 @@ def test_a_wrong_file_gets_a_sentence(opened: Any, name: str, tmp_path: Path) ->
     assert not opened.find_element("id", "answer").is_displayed()
 
 
+DROP = """const given = new DataTransfer(), file = new File(['0 0 0'], arguments[0]);
+given.items.add(file);
+Object.defineProperty(given.files[0], 'size', {value: arguments[1]});
+given.files[0].arrayBuffer = () => Promise.reject(new Error('no file'));
+const event = new DragEvent('drop', {dataTransfer: given, bubbles: true, cancelable: true});
+document.querySelector('h1').dispatchEvent(event);
+return event.defaultPrevented;"""
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "sentence"),
+    [("folder", 4096, "cannot be read (no file)"), ("a.ply", 2**32, "has 4294967296 bytes; ")],
+)
+def test_what_cannot_be_read_gets_a_sentence_wherever_it_is_dropped(
+    opened: Any, name: str, size: int, sentence: str
+) -> None:
+    assert opened.execute_script(DROP, name, size)
+    wait_until(opened, lambda: f"{name}: {sentence}" in status(opened), 2)
+    assert not opened.find_element("id", "answer").is_displayed()
+
+
 def test_a_dropped_file_and_an_example_are_classified(
     opened: Any, classifier: Classifier, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from pointcmt_serve.commands import options
 from pointcmt_serve.engines import ENGINES, Device, Engine, Session, open_session, parse_device
 from pointcmt_serve.engines.onnxruntime import read_artefact
 from tests.reference.tiny_student import reference_logits
+from tests.serve.engines.test_tensorrt import SAMPLE, host_sampled_model
 
 PACKAGES = ("onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings")
 
@@ -106,6 +107,53 @@ def test_cuda_without_its_runtime_is_refused(model: Path, text: str) -> None:
         pytest.skip("this onnxruntime has CUDA")
     with pytest.raises(InputError, match=r"device cuda.* needs onnxruntime-gpu"):
         Classifier(model, device=text)
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_a_gpu_that_cannot_be_started_is_left_by_auto_alone(
+    model: Path,
+    clouds: NDArray[np.float32],
+    device: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    import onnxruntime
+
+    whole = onnxruntime.InferenceSession
+
+    def start(file: Any, options: Any, providers: list[Any], **how: Any) -> Any:
+        if providers != ["CPUExecutionProvider"]:
+            raise RuntimeError("CUDA failure 35: driver")
+        return whole(file, options, providers=providers, **how)
+
+    providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", start)
+    if device == "auto":
+        session = open_session(model, device=device)
+        np.testing.assert_allclose(session(clouds), reference_logits(clouds), atol=1e-5)
+    else:
+        with pytest.raises(InputError, match="CUDA failure 35"):
+            open_session(model, device=device)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_damaged_file_gets_its_sentence_and_nothing_else(
+    model: Path,
+    clouds: NDArray[np.float32],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    host_sampled_model(model)
+    session = open_session(model)
+    beyond = {SAMPLE: np.full((len(clouds), 16), 10**6)}
+    monkeypatch.setattr(session, "_chosen", lambda clouds: beyond)
+    with pytest.raises(InputError, match="cannot be run"):
+        session(clouds)
+    model.write_bytes(model.read_bytes().replace(b"ReduceMax", b"ReduceM\x96x"))
+    with pytest.raises(InputError, match="is no ONNX file"):
+        open_session(model)
+    assert capfd.readouterr() == ("", "")
 
 
 class Constant(Session):

@@ -237,7 +237,7 @@ def test_an_engine_of_elsewhere_is_refused(gpu: Gpu, stated: dict[str, Any], sen
 
 
 def test_without_a_gpu_an_engine_is_refused(gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match="this machine has no GPU"):
+    with pytest.raises(InputError, match="no GPU number 2; the last one is 1"):
         opened(gpu, "cuda:2")
     monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", FakeCuda(gpus=0))
     with pytest.raises(InputError, match=f"was built on a {GPU}, but this machine has no GPU"):
@@ -261,7 +261,7 @@ def test_a_call_that_fails_midway_leaves_nothing_on_a_stream(
     session(batch(2))
     with monkeypatch.context() as patch:
         patch.setattr(gpu.engine, "runs", False)
-        with pytest.raises(InputError, match="the engine failed"):
+        with pytest.raises(InputError, match=r"the engine failed \(the execution failed\)"):
             session(batch(4))
     assert (gpu.cuda.allocated, gpu.cuda.streams) == ({}, {})
     np.testing.assert_allclose(session(batch(3)), reference_logits(batch(3)), atol=1e-6)
@@ -305,7 +305,23 @@ def test_what_the_libraries_say_reaches_the_user(gpu: Gpu, monkeypatch: pytest.M
     with pytest.raises(InputError, match=r"the GPU failed .*cudaErrorMemoryAllocation"):
         session(batch(2))
     monkeypatch.setattr(gpu.cuda, "_memory", 1 << 30)
+    monkeypatch.setattr(gpu.engine, "room", False)
+    with pytest.raises(InputError, match=r"cannot be started \(no memory for a context\)"):
+        session(batch(2))
+    monkeypatch.setattr(gpu.engine, "room", True)
     np.testing.assert_allclose(session(batch(2)), reference_logits(batch(2)), atol=1e-6)
+
+
+def test_a_library_too_new_for_the_driver_is_refused(
+    gpu: Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(log: Any) -> None:
+        log.log(1, "CUDA initialization failure with error: 35")
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    monkeypatch.setattr(sys.modules["tensorrt"], "Runtime", refuse)
+    with pytest.raises(InputError, match=r"cannot be started here \(CUDA init.* error: 35\)"):
+        opened(gpu)
 
 
 def test_the_made_up_gpu_offers_nothing_that_the_real_libraries_do_not() -> None:

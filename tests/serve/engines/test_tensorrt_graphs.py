@@ -3,10 +3,9 @@
 import gc
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
-from pointcmt_serve.engines import Session, tensorrt_graphs
+from pointcmt_serve.engines import Session
 from tests.reference.tiny_student import reference_logits
 from tests.serve.engines.test_tensorrt import Gpu, gpu, opened
 
@@ -33,14 +32,23 @@ def test_a_batch_that_comes_again_is_one_launch_with_its_own_points(gpu: Gpu) ->
     assert [shape[0] for shape in gpu.engine.shapes] == [4] * 5
 
 
-def test_shapes_in_turns_are_recorded_once_each_comes_twice_in_a_row(gpu: Gpu) -> None:
+def test_a_graph_is_of_a_shape_that_came_twice_in_a_row_and_goes_with_it(gpu: Gpu) -> None:
     session = opened(gpu)
     for seed, size in enumerate((4, 2, 4, 2)):
         ask(session, seed, size)
     assert counts(gpu) == (0, 0)
-    for seed, size in enumerate((2, 4, 4, 2, 4)):
+    for seed, size in enumerate((2, 4, 4, 4, 2, 4)):
         ask(session, seed, size)
-    assert counts(gpu) == (2, 4)
+    assert counts(gpu) == (2, 3)
+    assert gpu.cuda.graphs == {}
+
+
+def test_what_others_do_on_the_gpu_meanwhile_ends_no_recording(gpu: Gpu) -> None:
+    """As when another thread's library uses the legacy stream, for which blocking ones wait."""
+    session = opened(gpu)
+    for seed in range(3):
+        ask(session, seed, 4)
+    assert counts(gpu) == (1, 2)
 
 
 def test_buffers_that_moved_are_other_work(gpu: Gpu) -> None:
@@ -56,14 +64,6 @@ def test_an_engine_that_cannot_be_recorded_is_tried_once(gpu: Gpu) -> None:
     for seed in range(5):
         ask(session, seed, 4)
     assert counts(gpu) == (1, 0)
-
-
-def test_there_is_a_limit(gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tensorrt_graphs, "MOST", 1)
-    session = opened(gpu)
-    for seed, size in enumerate((3, 3, 2, 2, 2, 3)):
-        ask(session, seed, size)
-    assert counts(gpu) == (1, 2)
 
 
 def test_graphs_go_with_the_session(gpu: Gpu) -> None:

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from pointcmt.channels import require_channels
 from pointcmt.errors import InputError
-from pointcmt_training.section import Count, Section, Seed
+from pointcmt_training.section import Section, Seed
 
 
 def _of_a_cloud(names: list[str]) -> list[str]:

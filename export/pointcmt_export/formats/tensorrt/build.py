@@ -43,11 +43,7 @@ def build(
         InputError: the library refuses the graph, or cannot build an engine here.
     """
     api, log = vendor.api, vendor.logger()
-    try:
-        builder = api.Builder(log)
-    except (TypeError, RuntimeError) as error:  # how the bindings report a missing driver
-        reason = first_error(log.errors, str(error))
-        raise InputError(f"{vendor.title} cannot build an engine here ({reason})") from error
+    builder = vendor.start("Builder", log)
     network = _typed_network(vendor, builder)
     parser = api.OnnxParser(network, log)
     if not parser.parse(model.SerializeToString()):
@@ -60,7 +56,7 @@ def build(
     timings = _open_cache(vendor, config, cache)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        reason = first_error(log.errors, "no reason given")
+        reason = log.first_error("no reason given")
         raise InputError(f"{vendor.title} cannot build the engine ({reason})")
     if timings and cache is not None:
         with write_beside(cache) as fresh:
@@ -92,7 +88,11 @@ def _open_cache(vendor: Vendor, config: Any, cache: Path | None) -> bool:
     if cache is None or vendor.kind != "trt":
         return False
     stored = cache.read_bytes() if cache.is_file() else b""
-    return bool(config.set_timing_cache(config.create_timing_cache(stored), ignore_mismatch=False))
+    for content in (stored, b""):  # one of another GPU or version, or a damaged one, is replaced
+        timings = config.create_timing_cache(content)
+        if timings is not None and config.set_timing_cache(timings, ignore_mismatch=False):
+            return True
+    return False
 
 
 def _products(network: Any) -> dict[str, int]:

@@ -8,6 +8,8 @@ from pointcmt.errors import InputError
 from pointcmt_export.options import Payload
 from pointcmt_serve.artefact import Artefact
 
+MOST = 2**31 - 1  # of a number in the configuration
+OURS = "pointcmt.version"  # a parameter of every model
 # What runs the network in Triton, the file it expects, and the exported file it is made of.
 PLATFORMS: dict[Payload, tuple[str, str, str]] = {
     "onnx": ('platform: "onnxruntime_onnx"', "model.onnx", "model.onnx"),
@@ -37,10 +39,12 @@ class Serving:
     engine: str = "onnxruntime"
 
     def __post_init__(self) -> None:
-        if self.max_batch < 1 or self.instances < 1 or self.delay_us < 0:
+        counts = (self.max_batch, self.instances, self.delay_us + 1)
+        if not all(1 <= count <= MOST for count in counts):
             raise InputError(
-                f"a Triton model needs max_batch and instances of at least 1 and no negative "
-                f"delay, but got {self.max_batch}, {self.instances} and {self.delay_us}"
+                f"a Triton model needs max_batch and instances of at least 1, no negative delay, "
+                f"and less than {MOST} of each, but got {self.max_batch}, {self.instances} and "
+                f"{self.delay_us}"
             )
 
 
@@ -159,7 +163,7 @@ def _parameters(student: Artefact, more: dict[str, str]) -> str:
         "pointcmt.normalization": student.normalization,
         "pointcmt.channels": ", ".join(student.channels),
         "pointcmt.up": student.up or "unknown",
-        "pointcmt.version": student.version,
+        OURS: student.version,
         **more,
     }
     return "".join(

@@ -1,15 +1,16 @@
 """The folders of a Triton model repository."""
 
+import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pointcmt.errors import InputError
 from pointcmt.files import write_beside
 from pointcmt_export.formats.format import Format, Job, Write
 from pointcmt_export.formats.triton import configuration
-from pointcmt_export.formats.triton.configuration import PLATFORMS, Serving
+from pointcmt_export.formats.triton.configuration import OURS, PLATFORMS, Serving
 from pointcmt_export.onnx_file import read_onnx
 from pointcmt_export.options import Clouds, Options, Payload
 from pointcmt_export.source import Source
@@ -18,6 +19,7 @@ from pointcmt_export.verify.check import decide
 from pointcmt_serve.artefact import Artefact
 from pointcmt_serve.engines import ENGINES
 from pointcmt_serve.engines.session import POINTS
+from pointcmt_serve.engines.side_car import path_of
 
 FOLDER = "triton"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -83,9 +85,10 @@ def write_repository(
         )
     if payload == "python" and serving.engine not in ENGINES:
         raise InputError(f"unknown engine {serving.engine!r}; use {' or '.join(ENGINES)}")
+    parts = f"{name}-prepare", f"{name}-network"
+    _require_replaceable(repository, [name] if clouds == "prepared" else [name, *parts])
     if clouds == "prepared":
         return _write_network(folder, repository / name, payload, student, serving)
-    parts = f"{name}-prepare", f"{name}-network"
     _write_network(folder, repository / parts[1], payload, student, serving)
     text = configuration.preparation(parts[0], student, serving)
     _write_model(repository / parts[0], text, {}, {"model.py": STEP.format("Prepare")})
@@ -105,8 +108,39 @@ def _write_network(
         exported = engine.name
     if not (folder / exported).is_file():
         raise InputError(f"{folder}: holds no {exported}; export the model to it first")
+    if payload == "plan":
+        _require_batches(folder / exported, serving.max_batch)
     text = configuration.network(target.name, payload, student, serving)
     return _write_model(target, text, _labels(student), files)
+
+
+def _require_replaceable(repository: Path, names: Sequence[str]) -> None:
+    """Refuse to replace a folder that is no model of ours, as another model or a checkpoint."""
+    for place in (repository / name for name in names):
+        config = place / "config.pbtxt"
+        ours = config.is_file() and OURS in config.read_text(encoding="utf-8", errors="replace")
+        if place.is_dir() and any(place.iterdir()) and not ours:
+            raise InputError(
+                f"{place}: holds something other than a Triton model of pointcmt-export, which "
+                "would be replaced; choose another --name or folder"
+            )
+
+
+def _require_batches(engine: Path, most: int) -> None:
+    """Refuse batches that a plan's profile does not hold: Triton would not load it."""
+    file = path_of(engine)
+    if not file.is_file():
+        return
+    try:
+        low, _, high = json.loads(file.read_text(encoding="utf-8"))["profile"]["batch"]
+        fits = low <= 1 and most <= high
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{file}: no readable side-car of an engine; export again") from error
+    if not fits:
+        raise InputError(
+            f"{engine}: was built for {low} to {high} clouds at once, not for 1 to {most}; choose "
+            "another --max-batch, or export again with --profile-batch"
+        )
 
 
 def _write_model(

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pointcmt.errors import InputError
-from pointcmt_serve.artefact import find_model
+from pointcmt_serve.artefact import OPTIONS_FILE, find_model
 from pointcmt_serve.http.settings import ModelSource, checked_name
 
-OPTIONS_FILE = "serving.json"
 OPTIONS = {
     "engine": str,
     "device": str,

@@ -1,5 +1,6 @@
 /** The page: takes a file, asks the worker, shows the answer. */
-import { SUFFIXES } from "./formats/index.js";
+import { InputError } from "./errors.js";
+import { requireSize, SUFFIXES } from "./formats/index.js";
 import { View } from "./view.js";
 
 const TOP = 5;
@@ -8,7 +9,8 @@ const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 1
 const byId = (id) => document.getElementById(id);
 
 let view = null;
-let waiting = 0;
+let asked = 0;
+let chosen = 0;
 let last = null;
 const answers = new Map();
 
@@ -19,7 +21,7 @@ function say(text, wrong = false) {
 
 function ask(worker, question) {
   return new Promise((resolve, reject) => {
-    const id = ++waiting;
+    const id = ++asked;
     answers.set(id, { resolve, reject });
     worker.postMessage({ id, ...question });
   });
@@ -46,7 +48,7 @@ async function start() {
   say("Loading the network ...");
   try {
     const { model } = await ask(worker, {});
-    describe(model, (name, bytes, up) => classify(worker, model, name, bytes, up));
+    describe(model, (name, read, up) => classify(worker, model, name, read, up));
     say("Ready: drop a file, or choose an example.");
   } catch (error) {
     say(error.message, true);
@@ -55,22 +57,20 @@ async function start() {
 
 function describe(model, take) {
   const up = byId("up");
-  const again = () => last && take(last.name, last.bytes, up.value);
+  const again = () => last && take(last.name, () => last.bytes, up.value);
   byId("about").textContent =
     `${model.student}, ${model.classes.length} classes: ${model.classes.join(", ")}.`;
   byId("files").accept = SUFFIXES.join(",");
   up.closest("label").hidden = model.up === null || model.up === "any";
-  const load = async (file) => take(file.name, new Uint8Array(await file.arrayBuffer()), up.value);
+  const load = (file) => take(file.name, () => content(file), up.value);
   byId("files").addEventListener("change", ({ target }) => {
     if (target.files.length) load(target.files[0]);
     target.value = "";
   });
   up.addEventListener("change", again);
-  const drop = byId("drop");
   for (const kind of ["dragover", "dragleave", "drop"]) {
-    drop.addEventListener(kind, (event) => {
-      event.preventDefault();
-      drop.classList.toggle("over", kind === "dragover");
+    document.addEventListener(kind, (event) => {
+      byId("drop").classList.toggle("over", kind === "dragover");
       if (kind === "drop" && event.dataTransfer.files.length) load(event.dataTransfer.files[0]);
     });
   }
@@ -78,9 +78,9 @@ function describe(model, take) {
     ...model.examples.map(({ name, file, up: axis }) => {
       const button = document.createElement("button");
       button.textContent = name;
-      button.addEventListener("click", async () => {
+      button.addEventListener("click", () => {
         up.value = axis;
-        take(file.split("/").pop(), new Uint8Array(await (await fetch(file)).arrayBuffer()), axis);
+        take(file.split("/").pop(), async () => content(await fetch(file)), axis);
       });
       return button;
     }),
@@ -88,17 +88,35 @@ function describe(model, take) {
   byId("controls").disabled = false;
 }
 
-async function classify(worker, model, name, bytes, up) {
-  last = { name, bytes };
-  const mine = waiting + 1;
+/** The bytes of a file or of an answer. */
+async function content(source) {
+  if (source.size) requireSize(source.name, source.size);
+  return new Uint8Array(await source.arrayBuffer());
+}
+
+/** Classify what `read` gives, unless something else was chosen in the meantime. */
+async function classify(worker, model, name, read, up) {
+  const mine = ++chosen;
   say(`Classifying ${name} ...`);
   try {
+    const bytes = await whole(name, read);
+    if (mine !== chosen) return;
+    last = { name, bytes };
     const answer = await ask(worker, { name, bytes, up });
-    if (mine === waiting) show(model, name, answer);
+    if (mine === chosen) show(model, name, answer);
   } catch (error) {
-    if (mine !== waiting) return;
+    if (mine !== chosen) return;
     byId("answer").hidden = true;
     say(error.message, true);
+  }
+}
+
+/** A folder, a file that is gone and a host that is away fail with messages without a name. */
+async function whole(name, read) {
+  try {
+    return await read();
+  } catch (error) {
+    throw error instanceof InputError ? error : new Error(`${name}: cannot be read (${error.message})`);
   }
 }
 
@@ -155,4 +173,8 @@ function row(label, probability) {
   return line;
 }
 
+// What is dropped beside the place for it, or before the network is there, must not replace the page.
+for (const kind of ["dragover", "drop"]) {
+  document.addEventListener(kind, (event) => event.preventDefault());
+}
 start();

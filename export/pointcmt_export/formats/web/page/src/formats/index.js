@@ -23,6 +23,13 @@ const STRANGERS = {
 export const SUFFIXES = Object.keys(READERS);
 export const MAX_BYTES = 256 * 2 ** 20;
 
+/** Refuse a file that is too large, which can be told before it is read. */
+export function requireSize(name, size) {
+  if (size > MAX_BYTES) {
+    throw new InputError(`${name}: has ${size} bytes; the page reads ${MAX_BYTES} or fewer`);
+  }
+}
+
 /**
  * Read one file whole.
  *
@@ -36,11 +43,7 @@ export function parse(name, bytes) {
   if (!READERS[suffix]) {
     throw new InputError(`${name}: unknown format; use one of ${SUFFIXES.join(", ")}`);
   }
-  if (bytes.length > MAX_BYTES) {
-    throw new InputError(
-      `${name}: has ${bytes.length} bytes; the page reads ${MAX_BYTES} or fewer`,
-    );
-  }
+  requireSize(name, bytes.length);
   if (bytes.every((byte) => byte === 32 || (byte > 8 && byte < 14))) {
     throw new InputError(`${name}: the file is empty; a cloud or a mesh was expected`);
   }
