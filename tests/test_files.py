@@ -20,6 +20,15 @@ def test_a_file_appears_only_when_the_block_has_succeeded(tmp_path: Path) -> Non
     assert [p.name for p in target.parent.iterdir()] == ["file.txt"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells of open files in /proc")
+def test_writing_leaves_no_file_open(tmp_path: Path) -> None:
+    before = set(Path("/proc/self/fd").iterdir())
+    for name in ("a", "b"):
+        with write_beside(tmp_path / name) as fresh:
+            fresh.touch()
+    assert len(set(Path("/proc/self/fd").iterdir())) == len(before)
+
+
 def _fail_half_way(target: Path, error: type[BaseException]) -> None:
     with write_beside(target) as fresh:
         fresh.write_text("half")

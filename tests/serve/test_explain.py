@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
+from pointcmt.geometry import turn
 from pointcmt_serve import Classifier
 from pointcmt_serve.commands.classify import main
 from pointcmt_serve.engines.further_outputs import further_outputs
@@ -52,6 +53,17 @@ def test_indices_count_in_the_given_cloud(telling: Path, size: int) -> None:
     np.testing.assert_allclose(critical.points, expected, atol=1e-5)
     assert critical.share.sum() == pytest.approx(1)
     assert len(set(critical.indices.tolist())) == len(critical)
+
+
+def test_a_turned_cloud_is_explained_as_the_network_saw_it(
+    write_model: WriteModel, clouds: NDArray[np.float32]
+) -> None:
+    path = write_model(explain=json.dumps(TOLD), up=json.dumps("y"))
+    (plain,) = Classifier(path)(clouds[0])
+    (turned,) = Classifier(path, up="x")(turn(clouds[0], "y", "x"))
+    expected, critical = plain.critical_points(), turned.critical_points()
+    np.testing.assert_array_equal(critical.indices, expected.indices)
+    np.testing.assert_allclose(critical.cloud, expected.cloud, atol=1e-6)
 
 
 def test_a_share_is_handed_down_to_the_winners_of_the_groups() -> None:

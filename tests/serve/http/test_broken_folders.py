@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from pointcmt.errors import InputError
-from pointcmt_serve.http import ModelSource, Settings
-from pointcmt_serve.http.models import folders
+from pointcmt_serve.http import Batching, ModelSource, Settings
+from pointcmt_serve.http.batching import Scheduler
+from pointcmt_serve.http.models import Host, folders
+from pointcmt_serve.http.models.model import Model
 from pointcmt_serve.http.settings import checked_name
 from tests.serve.http.folders import POLL, wait_for, write
 from tests.serve.http.running import Running, running
@@ -49,6 +51,55 @@ def close(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 
     monkeypatch.setattr(Path, "iterdir", iterdir)
     monkeypatch.setattr(Path, "glob", glob)
+
+
+def loaded(source: ModelSource) -> Model:
+    host = Host(lambda *_: None, Scheduler, {"threads": 1})
+    model = Model(source, Batching(size=1, workers=1), host)
+    model.refresh()
+    return model
+
+
+def test_a_file_overwritten_in_place_by_as_many_bytes_is_a_change(tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    file.write_bytes(b"one")
+    before, written = folders.stamp(tmp_path), file.stat().st_mtime_ns
+    file.write_bytes(b"two")
+    os.utime(file, ns=(written, written + 1))
+    assert folders.stamp(tmp_path) != before
+
+
+def test_numbered_versions_follow_the_serving_json_above_them(tmp_path: Path) -> None:
+    write(tmp_path / "1")
+    model = loaded(ModelSource("m", tmp_path))
+    before = model.ready["1"]
+    assert model.refresh() == []
+    (tmp_path / "serving.json").write_text('{"votes": 2}')
+    assert model.refresh() == [before]
+    for served in (before, model.ready["1"]):
+        served.close()
+
+
+def test_what_could_not_be_loaded_is_tried_again_when_it_changes_or_a_client_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[Path] = []
+
+    def fails(source: ModelSource, version: str, folder: Path, *_: object) -> None:
+        tried.append(folder)
+        raise InputError("is no model")
+
+    monkeypatch.setattr("pointcmt_serve.http.models.model.Served", fails)
+    (tmp_path / "model.onnx").write_bytes(b"broken")
+    model = loaded(ModelSource("m", tmp_path))
+    model.refresh()
+    assert (len(tried), model.reason) == (1, "is no model")
+    model.forgive()
+    model.refresh()
+    assert len(tried) == 2
+    (tmp_path / "model.onnx").write_bytes(b"longer")
+    model.refresh()
+    assert len(tried) == 3
 
 
 @pytest.mark.parametrize("late", [False, True])
