@@ -16,7 +16,9 @@ from pointcmt.geometry import turn
 from pointcmt_serve import Classifier
 from pointcmt_serve.commands.classify import main
 from pointcmt_serve.engines.further_outputs import further_outputs
+from pointcmt_serve.explain.critical import CriticalPoints, critical_points
 from pointcmt_serve.explain.maxima import Maxima, Maximum, check_maxima
+from pointcmt_serve.explain.picture import picture
 from pointcmt_serve.explain.winners import shares
 from pointcmt_serve.prediction import Prediction
 from tests.reference.tiny_student import CLASSES, POINTS, TOLD, WEIGHT
@@ -90,10 +92,28 @@ def test_a_share_is_handed_down_to_the_winners_of_the_groups() -> None:
     np.testing.assert_allclose(shares(maxima, last, told, 4), [[1 / 3, 0, 1 / 3, 1 / 3]])
 
 
-def test_channels_may_come_before_the_rows() -> None:
+@pytest.mark.parametrize("kept", [1, 0], ids=["kept", "all clamped"])
+def test_channels_may_come_before_the_rows_and_all_count_where_all_are_clamped(kept: int) -> None:
     one = Maximum("v", "k", 2, None, "points", None)
-    told = {"v": np.array([[[1.0, 5, 2], [9, 0, 3]]]), "k": np.ones((1, 2))}
+    told = {"v": np.array([[[1.0, 5, 2], [9, 0, 3]]]), "k": np.full((1, 2), kept)}
     np.testing.assert_allclose(shares(Maxima((one,), {}), one, told, 3), [[0.5, 0.5, 0]])
+
+
+def test_shares_of_a_repeated_point_add_up() -> None:
+    cloud = np.eye(3, dtype=np.float32)[[0, 1, 0]]
+    found = critical_points(np.array([0.25, 0.25, 0.5]), cloud, np.array([0, 1, 0]))
+    assert (found.indices.tolist(), found.share.tolist()) == ([0, 1], [0.75, 0.25])
+    np.testing.assert_array_equal(found.points, cloud[:2])
+
+
+def test_a_near_point_is_drawn_over_a_far_one() -> None:
+    front_and_back = np.array([[0, 0, 1], [0, 0, -1]], np.float32)
+    for near in (0, 1):  # the point with the greater share
+        cloud = front_and_back[[near, 1 - near]]
+        drawn = CriticalPoints(np.arange(2), np.array([0.9, 0.1]), cloud, cloud)
+        circles = ElementTree.fromstring(picture(drawn, "y", "a"))[-4:]  # noqa: S314
+        radii = [float(circle.attrib["r"]) for circle in circles[-2:]]
+        assert (radii[0] < radii[1]) == (near == 0)
 
 
 def test_a_prediction_explains_itself_in_another_process(

@@ -166,16 +166,18 @@ def test_a_teacher_of_two_networks(tmp_path: Path) -> None:
     made.assert_same_weights(teacher, twin, 1e-4)
 
 
-def test_the_generator(tmp_path: Path) -> None:
-    config = made.settings("generator.optimizer=adamw", "generator.weight_decay=0.2")
-    inputs = made.inputs(config)
-    split = inputs.train
-    features = torch.randn(len(split), made.FEATURES)
+@pytest.mark.parametrize("unlabelled", [0, 4])
+def test_the_generator(tmp_path: Path, unlabelled: int) -> None:
+    words = ("generator.optimizer=adamw", "generator.weight_decay=0.2", "data.unlabelled_batch=3")
+    config = made.settings(*words)
+    inputs = made.inputs(config, unlabelled=unlabelled)
+    features = torch.randn(len(inputs.pool), made.FEATURES)
     torch.manual_seed(config.seed)
     twin = PointGenerator(made.FEATURES, 10, 3)
 
     def loss(indices: Tensor, epoch: int) -> Tensor:
-        decoded, clouds = twin(features[indices]), split.points[indices, :10]
+        drawn = inputs.drawn(indices)
+        decoded, clouds = twin(features[drawn]), inputs.pool.points[drawn, :10]
         matched = []
         for one, other in zip(decoded, clouds, strict=True):
             match = linear_sum_assignment(cdist(one.detach(), other))[1]
@@ -183,5 +185,5 @@ def test_the_generator(tmp_path: Path) -> None:
         return torch.stack(matched).mean()
 
     generator = train_generator(config, inputs, RunFolder(tmp_path), features)
-    train(twin, config, "generator", len(split), loss)
+    train(twin, config, "generator", len(inputs.train), loss)
     made.assert_same_weights(generator, twin, 1e-5)

@@ -1,0 +1,41 @@
+"""The figures of a served version, in the units of Triton's statistics extension."""
+
+import asyncio
+import time
+
+from pointcmt_serve.http.batching import Client, Job
+from pointcmt_serve.http.models.statistics import Statistics
+from pointcmt_serve.http.protocol import configuration
+from pointcmt_serve.http.settings import Batching
+from pointcmt_serve.orientation import Vertical
+
+
+def test_times_are_nanoseconds_and_the_last_inference_is_told_in_milliseconds() -> None:
+    loop = asyncio.new_event_loop()
+    job = Job([0, 0], Client("a", "b"), Vertical(None, "as-is"), loop.create_future())
+    loop.close()
+    job.waited, job.preparation, job.network = 0.25, 0.5, 1.0
+    statistics, before = Statistics(), time.time()
+    statistics.answered(job, 2.0, 0.125)
+    statistics.failed(4.0)
+    statistics.batch(2, 0.5, 1.0)
+    told = statistics.as_json("m", "1")
+
+    assert before - 1 <= told["last_inference"] / 1000 <= time.time() + 1
+    assert (told["inference_count"], told["execution_count"]) == (2, 1)
+    seconds = {"success": 2, "fail": 4, "queue": 0.25, "compute_input": 0.5, "compute_infer": 1}
+    for kind, spent in {**seconds, "compute_output": 0.125}.items():
+        assert told["inference_stats"][kind] == {"count": 1, "ns": spent * 1e9}
+    (batch,) = told["batch_stats"]
+    assert (batch["batch_size"], batch["compute_input"]["ns"]) == (2, 0.5e9)
+    assert batch["compute_infer"]["ns"] == 1e9
+
+
+def test_a_configuration_tells_its_batching_and_its_device() -> None:
+    batching = Batching(size=8, delay=0.005, workers=3, queue=100)
+    for device, kind in (("cpu", "CPU"), ("cuda:1", "GPU"), ("auto", "AUTO")):
+        told = configuration("m", "onnxruntime", 4, 3, batching, device, {}, 64)
+        assert told["max_batch_size"] == 64
+        assert told["dynamic_batching"]["preferred_batch_size"] == [8]
+        assert told["dynamic_batching"]["max_queue_delay_microseconds"] == 5000
+        assert told["instance_group"] == [{"name": "m", "kind": f"KIND_{kind}", "count": 3}]
