@@ -2,11 +2,15 @@
 
 import asyncio
 import time
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 from pointcmt_serve.http.batching import Client, Job
+from pointcmt_serve.http.models import Served
 from pointcmt_serve.http.models.statistics import Statistics
 from pointcmt_serve.http.protocol import configuration
-from pointcmt_serve.http.settings import Batching
+from pointcmt_serve.http.service import Service
+from pointcmt_serve.http.settings import Batching, Settings
 from pointcmt_serve.orientation import Vertical
 
 
@@ -29,6 +33,37 @@ def test_times_are_nanoseconds_and_the_last_inference_is_told_in_milliseconds() 
     (batch,) = told["batch_stats"]
     assert (batch["batch_size"], batch["compute_input"]["ns"]) == (2, 0.5e9)
     assert batch["compute_infer"]["ns"] == 1e9
+
+
+def test_an_answered_request_is_counted_stage_by_stage() -> None:
+    service, recorded = Service(Settings()), []
+    made = SimpleNamespace(
+        name="m",
+        version="1",
+        counting_failures=nullcontext,
+        statistics=SimpleNamespace(answered=lambda *times: recorded.append(times)),
+    )
+
+    async def run(clouds: list[int], vertical: Vertical, client: Client, seconds: float) -> Job:
+        await asyncio.sleep(0.02)
+        job = Job(clouds, client, vertical, asyncio.get_running_loop().create_future())
+        job.waited, job.preparation, job.network = 0.25, 0.5, 1.0
+        return job
+
+    made.run = run
+    still = Vertical(None, "as-is")
+    work = service.infer(made, [0, 0], still, Client("a", "b"), 9, lambda job: job)  # type: ignore[arg-type]
+    job = asyncio.run(work)
+
+    ((_, seconds, output),) = recorded
+    assert seconds >= 0.02
+    assert 0 <= output < seconds
+    figures = service.metrics.text().decode()
+    assert 'pointcmt_clouds_total{model="m"} 2.0' in figures
+    for stage, spent in (("queue", 0.25), ("preparation", 0.5), ("network", 1.0)):
+        assert f'pointcmt_stage_seconds_sum{{model="m",stage="{stage}"}} {spent}' in figures
+    told = Served.log_fields(made, job)  # type: ignore[arg-type]
+    assert (told["queue_ms"], told["preparation_ms"], told["network_ms"]) == (250, 500, 1000)
 
 
 def test_a_configuration_tells_its_batching_and_its_device() -> None:
