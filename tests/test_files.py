@@ -29,6 +29,16 @@ def test_writing_leaves_no_file_open(tmp_path: Path) -> None:
     assert len(set(Path("/proc/self/fd").iterdir())) == len(before)
 
 
+def test_the_cache_lies_where_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "users"))
+    monkeypatch.setenv("POINTCMT_CACHE", str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"
+    monkeypatch.delenv("POINTCMT_CACHE")
+    assert cache_folder() == tmp_path / "users" / "pointcmt"
+
+
 def _fail_half_way(target: Path, error: type[BaseException]) -> None:
     with write_beside(target) as fresh:
         fresh.write_text("half")

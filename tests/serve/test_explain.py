@@ -100,8 +100,9 @@ def test_channels_may_come_before_the_rows_and_all_count_where_all_are_clamped(k
 
 
 def test_shares_of_a_repeated_point_add_up() -> None:
-    cloud = np.eye(3, dtype=np.float32)[[0, 1, 0]]
-    found = critical_points(np.array([0.25, 0.25, 0.5]), cloud, np.array([0, 1, 0]))
+    origin = np.array([0, 1, 0, 2])
+    cloud = np.eye(3, dtype=np.float32)[origin]
+    found = critical_points(np.array([0.25, 0.25, 0.5, 0]), cloud, origin)
     assert (found.indices.tolist(), found.share.tolist()) == ([0, 1], [0.75, 0.25])
     np.testing.assert_array_equal(found.points, cloud[:2])
 
