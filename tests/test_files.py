@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pointcmt.errors import InputError
-from pointcmt.files import write_beside
+from pointcmt.files import cache_folder, write_beside
 
 
 def test_a_file_appears_only_when_the_block_has_succeeded(tmp_path: Path) -> None:
