@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pointcmt.errors import InputError
-from pointcmt.files import write_beside
+from pointcmt.files import cache_folder, write_beside
 
 
 def test_a_file_appears_only_when_the_block_has_succeeded(tmp_path: Path) -> None:
@@ -18,6 +18,25 @@ def test_a_file_appears_only_when_the_block_has_succeeded(tmp_path: Path) -> Non
         assert not target.exists()
     assert target.read_text() == "new"
     assert [p.name for p in target.parent.iterdir()] == ["file.txt"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells of open files in /proc")
+def test_writing_leaves_no_file_open(tmp_path: Path) -> None:
+    before = set(Path("/proc/self/fd").iterdir())
+    for name in ("a", "b"):
+        with write_beside(tmp_path / name) as fresh:
+            fresh.touch()
+    assert len(set(Path("/proc/self/fd").iterdir())) == len(before)
+
+
+def test_the_cache_lies_where_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "users"))
+    monkeypatch.setenv("POINTCMT_CACHE", str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"
+    monkeypatch.delenv("POINTCMT_CACHE")
+    assert cache_folder() == tmp_path / "users" / "pointcmt"
 
 
 def _fail_half_way(target: Path, error: type[BaseException]) -> None:

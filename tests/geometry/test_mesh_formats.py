@@ -13,6 +13,7 @@ from pointcmt.geometry import read_cloud, read_mesh
 from pointcmt.geometry.polygons import triangulate
 from tests.reference.cloud_files import (
     AREA,
+    TRIANGLES,
     VERTICES,
     examples,
     glb,
@@ -299,13 +300,53 @@ def test_gltf_places_nodes_below_nodes(tmp_path):
     assert np.allclose(mesh.vertices, expected)
 
 
+@pytest.mark.parametrize("form", ["parts", "matrix"])
+def test_a_gltf_node_is_scaled_then_turned_then_moved(tmp_path, form):
+    turned = [0, 0, np.sqrt(0.5), np.sqrt(0.5)]  # 90 degrees about z
+    node = {"rotation": turned, "scale": [3, 1, 1], "translation": [5, 6, 7]}
+    if form == "matrix":  # column by column
+        node = {"matrix": [0, 3, 0, 0, -1, 0, 0, 0, 0, 0, 1, 0, 5, 6, 7, 1]}
+    mesh = read(tmp_path, "a.glb", glb(*gltf(nodes=[{"mesh": 0, **node}])))
+    turned = np.stack([-VERTICES[:, 1], 3 * VERTICES[:, 0], VERTICES[:, 2]], axis=1)
+    assert np.allclose(mesh.vertices - (5, 6, 7), turned)
+
+
+def test_the_scene_that_a_gltf_names_is_read(tmp_path):
+    nodes = [{"mesh": 0}, {"mesh": 0, "translation": [5, 6, 7]}]
+    scenes = {"scene": 1, "scenes": [{"nodes": [0]}, {"nodes": [1]}]}
+    mesh = read(tmp_path, "a.glb", glb(*gltf(nodes=nodes, **scenes)))
+    assert np.allclose(mesh.vertices - (5, 6, 7), VERTICES)
+
+
+def test_a_gltf_accessor_may_begin_within_its_view(tmp_path):
+    tree, data = gltf()
+    tree["accessors"][1] |= {"byteOffset": 6, "count": 33}
+    assert np.array_equal(read(tmp_path, "a.glb", glb(tree, data)).faces, TRIANGLES[1:])
+
+
+def test_normalised_shorts_reach_from_minus_one_to_one(tmp_path):
+    tree, _ = gltf(nodes=[{"mesh": 0}])
+    data = np.array([[32767, 0, 0], [0, -32767, 0], [0, 0, -32768]], "<i2").tobytes()
+    tree["meshes"] = [{"primitives": [{"attributes": {"POSITION": 0}}]}]
+    shorts = {"bufferView": 0, "componentType": 5122, "normalized": True, "count": 3}
+    tree["accessors"] = [{**shorts, "type": "VEC3"}]
+    tree["bufferViews"] = [{"buffer": 0, "byteLength": len(data)}]
+    tree["buffers"] = [{"byteLength": len(data)}]
+    mesh = read(tmp_path, "a.glb", glb(tree, data))
+    assert np.array_equal(mesh.vertices, np.diag([1, -1, -1]))
+
+
 @pytest.mark.parametrize(("mode", "order"), [(5, [0, 1, 2, 3]), (6, [0, 1, 3, 2])])
 def test_gltf_strips_and_fans_are_the_square(tmp_path, mode, order):
     tree, data = gltf()
     tree["meshes"] = [{"primitives": [{"attributes": {"POSITION": 0}, "mode": mode, "indices": 1}]}]
     tree["accessors"][1]["count"] = 4
     data = data[:96] + np.array(order, "<u2").tobytes() + data[104:]
-    assert area(read(tmp_path, "a.glb", glb(tree, data))) == pytest.approx(24)
+    mesh = read(tmp_path, "a.glb", glb(tree, data))
+    a, b, c = mesh.vertices[mesh.faces].transpose(1, 0, 2)
+    one, other = np.cross(b - a, c - a)
+    assert area(mesh) == pytest.approx(24)
+    assert one @ other > 0  # both show the same side
 
 
 @pytest.mark.parametrize(

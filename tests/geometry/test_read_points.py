@@ -6,7 +6,7 @@ import trimesh
 from pypcd4 import Encoding, PointCloud
 
 from pointcmt.errors import InputError
-from pointcmt.geometry import read_cloud, read_mesh, read_points
+from pointcmt.geometry import read_cloud, read_mesh, read_points, require_cloud, resample
 
 CLOUD = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
 SQUARE = "0 0 0\n2 0 0\n2 2 0\n0 2 0\n4 0 1 2 3\n"
@@ -38,6 +38,18 @@ def npy_bytes(array):
 def test_text_clouds_in_any_separator(tmp_path, suffix, separator):
     path = write(tmp_path / f"a{suffix}", text_of(CLOUD, separator))
     assert np.array_equal(read_points(path), CLOUD)
+
+
+def test_the_seed_decides_which_points_are_kept(tmp_path):
+    path = write(tmp_path / "a.xyz", text_of(CLOUD))
+    for seed in (0, 5):
+        assert np.array_equal(read_points(path, 20, seed), resample(CLOUD, 20, seed))
+
+
+def test_coordinates_reach_as_far_as_the_sentence_says():
+    assert require_cloud([[0, 0, 0], [1e18, 0, 0]], "a").shape == (2, 3)
+    with pytest.raises(InputError, match=r"a coordinate is 1.01e\+18; they must be within 1e\+18"):
+        require_cloud([[0, 0, 0], [1.01e18, 0, 0]], "a")
 
 
 def test_comments_blank_lines_windows_endings_and_further_columns_are_skipped(tmp_path):

@@ -3,6 +3,8 @@ import pytest
 
 from pointcmt.errors import InputError
 from pointcmt.geometry import SAMPLERS, Mesh, sample_mesh, sample_mesh_evenly
+from pointcmt.geometry.polygons import triangulate
+from pointcmt.geometry.surface import face_normals
 
 # Two triangles: the unit right triangle in z = 0, and one of 9 times its area in z = 1.
 TWO = Mesh(
@@ -29,6 +31,19 @@ def test_points_are_uniform_inside_a_triangle():
 def test_normals_follow_the_winding_and_have_length_one():
     points, normals = sample_mesh(TWO, 500)
     assert np.allclose(normals, np.where(points[:, 2:] == 0, [0, 0, 1], [0, 0, -1]))
+
+
+@pytest.mark.parametrize("back", [False, True])
+@pytest.mark.parametrize("away", [0, 1, 2])
+def test_triangles_of_a_concave_polygon_face_as_it_does(away, back):
+    corners = np.array([[0, 0], [4, 0], [4, 1], [1, 1], [1, 3], [0, 3]], np.float64)  # an L
+    flat = np.insert(corners, away, 0, axis=1)
+    ring = np.arange(6)[:: -1 if back else 1]
+    triangles, _ = triangulate(flat, np.array([6]), ring)
+    unit, areas = face_normals(flat[ring[triangles]])
+    outwards = (-1 if back != (away == 1) else 1) * np.eye(3)[away]
+    assert np.allclose(unit, outwards)
+    assert areas.sum() == pytest.approx(6)
 
 
 def test_the_seed_decides():

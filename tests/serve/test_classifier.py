@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
-from pointcmt_serve import Candidate, Classifier
+from pointcmt.geometry import normalize, resample
+from pointcmt_serve import Candidate, Classifier, Prediction
 from tests.reference.tiny_student import CLASSES, POINTS, reference_logits
 
 Clouds = NDArray[np.float32]
@@ -42,6 +43,12 @@ def test_top_ranks_the_classes_and_stops_at_their_number(model: Path, clouds: Cl
     for k, reason in ((0, "k is 0; ask for 1 or more"), (1.5, "k is 1.5, no whole number")):
         with pytest.raises(InputError, match=reason):
             prediction.top(k)  # type: ignore[arg-type]
+
+
+def test_ties_go_to_the_lowest_index() -> None:
+    tied = Prediction(np.array([1, 2, 2, 1], np.float32), ("a", "b", "c", "d"))
+    assert [candidate.label for candidate in tied.top(4)] == ["b", "c", "a", "d"]
+    assert tied.label == "b"
 
 
 def test_an_exported_folder_stands_for_its_model(model: Path, clouds: Clouds) -> None:
@@ -76,6 +83,13 @@ def test_a_cloud_may_have_any_number_of_points(model: Path, count: int) -> None:
     classify = Classifier(model)
     assert classify.prepare(cloud).shape == (POINTS, 3)
     np.testing.assert_array_equal(classify(cloud)[0].logits, classify(cloud)[0].logits)
+
+
+@pytest.mark.parametrize("count", [POINTS // 2, 3 * POINTS])
+def test_a_cloud_is_normalised_as_a_whole_before_points_are_chosen(model: Path, count: int) -> None:
+    cloud = np.random.default_rng(3).normal(size=(count, 3)).astype(np.float32)
+    expected = resample(normalize(cloud, "unit-sphere"), POINTS)
+    np.testing.assert_array_equal(Classifier(model).prepare(cloud), expected)
 
 
 def test_clouds_of_different_sizes_share_a_list(model: Path) -> None:
@@ -162,8 +176,9 @@ def test_a_bad_cloud_is_refused_with_the_reason(model: Path, case: str) -> None:
 
 
 def test_the_bad_cloud_of_a_list_is_named(model: Path, clouds: Clouds) -> None:
-    with pytest.raises(InputError, match="cloud 2"):
-        Classifier(model)([clouds[0], clouds[1], clouds[2] * np.nan])
+    for batch_size in (2, 32):  # alone in the second batch, or the last of one
+        with pytest.raises(InputError, match="cloud 2"):
+            Classifier(model, batch_size=batch_size)([clouds[0], clouds[1], clouds[2] * np.nan])
 
 
 @pytest.mark.parametrize(

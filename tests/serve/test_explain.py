@@ -12,10 +12,13 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
+from pointcmt.geometry import turn
 from pointcmt_serve import Classifier
 from pointcmt_serve.commands.classify import main
 from pointcmt_serve.engines.further_outputs import further_outputs
+from pointcmt_serve.explain.critical import CriticalPoints, critical_points
 from pointcmt_serve.explain.maxima import Maxima, Maximum, check_maxima
+from pointcmt_serve.explain.picture import picture
 from pointcmt_serve.explain.winners import shares
 from pointcmt_serve.prediction import Prediction
 from tests.reference.tiny_student import CLASSES, POINTS, TOLD, WEIGHT
@@ -54,6 +57,17 @@ def test_indices_count_in_the_given_cloud(telling: Path, size: int) -> None:
     assert len(set(critical.indices.tolist())) == len(critical)
 
 
+def test_a_turned_cloud_is_explained_as_the_network_saw_it(
+    write_model: WriteModel, clouds: NDArray[np.float32]
+) -> None:
+    path = write_model(explain=json.dumps(TOLD), up=json.dumps("y"))
+    (plain,) = Classifier(path)(clouds[0])
+    (turned,) = Classifier(path, up="x")(turn(clouds[0], "y", "x"))
+    expected, critical = plain.critical_points(), turned.critical_points()
+    np.testing.assert_array_equal(critical.indices, expected.indices)
+    np.testing.assert_allclose(critical.cloud, expected.cloud, atol=1e-6)
+
+
 def test_a_share_is_handed_down_to_the_winners_of_the_groups() -> None:
     """Four points, two centres (points 2 and 0) with two neighbours each, two channels."""
     maxima = Maxima(
@@ -78,10 +92,29 @@ def test_a_share_is_handed_down_to_the_winners_of_the_groups() -> None:
     np.testing.assert_allclose(shares(maxima, last, told, 4), [[1 / 3, 0, 1 / 3, 1 / 3]])
 
 
-def test_channels_may_come_before_the_rows() -> None:
+@pytest.mark.parametrize("kept", [1, 0], ids=["kept", "all clamped"])
+def test_channels_may_come_before_the_rows_and_all_count_where_all_are_clamped(kept: int) -> None:
     one = Maximum("v", "k", 2, None, "points", None)
-    told = {"v": np.array([[[1.0, 5, 2], [9, 0, 3]]]), "k": np.ones((1, 2))}
+    told = {"v": np.array([[[1.0, 5, 2], [9, 0, 3]]]), "k": np.full((1, 2), kept)}
     np.testing.assert_allclose(shares(Maxima((one,), {}), one, told, 3), [[0.5, 0.5, 0]])
+
+
+def test_shares_of_a_repeated_point_add_up() -> None:
+    origin = np.array([0, 1, 0, 2])
+    cloud = np.eye(3, dtype=np.float32)[origin]
+    found = critical_points(np.array([0.25, 0.25, 0.5, 0]), cloud, origin)
+    assert (found.indices.tolist(), found.share.tolist()) == ([0, 1], [0.75, 0.25])
+    np.testing.assert_array_equal(found.points, cloud[:2])
+
+
+def test_a_near_point_is_drawn_over_a_far_one() -> None:
+    front_and_back = np.array([[0, 0, 1], [0, 0, -1]], np.float32)
+    for near in (0, 1):  # the point with the greater share
+        cloud = front_and_back[[near, 1 - near]]
+        drawn = CriticalPoints(np.arange(2), np.array([0.9, 0.1]), cloud, cloud)
+        circles = ElementTree.fromstring(picture(drawn, "y", "a"))[-4:]  # noqa: S314
+        radii = [float(circle.attrib["r"]) for circle in circles[-2:]]
+        assert (radii[0] < radii[1]) == (near == 0)
 
 
 def test_a_prediction_explains_itself_in_another_process(

@@ -96,6 +96,19 @@ def test_a_cloud_that_lies_is_turned_upright(model):
     np.testing.assert_allclose(turned.logits, plain.logits, atol=1e-5)
 
 
+def test_a_file_stays_as_it_is_where_the_model_states_no_axis(model, tmp_path):
+    made = onnx.load(model)
+    stated = {entry.key: entry.value for entry in made.metadata_props}
+    helper.set_model_props(made, stated | {"pointcmt.up": "null"})
+    onnx.save(made, model)
+    scan = np.hstack([cloud(60), np.ones((60, 1), np.float32)])  # KITTI's, whose z is up
+    scan.astype("<f4").tofile(tmp_path / "scan.bin")
+    words = [str(model), str(tmp_path / "scan.bin"), "--category", "cup", "--json"]
+    (record,) = json.loads(CliRunner().invoke(main, words).stdout)
+    [found] = Segmenter(model)(cloud(60), "cup")
+    assert record["shares"] == pytest.approx(found.shares)
+
+
 def test_known_points_keep_their_values():
     known, values = cloud(9), np.arange(18.0, dtype=np.float32).reshape(9, 2)
     np.testing.assert_allclose(interpolate(known, known, values), values, rtol=1e-5, atol=1e-6)

@@ -92,3 +92,6 @@ def test_requests_are_run_together_and_answered_apart(
     good, bad = step.execute([clouds[:1], infinite])
     np.testing.assert_allclose(good, expected[:1], atol=1e-6)
     assert "not finite" in bad
+    whole, half = step.execute([clouds[:1], clouds[:1, : POINTS // 2]])  # no batch of both
+    np.testing.assert_allclose(whole, expected[:1], atol=1e-6)
+    assert half.shape == expected[:1].shape

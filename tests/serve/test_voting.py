@@ -40,6 +40,8 @@ def test_a_vote_scales_each_axis_and_keeps_normals_upright_on_the_surface() -> N
     ratio = np.sort(np.abs(version[..., :3]), axis=1) / np.sort(np.abs(plane), axis=1)
     assert (ratio > SCALE[0] - 1e-4).all()
     assert (ratio < SCALE[1] + 1e-4).all()
+    another = ballot(cloud.astype(np.float32), 2, NAMES)
+    assert not np.allclose(np.sort(version, axis=1), np.sort(another, axis=1), atol=1e-3)
 
 
 def test_a_certain_vote_gives_no_infinite_score() -> None:

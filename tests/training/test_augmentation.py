@@ -50,6 +50,20 @@ def test_any_orientation_spares_no_axis() -> None:
     assert not (plain - turned).abs().amax(dim=(0, 1)).lt(1e-3).any()
 
 
+def test_normals_stay_at_right_angles_to_their_surface() -> None:
+    split = made.inputs(made.settings()).train
+    normal = torch.tensor([2.0, 1, -2]) / 3
+    flat = split.points - (split.points @ normal)[..., None] * normal  # (B, N, 3)
+    clouds = torch.cat([flat, normal.expand_as(flat)], dim=2)
+    dataset = copy.copy(split.dataset)
+    dataset.points, dataset.channels = clouds.numpy(), (*AXES, "nx", "ny", "nz")
+    changed = seen(dataclasses.replace(split, dataset=dataset, points=clouds))
+
+    within = changed[:, 1:, :3] - changed[:, :1, :3]
+    assert within.abs().max() > 0.1
+    assert torch.allclose((within * changed[:, 1:, 3:]).sum(dim=2), torch.tensor(0.0), atol=1e-5)
+
+
 def test_jitter_moves_every_coordinate_a_little() -> None:
     split = made.inputs(made.settings()).train
     plain, moved = (seen(split, f"augmentation.jitter={j}") for j in (0.0, 0.01))

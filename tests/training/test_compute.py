@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pointcmt.errors import InputError
 from pointcmt.teacher.multiview import MultiViewTeacher
-from pointcmt_training.compute import encoded
+from pointcmt_training.compute import encoded, set_up
 from pointcmt_training.distillation.method import Images
 from pointcmt_training.folder import RunFolder
 from pointcmt_training.prepare import prepare
@@ -32,6 +32,14 @@ def trained(folder: Path, *overrides: str) -> made.PooledStudent:
     images = Images(classifier, generator.requires_grad_(False), features)
     train_student(config, inputs, RunFolder(folder), student, images)  # type: ignore[arg-type]
     return student
+
+
+def test_products_are_tf32_where_the_recipe_says_so_alone() -> None:
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    for wanted in (True, False):  # which is what is left behind
+        set_up(made.settings(f"compute.tf32={wanted}").compute)
+        assert products.allow_tf32 == wanted
+        assert convolutions.allow_tf32 == wanted
 
 
 @pytest.mark.parametrize(("parts", "balance"), [(2, "share"), (1000, "weight")])

@@ -68,6 +68,13 @@ def test_every_step_has_the_recipes_optimiser_and_the_cosines_rate(
     assert all(step[1] == {"lr": step[1]["lr"], "weight_decay": 0.03, **rest} for step in optimised)
 
 
+def test_a_rate_by_step_goes_on_within_an_epoch(optimised: list[Step], tmp_path: Path) -> None:
+    words = ("training.epochs=3", "training.lr=0.02", "training.schedule={kind: cosine, per: step}")
+    loop(made.settings(*words), tmp_path).run()  # two steps an epoch
+    rates = [0.01 * (1 + math.cos(math.pi * step / 6)) for step in range(6)]
+    assert [step[1]["lr"] for step in optimised] == pytest.approx(rates)
+
+
 def test_a_resumed_loop_goes_on_with_its_rate_and_its_optimisers_memory(
     optimised: list[Step], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +96,16 @@ def test_a_resumed_loop_goes_on_with_its_rate_and_its_optimisers_memory(
     assert [step[1]["lr"] for step in optimised] == expected[6:]
     made.assert_same_weights(resumed.module, whole.module)
     assert [record["epoch"] for record in records] == [1, 2, 3, 4, 5]
+
+
+def test_a_resumed_loop_scales_fp16s_gradients_as_before(tmp_path: Path) -> None:
+    config = made.settings("compute.precision=fp16")
+    first, again = loop(config, tmp_path), loop(config, tmp_path)
+    first.run()
+    again.run()
+    scales = first._scaler.state_dict()
+    assert scales["scale"] < 2**16  # what it begins with is too much for these losses
+    assert again._scaler.state_dict() == scales
 
 
 def test_a_record_is_the_mean_over_the_epochs_steps(tmp_path: Path) -> None:

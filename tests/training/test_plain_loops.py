@@ -62,10 +62,14 @@ def train(
             optimizer.step()
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    logs = logits - logits.exp().sum(dim=1, keepdim=True).log()
+def cross_entropy(logits: Tensor, split: Split, indices: Tensor, smoothing: float) -> Tensor:
+    """With `data.class_balance=weights`, of classes whose clouds are not as many."""
+    labels = split.labels[indices]
+    weights = 1 / torch.bincount(split.labels)
+    logs = weights * (logits - logits.exp().sum(dim=1, keepdim=True).log())
     right = logs[torch.arange(len(labels)), labels]
-    return -((1 - smoothing) * right + smoothing * logs.mean(dim=1)).mean()
+    each = (1 - smoothing) * right + smoothing * logs.mean(dim=1)
+    return -each.sum() / weights[labels].sum()
 
 
 def augmented(split: Split, indices: Tensor, epoch: int, seed: int, shuffle: bool) -> Tensor:
@@ -77,20 +81,21 @@ def augmented(split: Split, indices: Tensor, epoch: int, seed: int, shuffle: boo
 def test_the_student_with_hintons_method(optimizer: str, tmp_path: Path) -> None:
     config = made.settings(
         "method=hinton",
+        "data.class_balance=weights",
         "distillation.weight=0.5",
         "training.label_smoothing=0.3",
         "training.lr=0.02",
         "training.weight_decay=0.1",
         f"training.optimizer={optimizer}",
     )
-    inputs, student = made.inputs(config), made.student()
+    inputs, student = made.inputs(config, train=13), made.student()
     split, twin = inputs.train, copy.deepcopy(student)
     teacher = nn.Linear(made.FEATURES, len(made.CLASSES)).requires_grad_(False)
     images = Images(teacher, nn.Identity(), torch.randn(len(split), made.FEATURES))
 
     def loss(indices: Tensor, epoch: int) -> Tensor:
         logits = twin(augmented(split, indices, epoch, config.seed, shuffle=True))
-        entropy = cross_entropy(logits, split.labels[indices], 0.3)
+        entropy = cross_entropy(logits, split, indices, 0.3)
         soft = (teacher(images.features[indices]) / 4).softmax(dim=1)
         divergence = (soft * (soft.log() - (logits / 4).log_softmax(dim=1))).sum(dim=1).mean()
         return entropy + 0.5 * 16 * divergence
@@ -138,7 +143,7 @@ def test_the_teacher_on_every_kind_of_view(kind: str, augment: bool, tmp_path: P
         if augment:
             clouds = augmented(split, indices, epoch, config.seed, shuffle=False)
         logits = twin(VIEWS[kind](split, clouds, indices))
-        return cross_entropy(logits, split.labels[indices], 0.1)
+        return cross_entropy(logits, split, indices, 0.1)
 
     teacher = train_teacher(config, inputs, RunFolder(tmp_path), made.FEATURES)
     train(twin, config, "teacher", len(split), loss)
@@ -147,8 +152,9 @@ def test_the_teacher_on_every_kind_of_view(kind: str, augment: bool, tmp_path: P
 
 def test_a_teacher_of_two_networks(tmp_path: Path) -> None:
     plain = ("teacher.optimizer=sgd", "teacher.lr=0.01", "teacher.label_smoothing=0")
-    config = made.settings("teacher.networks=2", "views.augment=false", *plain)
-    inputs = made.inputs(config)
+    weighted = "data.class_balance=weights"
+    config = made.settings("teacher.networks=2", "views.augment=false", weighted, *plain)
+    inputs = made.inputs(config, train=13)
     split = inputs.train
     torch.manual_seed(config.seed)
     twin = MultiViewTeacher("resnet18", 3, 1, 0.25, feature_dim=made.FEATURES, networks=2)
@@ -158,7 +164,7 @@ def test_a_teacher_of_two_networks(tmp_path: Path) -> None:
         losses = []
         for network in (nn.Sequential(twin.encoder, twin.projection), *twin.others):
             features = network(images.flatten(0, 1)).unflatten(0, images.shape[:2]).amax(dim=1)
-            losses.append(cross_entropy(twin.classifier(features), split.labels[indices], 0.0))
+            losses.append(cross_entropy(twin.classifier(features), split, indices, 0.0))
         return torch.stack(losses).mean()
 
     teacher = train_teacher(config, inputs, RunFolder(tmp_path), made.FEATURES)
@@ -166,16 +172,18 @@ def test_a_teacher_of_two_networks(tmp_path: Path) -> None:
     made.assert_same_weights(teacher, twin, 1e-4)
 
 
-def test_the_generator(tmp_path: Path) -> None:
-    config = made.settings("generator.optimizer=adamw", "generator.weight_decay=0.2")
-    inputs = made.inputs(config)
-    split = inputs.train
-    features = torch.randn(len(split), made.FEATURES)
+@pytest.mark.parametrize("unlabelled", [0, 4])
+def test_the_generator(tmp_path: Path, unlabelled: int) -> None:
+    words = ("generator.optimizer=adamw", "generator.weight_decay=0.2", "data.unlabelled_batch=3")
+    config = made.settings(*words)
+    inputs = made.inputs(config, unlabelled=unlabelled)
+    features = torch.randn(len(inputs.pool), made.FEATURES)
     torch.manual_seed(config.seed)
     twin = PointGenerator(made.FEATURES, 10, 3)
 
     def loss(indices: Tensor, epoch: int) -> Tensor:
-        decoded, clouds = twin(features[indices]), split.points[indices, :10]
+        drawn = inputs.drawn(indices)
+        decoded, clouds = twin(features[drawn]), inputs.pool.points[drawn, :10]
         matched = []
         for one, other in zip(decoded, clouds, strict=True):
             match = linear_sum_assignment(cdist(one.detach(), other))[1]
@@ -183,5 +191,5 @@ def test_the_generator(tmp_path: Path) -> None:
         return torch.stack(matched).mean()
 
     generator = train_generator(config, inputs, RunFolder(tmp_path), features)
-    train(twin, config, "generator", len(split), loss)
+    train(twin, config, "generator", len(inputs.train), loss)
     made.assert_same_weights(generator, twin, 1e-5)

@@ -48,11 +48,14 @@ def test_votes_are_averaged_as_probabilities_and_the_first_sees_the_plain_cloud(
         return seen[-1]
 
     monkeypatch.setattr(Augmentation, "__call__", remember)
+    totals, mapped = [], voting.map_batches
+    monkeypatch.setattr(voting, "map_batches", lambda *a: totals.append(mapped(*a)) or totals[-1])
     student = made.student(3)
     found = voting.voted_accuracy(student, split, 4)  # type: ignore[arg-type]
     assert len(seen) == 3
     sums = sum(probabilities(student, clouds) for clouds in (split.points, *seen))
     assert isinstance(sums, np.ndarray)
+    np.testing.assert_allclose(totals[0], sums, atol=1e-5)
     assert found.overall == pytest.approx(share(sums, split))
     ratio = seen[0].sort(1).values / split.points.sort(1).values
     assert 0.8 <= float(ratio.min()) <= float(ratio.max()) <= 1.25
@@ -91,6 +94,18 @@ def test_published_scalings_compound(split: made.Split, monkeypatch: pytest.Monk
     voting.published_accuracy(student, split, 4, 1)  # type: ignore[arg-type]
     for vote, clouds in enumerate(seen):
         torch.testing.assert_close(clouds, split.points * 0.9**vote)
+
+
+def test_published_votings_scale_otherwise_each_time(
+    split: made.Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    student, seen = made.student(), []
+    encode = student.encode
+    monkeypatch.setattr(student, "encode", lambda points: (seen.append(points), encode(points))[1])
+    voting.published_accuracy(student, split, 2, 3)  # type: ignore[arg-type]
+    scaled = seen[1::2]  # the first of each voting is the plain cloud
+    assert len(scaled) == 3
+    assert len({round(float(clouds.abs().sum()), 3) for clouds in scaled}) == 3
 
 
 @pytest.fixture(scope="module")

@@ -107,6 +107,7 @@ GOOD: dict[str, Callable[[], bytes]] = {
     "packed.pcd": lambda: pcd("binary_compressed"),
     "cloud.xyz": lambda: rows(CLOUD[:300]).encode(),
     "far.xyz": lambda: rows(CLOUD.astype(float) + 5e6).encode(),
+    "near.xyz": lambda: rows(CLOUD[:300].astype(float) + 2e4).encode(),  # just far enough to move
     "named.csv": lambda: ("i,z,y,x\n" + rows(CLOUD[:400, [0, 2, 1, 0]], mark=",")).encode(),
     "comma.txt": lambda: rows(CLOUD.astype(float).round(5), mark=";").replace(".", ",").encode(),
     "counted.pts": lambda: ("1500\n" + rows(CLOUD)).encode(),
@@ -130,6 +131,7 @@ WRONG: dict[str, tuple[Callable[[], bytes], str]] = {
     "hex.xyz": (lambda: rows(CLOUD[:20]).replace(".", "x").encode(), "not all values are numbers"),
     "comma.off": (lambda: b"OFF\n3 1 0\n0,5 1 2\n1 2 3\n3 4 5\n3 0 1 2\n", "'0,5 1 2'"),
     "nan.xyz": (lambda: b"1 2 3\nnan 1 2\n3 4 5\n", "point 1 has NaN"),
+    "wide.xyz": (lambda: b"0 0 0\n1 1 1\n2e18 0 0\n", "must be within 1e+18"),
     "same.xyz": (lambda: b"1 2 3\n1 2 3\n", "all 2 points coincide"),
     "letter.docx": (lambda: b"PK", "unknown format; use one of .off"),
 }

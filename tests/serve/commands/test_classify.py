@@ -59,6 +59,12 @@ def test_json_is_one_list(model: Path, files: list[Path], expected: list[str]) -
         assert CLASSES[record["index"]] == record["label"]
 
 
+def test_the_answer_is_that_of_so_many_votes(model: Path, files: list[Path]) -> None:
+    (record,) = json.loads(classify(model, files[0], "--json", "--votes", 3).stdout)
+    (voted,) = Classifier(model, votes=3)(np.load(files[0]))
+    np.testing.assert_allclose(record["logits"], voted.logits, atol=1e-6)
+
+
 def test_top_lists_the_classes_in_order(model: Path, files: list[Path]) -> None:
     line = classify(model, files[0], "--top", 4).stdout
     shown = [float(part.split()[1]) for part in line.split(": ")[1].split(", ")]
@@ -285,6 +291,7 @@ def test_results_of_another_model_are_not_continued(
     for arguments in (
         (write_model("other.onnx", version="9"), files[1], "--out", out),
         (write_model(), files[1], "--out", out, "--votes", 2),
+        (write_model(), files[1], "--out", out, "--top", 2),
     ):
         result = classify(*arguments)
         assert "of another model or of other options" in result.stderr

@@ -34,6 +34,18 @@ def test_a_session_gives_logits(model: Path, clouds: NDArray[np.float32], name: 
     assert session.artefact.file == model
 
 
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_a_logit_that_is_not_finite_is_refused(
+    model: Path, clouds: NDArray[np.float32], odd: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = open_session(model)
+    given = reference_logits(clouds)
+    given[1, 2] = odd
+    monkeypatch.setattr(session, "_run", lambda *_: {"logits": given})
+    with pytest.raises(InputError, match="gave a logit that is not finite"):
+        session(clouds)
+
+
 @pytest.mark.parametrize("shape", [(64, 3), (1, 64, 4), (1, 2, 64, 3)])
 def test_clouds_of_another_shape_are_refused(model: Path, shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"takes clouds \(B, N, 3\), not"):

@@ -42,7 +42,7 @@ class Network:
             raise InputError("a logit is not finite")
         if (clouds == 8888).any():
             raise RuntimeError("the engine broke")
-        return [Prediction(row, ("a",)) for row in clouds]
+        return [Prediction(row, ("a",), v) for row, v in zip(clouds, verticals or (), strict=True)]
 
 
 class Observer:
@@ -81,15 +81,18 @@ def first_numbers(job: Job) -> list[float]:
 
 
 def test_every_request_gets_its_own_answers_in_order(network: Network) -> None:
+    stand = [STAND, Vertical("z", "stated")] * 20  # differs within batches
+
     async def many() -> list[Job]:
         found = scheduler(network, threads=3)
-        jobs = [found.run(clouds(i, i + 0.5, i + 0.25), STAND, ANN, 9) for i in range(40)]
+        jobs = [found.run(clouds(i, i + 0.5, i + 0.25), stand[i], ANN, 9) for i in range(40)]
         answered = await asyncio.gather(*jobs)
         await asyncio.to_thread(found.close)
         return list(answered)
 
     for i, job in enumerate(run(many())):
         assert first_numbers(job) == [i, i + 0.5, i + 0.25]
+        assert {p.vertical for p in job.predictions if p is not None} == {stand[i]}
     assert max(map(len, network.batches)) == 4
 
 

@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pointcmt_serve.http import Settings
+from pointcmt_serve.http.protocol.names import SCORES
 from tests.reference.tiny_student import CLASSES, reference_logits
 from tests.serve.http.running import (
     CLOUD,
@@ -235,6 +236,20 @@ def test_a_packed_request_is_read(server: Running, packing: str) -> None:
     status, _, answer = server.ask("POST", INFER, body, {"Content-Encoding": name})
     plain = server.infer({"inputs": [GOOD]})
     assert (status, json.loads(answer)) == plain
+
+
+def test_a_body_as_large_as_the_limit_is_read(server: Running, tiny: Settings) -> None:
+    body = json.dumps({"inputs": [GOOD]}).encode().ljust(tiny.limits.body)
+    assert server.ask("POST", INFER, body)[0] == 200
+    assert server.ask("POST", INFER, body + b" ")[0] == 413
+
+
+def test_classes_of_probabilities_tell_those(server: Running) -> None:
+    wanted = [{"name": name, "parameters": {"classification": 4}} for name in SCORES]
+    _, answer = server.infer({"inputs": [GOOD], "outputs": wanted})
+    scores = [[float(text.split(":")[0]) for text in o["data"]] for o in answer["outputs"]]
+    expected = np.exp(scores[0]) / np.exp(scores[0]).sum()
+    np.testing.assert_allclose(scores[1], expected, atol=1e-5)
 
 
 def test_a_packed_request_holds_no_more_than_it_unpacks_to(tiny: Settings) -> None:

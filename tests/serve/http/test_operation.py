@@ -121,6 +121,7 @@ def test_metrics_count_requests_stages_and_rejections(server: Running) -> None:
         assert float(figures[name]) >= 1
     assert float(figures["pointcmt_ready"]) == 1
     assert float(figures["pointcmt_held_bytes"]) == 0
+    assert float(figures["pointcmt_in_flight"]) == 1  # this one
 
 
 def test_statistics_have_tritons_form(server: Running) -> None:
@@ -158,13 +159,17 @@ def test_a_request_is_one_line_that_no_client_can_break(
 ) -> None:
     caplog.set_level(logging.INFO, "pointcmt.access")
     server.ask("GET", "/a%1b[31m%0d%0aforged%00")
-    server.infer({"inputs": [GOOD]})
+    body, start = json.dumps({"inputs": [GOOD]}).encode(), time.monotonic()
+    answer = server.ask("POST", INFER, body)[2]
+    milliseconds = 1000 * (time.monotonic() - start)
     time.sleep(0.1)  # a line is written behind the answer
     lines = [JsonLines().format(record) for record in caplog.records]
     assert all(32 <= ord(character) < 127 for line in lines for character in line)
     first, second = (json.loads(line) for line in lines[-2:])
     assert (first["path"], first["status"]) == ("/a\x1b[31m\r\nforged\x00", 404)
     assert (second["model"], second["clouds"], second["status"]) == ("tiny", 1, 200)
+    assert (second["received"], second["sent"]) == (len(body), len(answer))
+    assert 0 < second["milliseconds"] < 100 * milliseconds  # no other unit
 
 
 @pytest.mark.parametrize("value", ["soon", "0", "-1", "nan", "inf", ""])

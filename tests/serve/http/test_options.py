@@ -9,6 +9,7 @@ import pytest
 from pointcmt.errors import InputError
 from pointcmt_serve.classifier import Classifier
 from pointcmt_serve.commands.serve import main
+from pointcmt_serve.http import Batching, Limits
 from pointcmt_serve.http.launch import read_settings
 from pointcmt_serve.http.models import served
 from pointcmt_serve.http.models.folders import options
@@ -53,6 +54,28 @@ def test_what_is_said_of_one_model_comes_first(
         model.close()
     threads = 1 if place == "word" else said.get("threads", 3 if given else None)
     assert opened[0] == (threads, "cpu" if given else None)
+
+
+def test_every_number_of_the_command_reaches_its_place_in_its_unit() -> None:
+    words = (
+        "--batch=3 --delay=5 --concurrent=4 --queue=6 --deadline=7 --max-body=8 --max-memory=9 "
+        "--file-memory=300 --max-clouds=10 --max-connections=11 --header-timeout=12 "
+        "--body-timeout=13 --grace=14 --poll=15"
+    )
+    told = dict(main.make_context("pointcmt-serve", words.split()).params)
+    settings, mib = read_settings(told.pop("models"), told), 2**20
+    assert settings.batching == Batching(size=3, delay=0.005, workers=4, queue=6)
+    assert settings.limits == Limits(
+        body=8 * mib,
+        memory=9 * mib,
+        clouds=10,
+        connections=11,
+        header_seconds=12,
+        body_seconds=13,
+        deadline=7,
+        file_memory=300 * mib,
+    )
+    assert (settings.grace, settings.poll) == (14, 15)
 
 
 def test_a_folder_may_not_ask_for_less_than_no_threads(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ class Served:
         folder: where it lies.
         classifier: what answers.
         engine: what runs it.
-        device: "cpu", "cuda" or "auto".
+        device: "cpu", "cuda", "cuda:N" or "auto".
         up: the vertical axis of clouds whose request names none.
         batching: how its clouds are joined.
         statistics: what was asked of it.

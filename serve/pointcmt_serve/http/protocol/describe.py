@@ -67,7 +67,7 @@ def configuration(
         classes: how many it knows.
         channels: numbers a point has.
         batching: how its clouds are joined.
-        device: where it runs, "cpu", "cuda" or "auto".
+        device: where it runs, "cpu", "cuda", "cuda:N" or "auto".
         parameters: what else is worth knowing.
         clouds: how many a request may have.
     """
@@ -94,7 +94,7 @@ def configuration(
         "instance_group": [
             {
                 "name": model,
-                "kind": kinds.get(device, "KIND_AUTO"),
+                "kind": kinds.get(device.partition(":")[0], "KIND_AUTO"),
                 "count": batching.threads(device),
             }
         ],
