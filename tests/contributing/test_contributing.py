@@ -189,5 +189,6 @@ def test_one_of_each_is_trained_exported_and_served(tree: Path) -> None:
     assert json.loads((tree / "run/student/config.json").read_text())["student"] == "point-set"
     assert "nearness=" in done.stderr  # the loss, by the name that the method gives it
     assert (tree / "artefact/model.copy").is_file()
+    assert "| `model.copy` | a test |" in (tree / "artefact/README.md").read_text()
     assert re.search(r'"label": "(left|right)"', done.stdout)
     assert re.search(r"\d\d passed", done.stdout)

@@ -7,9 +7,7 @@ from click.testing import CliRunner
 
 from pointcmt.errors import InputError
 from pointcmt_export.cli import main
-from pointcmt_export.exporter import export
 from pointcmt_export.formats import ALL, FORMATS, Format, chosen_formats
-from pointcmt_export.options import Grid, Options
 
 DOCS = Path(__file__).parents[2] / "docs" / "export.md"
 EVERY = pytest.mark.parametrize("form", FORMATS.values(), ids=list(FORMATS))
@@ -42,28 +40,3 @@ def test_the_onnx_file_comes_first(form: Format) -> None:
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(InputError, match="unknown format 'tflite'; use one of onnx, "):
         chosen_formats("tflite")
-
-
-MODULE = """
-from pointcmt_export.verify.gate import served_checks
-
-def writer(form, source, options):
-    def write(job):
-        (job.folder / form.files[0]).write_text("of " + source.config.student)
-        return served_checks(job.folder, form.engine, job.expected, job.clouds)
-    return write
-"""
-
-
-def test_a_module_and_a_record_are_a_format(
-    plain_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What CONTRIBUTING says is enough."""
-    (tmp_path / "mine_format.py").write_text(MODULE)
-    monkeypatch.syspath_prepend(tmp_path)
-    mine = Format("mine", ("mine.txt",), "my robot", "onnxruntime", "export", "", "mine_format")
-    monkeypatch.setitem(FORMATS, "mine", mine)
-    report = export(plain_folder, tmp_path / "out", Options(format="mine", grid=Grid((1,), (40,))))
-    assert (tmp_path / "out" / "mine.txt").read_text() == "of pointnet"
-    assert report.files["mine.txt"]
-    assert "| `mine.txt` | my robot |" in (tmp_path / "out" / "README.md").read_text()

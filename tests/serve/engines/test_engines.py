@@ -1,20 +1,15 @@
 """The table of engines, and what all of them refuse alike."""
 
-import importlib
 import sys
 from pathlib import Path
-from typing import Any
 
-import click
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
 from pointcmt_serve import Classifier
-from pointcmt_serve.commands import options
-from pointcmt_serve.engines import ENGINES, Device, Engine, Session, open_session, parse_device
-from pointcmt_serve.engines.onnxruntime import read_artefact
+from pointcmt_serve.engines import ENGINES, Device, open_session, parse_device
 from tests.reference.tiny_student import reference_logits
 from tests.serve.engines.test_tensorrt import SAMPLE, host_sampled_model
 
@@ -166,28 +161,3 @@ def test_a_damaged_file_gets_its_sentence_and_nothing_else(
     with pytest.raises(InputError, match="is no ONNX file"):
         open_session(model)
     assert capfd.readouterr() == ("", "")
-
-
-class Constant(Session):
-    """An engine that gives every cloud the same logits."""
-
-    def __init__(self, file: Path, device: Device, threads: int) -> None:
-        super().__init__(read_artefact(file), threads)
-
-    def _run(self, inputs: dict[str, Any], indices: bool) -> dict[str, Any]:
-        return {"logits": np.tile(np.arange(4.0), (len(inputs["points"]), 1))}
-
-
-def test_an_engine_is_its_file_and_one_record(
-    model: Path, clouds: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    record = Engine("model.onnx", "onnx", Constant, "serve", ("cpu",), "answers alike")
-    monkeypatch.setitem(ENGINES, "constant", record)
-    assert [p.index for p in Classifier(model, engine="constant")(clouds)] == [3] * len(clouds)
-    with pytest.raises(InputError, match="engine constant runs on cpu, not on cuda"):
-        Classifier(model, engine="constant", device="cuda")
-    importlib.reload(options)
-    (choice,) = click.command()(options.engine_option(lambda: None)).params
-    assert "constant" in choice.type.to_info_dict()["choices"]
-    monkeypatch.undo()
-    importlib.reload(options)
