@@ -24,7 +24,7 @@ class Own(nn.Module):
     def encode(self, points: Tensor) -> Tensor:
         if self.mistake == "raises":
             raise RuntimeError("broken")
-        each = self.layer(points)
+        each = self.layer(points.mul_(2))
         if self.mistake == "half":
             return each.amax(1).half()
         return each if self.mistake == "points" else each.amax(1)
@@ -57,3 +57,10 @@ def test_a_mistake_is_said(mistake: str, words: str) -> None:
     tried("")
     with pytest.raises(InputError, match=rf"student 'my:Own': cannot be run \({words}"):
         tried(mistake)
+
+
+def test_the_clouds_stay_as_they_are_whatever_a_student_does_to_its_input() -> None:
+    clouds = torch.rand(2, 20, 3)
+    before = clouds.clone()
+    require_running(cast(Student, Own()), "my:Own", clouds)
+    assert torch.equal(clouds, before)

@@ -62,6 +62,7 @@ def _refusing(what: str) -> Iterator[None]:
 
 def _given(student: Student, points: Tensor) -> dict[str, tuple[tuple[int, ...], str]]:
     """Return shape and precision of what each method gives."""
+    points = points.clone()  # which a student may change in place
     cast(nn.Module, student).to(points.device).train()
     features = student.encode(points)
     logits = student.classify(features)

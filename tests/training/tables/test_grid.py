@@ -36,6 +36,15 @@ def test_every_table_can_be_planned_on_the_embedded_shapes(number: str) -> None:
     assert all(one.needs in found.jobs for one in found.jobs.values() if one.needs)
 
 
+@pytest.mark.parametrize("number", ALL)
+def test_a_gain_is_that_on_the_same_clouds(number: str) -> None:
+    rows = load_table(number).rows
+    for row in rows.values():
+        if row.beside:
+            ours, theirs = (one.settings.get("data.name") for one in (row, rows[row.beside]))
+            assert ours == theirs
+
+
 def test_table_4_switches_the_enhancements_apart() -> None:
     found = grid("4", *SHAPES, recipe="modelnet40_2pct")
     weights = {}
