@@ -1,17 +1,23 @@
-"""What a request may ask for, at the edge of each limit and in each unit."""
+"""What a request may ask for and gets, at the edge of each limit and in each unit."""
 
+import numpy as np
 import pytest
 
 from pointcmt.errors import InputError
 from pointcmt_serve.http.budget import MemoryBudget
 from pointcmt_serve.http.errors import RefusedError
-from pointcmt_serve.http.protocol import WantedOutput
+from pointcmt_serve.http.protocol import Tensor, WantedOutput
 from pointcmt_serve.http.protocol.checks import checked_shape, checked_timeout, wanted_output
 
 
 def test_a_timeout_is_told_in_microseconds() -> None:
     assert checked_timeout(1_500_000) == 1.5
     assert checked_timeout(0) is None
+
+
+def test_texts_stand_behind_their_lengths_in_bytes() -> None:
+    labels = Tensor("labels", "BYTES", np.array(["tür", "a"], dtype=object))
+    assert labels.raw() == b"\x04\0\0\0t\xc3\xbcr\x01\0\0\0a"
 
 
 def test_so_many_clouds_as_the_limit_says_are_taken() -> None:

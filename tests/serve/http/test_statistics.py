@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from pointcmt_serve.http.batching import Client, Job
 from pointcmt_serve.http.models import Served
 from pointcmt_serve.http.models.statistics import Statistics
+from pointcmt_serve.http.operations import Metrics
 from pointcmt_serve.http.protocol import configuration
 from pointcmt_serve.http.service import Service
 from pointcmt_serve.http.settings import Batching, Settings
@@ -64,6 +65,14 @@ def test_an_answered_request_is_counted_stage_by_stage() -> None:
         assert f'pointcmt_stage_seconds_sum{{model="m",stage="{stage}"}} {spent}' in figures
     told = Served.log_fields(made, job)  # type: ignore[arg-type]
     assert (told["queue_ms"], told["preparation_ms"], told["network_ms"]) == (250, 500, 1000)
+
+
+def test_the_queue_of_a_model_that_is_gone_is_told_no_more() -> None:
+    metrics = Metrics()
+    for waiting in ({("m", "1"): 3, ("n", "1"): 4}, {("n", "1"): 5}):
+        metrics.set_gauges(ready=True, held=0, in_flight=0, waiting=waiting)
+    told = [line for line in metrics.text().decode().splitlines() if "queue_clouds{" in line]
+    assert told == ['pointcmt_queue_clouds{model="n",version="1"} 5.0']
 
 
 def test_a_configuration_tells_its_batching_and_its_device() -> None:
