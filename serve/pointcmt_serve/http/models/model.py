@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from pointcmt.errors import InputError
-from pointcmt_serve.engines.session import first_line
 from pointcmt_serve.artefact import OPTIONS_FILE
+from pointcmt_serve.engines.session import first_line
 from pointcmt_serve.http.models.folders import Stamp, stamp, versions
 from pointcmt_serve.http.models.served import Host, Served
 from pointcmt_serve.http.settings import Batching, ModelSource
