@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -69,9 +68,11 @@ def keep_options(out: Path, fresh: Path) -> None:
 
 def _others(out: Path) -> Iterator[str]:
     """Yield the files in an exported folder that the export did not write, nor a system."""
-    written = {REPORT_FILE, OPTIONS_FILE}
-    with suppress(OSError, ValueError, KeyError, TypeError):  # a damaged report lists nothing
-        written |= set(json.loads((out / REPORT_FILE).read_text())["files"])
+    try:
+        listed = set(json.loads((out / REPORT_FILE).read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, KeyError, TypeError):  # damaged; exporting again mends that
+        return
+    written = {REPORT_FILE, OPTIONS_FILE, *listed}
     for file in filter(Path.is_file, out.rglob("*")):
         name = file.relative_to(out)
         if name.as_posix() not in written and not any(map(_is_systems, name.parts)):

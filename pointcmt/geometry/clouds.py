@@ -55,7 +55,7 @@ def require_cloud(points: ArrayLike, where: str, channels: int = 3) -> NDArray[n
     if _looks_turned(array.shape):
         raise InputError(
             f"{where}: the array is {array.shape}, fewer points than channels; "
-            "a cloud is (N, 3) numbers, one row x y z a point, so transpose it"
+            f"a cloud is (N, {channels}) numbers, one row a point, so transpose it"
         )
     if not 1 <= len(array) <= MAX_POINTS:
         raise InputError(f"{where}: {len(array)} points; a cloud has 2 to {MAX_POINTS}")

@@ -96,6 +96,15 @@ def test_truncated_files(tmp_path: Path, kept: float, legacy: bool) -> None:
 
 def test_files_that_are_no_weights(tmp_path: Path) -> None:
     assert "truncated, damaged or no PyTorch weight file" in refused(tmp_path, b"<html>404</html>")
+
+
+def test_bytes_that_make_no_sense_among_the_bookkeeping(tmp_path: Path) -> None:
+    file = tmp_path / "whole.pth"
+    torch.save({"accuracy": np.float64(0.92), "model_state": {"a": torch.zeros(1)}}, file)
+    whole = file.read_bytes()
+    assert whole.count(b"latin1") == 1  # how the number is written
+    message = refused(tmp_path, whole.replace(b"latin1", b"!atin1"))
+    assert "truncated, damaged or no PyTorch weight file" in message
     assert "holds a Tensor" in refused(tmp_path, torch.zeros(3))
     assert "a dictionary of epoch, best" in refused(tmp_path, {"epoch": 3, "best": 0.9})
     with pytest.raises(InputError, match="no such file"):

@@ -70,6 +70,7 @@ def test_a_point_keeps_its_normal_when_resampled(model: Path, count: int) -> Non
     [
         ((9, 3), r"has shape \(9, 3\), not \(N, 6\); a row is one point's x, y, z, nx, ny, nz"),
         ((9, 7), r"not \(N, 6\)"),
+        ((5, 6), r"a cloud is \(N, 6\) numbers, one row a point, so transpose it"),
         ((6, 9), r"has shape \(6, 9\), not \(N, 6\); transpose it"),
     ],
 )
