@@ -9,12 +9,14 @@ import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pointcmt.errors import InputError
+from pointcmt_serve.http.settings import Batching
 from tests.reference.tiny_student import CLASSES, reference_logits
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +80,37 @@ def test_replicas_of_ray_serve_answer_the_protocol(
         assert (refused, "two different" in answer["error"]) == (400, True)
     finally:
         serve.shutdown()
+
+
+def test_a_cloud_that_the_network_refuses_spoils_no_other_request() -> None:
+    pytest.importorskip("ray", reason="ray is not installed")
+    from pointcmt_serve.ray.batches import RayBatches
+
+    class Refusing:
+        """Answers a cloud with its first number, and refuses batches with a negative one."""
+
+        def prepare(self, points: Any, name: str) -> Any:
+            if not len(points):
+                raise InputError(f"{name}: no points")
+            return points
+
+        def predict(self, clouds: Any, verticals: Any = None) -> Any:
+            if clouds.min() < 0:
+                raise InputError("below zero")
+            return clouds[:, 0, 0].tolist()
+
+    class Seen:
+        counts: ClassVar[list[int]] = []
+
+        def batch(self, clouds: int, preparation: float, network: float) -> None:
+            self.counts.append(clouds)
+
+    batches = RayBatches(Refusing(), Batching(), 1, Seen())
+    clouds = [np.full((4, 3), 7.0), np.zeros((0, 3)), np.full((4, 3), -1.0), np.full((4, 3), 8.0)]
+    answers = batches._classify([(str(i), cloud, None) for i, cloud in enumerate(clouds)])
+    assert [answers[0], answers[3]] == [7, 8]
+    assert [str(answer) for answer in answers[1:3]] == ["1: no points", "below zero"]
+    assert Seen.counts == [3]
 
 
 def test_ray_data_answers_every_file_once_though_a_worker_is_killed(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from ray import serve
 
 from pointcmt.errors import InputError
@@ -71,13 +72,11 @@ class RayBatches:
         answers: list[Any] = [self._prepare(name, cloud) for name, cloud, _ in items]
         good = [i for i, answer in enumerate(answers) if not isinstance(answer, InputError)]
         between = time.monotonic()
+        predicted = self._predict([(answers[i], items[i][2]) for i in good]) if good else []
+        for i, answer in zip(good, predicted, strict=True):
+            answers[i] = answer
         if good:
-            predictions = self._network.predict(
-                np.stack([answers[i] for i in good]), [items[i][2] for i in good]
-            )
-            for i, prediction in zip(good, predictions, strict=True):
-                answers[i] = prediction
-        self._observer.batch(len(items), between - start, time.monotonic() - between)
+            self._observer.batch(len(good), between - start, time.monotonic() - between)
         return answers
 
     def _prepare(self, name: str, cloud: Any) -> Any:
@@ -85,3 +84,15 @@ class RayBatches:
             return self._network.prepare(cloud, name)
         except InputError as error:
             return error
+
+    def _predict(
+        self, prepared: list[tuple[NDArray[np.float32], Vertical]]
+    ) -> list[Prediction | InputError]:
+        try:
+            clouds = np.stack([cloud for cloud, _ in prepared])  # (B, points, C)
+            return [*self._network.predict(clouds, [vertical for _, vertical in prepared])]
+        except InputError as error:
+            if len(prepared) == 1:
+                return [error]
+            # One cloud spoils the batch of its neighbours: each is tried alone.
+            return [answer for one in prepared for answer in self._predict([one])]

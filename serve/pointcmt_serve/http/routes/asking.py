@@ -15,10 +15,13 @@ _UNWATCHED = 0.05  # seconds; for most requests watching the client would cost m
 
 
 def client_of(request: Request) -> Client:
-    """Return who asks: by API key where there is one, else by address; a socket file has none."""
-    address, _ = request.client or ("", 0)
+    """Return who asks: by API key where there is one, else by address; a socket file has none.
+
+    Our own transport numbers connections; under another ASGI server address and port tell them.
+    """
+    address, port = request.client or ("", 0)
     state = request.scope["state"]
-    return Client(state.get("account", address), state["connection"])
+    return Client(state.get("account", address), state.get("connection", f"{address}:{port}"))
 
 
 def asked_seconds(request: Request) -> float | None:
