@@ -33,9 +33,11 @@ class Pictures:
 
 def test_a_subset_keeps_everything_of_a_sample_together():
     parts = np.arange(6)[:, None] * np.ones((6, 8), np.int64)
-    whole = make(parts=parts).with_views(Pictures(list(range(6))))
+    told = {"normalization": "unit-box", "channels": ("x", "y", "height"), "up": "z"}
+    whole = make(parts=parts, **told).with_views(Pictures(list(range(6))))
     chosen = whole.subset([4, 1])
     assert chosen.name == "toy/train[2]"
+    assert {key: getattr(chosen, key) for key in told} == told
     for place, index in enumerate([4, 1]):
         sample = chosen[place]
         assert np.array_equal(sample.points, whole.points[index])
