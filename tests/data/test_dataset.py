@@ -66,6 +66,18 @@ def test_the_fingerprint_tells_any_change_and_nothing_else(tmp_path):
     assert mapped.fingerprint() == base.fingerprint()
 
 
+def test_the_fingerprint_is_of_all_clouds_however_many_are_read_at_a_time(monkeypatch):
+    base = make(parts=np.zeros((6, 8), np.int64))
+    whole = base.fingerprint()
+    monkeypatch.setattr("pointcmt.data.dataset.FINGERPRINT_CHUNK", 4)
+    assert make(parts=base.parts).fingerprint() == whole
+    points, parts = base.points.copy(), base.parts.copy()
+    points[5, 0, 0] += 1
+    parts[5, 7] = 1
+    assert make(points=points, parts=base.parts).fingerprint() != whole
+    assert make(parts=parts).fingerprint() != whole
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
