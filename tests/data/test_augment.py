@@ -138,6 +138,8 @@ def test_shift_moves_a_whole_cloud_within_its_range():
     shifted = Augmentation(shift=0.2)(torch.zeros(500, 4, 3), torch.arange(500), 0, 0)
     assert torch.equal(shifted, shifted[:, :1].expand_as(shifted))
     assert 0.19 < shifted.abs().max() <= 0.2
+    axes = torch.corrcoef(shifted[:, 0].T) - torch.eye(3)
+    assert axes.abs().max() < 0.2  # each axis is drawn apart
     assert shifted.mean(dim=0).abs().max() < 0.03
 
 

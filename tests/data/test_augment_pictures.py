@@ -100,6 +100,7 @@ def test_views_are_drawn_without_repetition_each_alike_likely() -> None:
     torch.testing.assert_close(shares, torch.full((6,), 1 / 3), atol=0.03, rtol=0)
     assert torch.equal(draw_views(ids[7:9], 6, 2, 5, 1), found[7:9])
     assert not torch.equal(draw_views(ids, 6, 2, 6, 1), found)
+    assert not torch.equal(draw_views(ids, 6, 2, 5, 2), found)
     assert draw_views(ids, 6, 9, 0, 0).sort(dim=1).values.unique(dim=0).tolist() == [[*range(6)]]
 
 

@@ -63,12 +63,20 @@ def test_an_interrupted_preparation_keeps_what_is_done_and_goes_on(tmp_path, gro
     assert done[2][:, 0, 0].tolist() == [4, 7]
 
 
-def test_changed_sources_and_settings_are_prepared_anew(tmp_path, groups):
-    store = Cache(tmp_path, "s", tmp_path / "cache")
+@pytest.mark.parametrize(
+    ("id_", "text", "time"), [("b3", "7", 2), ("b3", "30", 1), ("other", "7", 1)]
+)
+def test_a_source_of_another_time_size_or_name_is_prepared_anew(tmp_path, groups, id_, text, time):
+    store, path = Cache(tmp_path, "s", tmp_path / "cache"), groups["b"][0][1]
+    os.utime(path, (1, 1))
     store.rows(groups, load)
-    groups["b"][0][1].write_text("30")
-    os.utime(groups["b"][0][1], (1, 1))
-    assert store.rows(groups, load)[1][0, 0, 0] == 30
+    path.write_text(text)
+    os.utime(path, (time, time))
+    assert store.rows({**groups, "b": [(id_, path)]}, load)[1][0, 0, 0] == float(text)
+
+
+def test_other_settings_are_prepared_anew(tmp_path, groups):
+    Cache(tmp_path, "s", tmp_path / "cache").rows(groups, load)
     calls = []
     Cache(tmp_path, "other", tmp_path / "cache").rows(groups, lambda p: calls.append(p) or load(p))
     assert len(calls) == 5

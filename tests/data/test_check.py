@@ -93,6 +93,13 @@ def test_a_cloud_in_both_splits_is_found_in_any_point_order():
     assert "1 problem(s)" in str(report)
 
 
+def test_each_split_is_compared_with_every_other():
+    other, last = RNG.normal(size=(2, 8, 20, 3)).astype(np.float32)
+    last[1] = CLOUDS[2]
+    report = check([dataset(), dataset(other, "toy/val"), dataset(last, "toy/test")])
+    assert report.problems == ("toy/train: 1 clouds that also occur in toy/test (toy/train:2)",)
+
+
 def test_a_cloud_that_occurs_twice_in_a_split_is_noted():
     twice = CLOUDS.copy()
     twice[5] = twice[2][::-1]
@@ -105,16 +112,17 @@ def test_values_are_checked():
     bad = CLOUDS.copy()
     bad[1, 3, 2] = np.nan
     bad[4, 0, 0] = np.inf
-    bad[6, 19, 1] = 1e30
+    bad[6, 19, 1], bad[7, 0, 0] = 1e30, -1e30
     assert check([dataset(bad)]).problems == (
         "toy/train: 2 clouds with NaN or infinite values (toy/train:1, toy/train:4)",
-        "toy/train: 1 clouds with values beyond 1e+18 (toy/train:6)",
+        "toy/train: 2 clouds with values beyond 1e+18 (toy/train:6, toy/train:7)",
     )
 
 
 def test_empty_classes_and_flat_clouds_are_told():
     flat = CLOUDS.copy()
     flat[0] = 1
+    flat[1, :, 2] = 0  # a plane has an extent
     report = check([dataset(flat, "toy/test", labels=np.zeros(8, int))])
     assert report.notes == (
         "toy/test: 1 clouds whose points all coincide (toy/test:0)",
@@ -124,6 +132,26 @@ def test_empty_classes_and_flat_clouds_are_told():
     assert report.problems == ("toy/train: no object of b to train on",)
     report = check([dataset(labels=np.zeros(8, int), classes=("a",))])
     assert report.problems == ("toy/train: a is the only class; a classifier needs two",)
+
+
+def test_a_point_that_changes_its_colour_alone_has_no_extent():
+    points = np.concatenate([np.ones_like(CLOUDS[0]), CLOUDS[0]], axis=1)
+    objects = [StoredObject("one", 0, lambda: points), *stored_arrays(dataset()).objects]
+    report = check_stored([Stored("toy/train", ("a", "b"), objects)])
+    assert report.notes == ("toy/train: 1 clouds whose points all coincide (one)",)
+
+
+def test_the_fingerprint_of_a_split_tells_ids_labels_and_values():
+    whole = dataset()
+    objects = stored_arrays(whole).objects
+    relabelled = [StoredObject(o.id, 1 - o.label, o.load) for o in objects]
+    renamed = [StoredObject(f"{o.id}!", o.label, o.load) for o in objects]
+    moved = stored_arrays(dataset(CLOUDS + np.float32(1e-6))).objects
+    prints = {
+        check_stored([Stored("toy/train", ("a", "b"), given)]).splits[0].fingerprint
+        for given in (objects, relabelled, renamed, moved, list(objects))
+    }
+    assert len(prints) == 4
 
 
 def test_unreadable_objects_are_told_one_by_one_and_the_rest_is_checked():

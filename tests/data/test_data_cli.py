@@ -183,6 +183,27 @@ def test_views_of_other_settings_are_refused(clouds):
     assert "name another folder" in message
 
 
+def test_pictures_are_made_as_asked(clouds, tmp_path):
+    out = tmp_path / "out"
+    arguments = ("--views", "ring12", "--size", 16, "--splat", 5, "--up", "z", "--workers", 1)
+    run("views", clouds, *arguments, "--out", out)
+    settings = json.loads((out / "views.json").read_text())
+    asked = {"kind": "project", "views": "ring12", "size": 16, "up": "z", "splat": 5}
+    assert settings == {**asked, "look": "shaded"}
+    assert len(list(out.rglob("*.png"))) == 10 * 12
+
+
+def test_a_sheet_shows_as_many_points_and_the_vertical_that_are_asked_for(clouds, tmp_path):
+    def shown(*arguments):
+        run("show", clouds / "chair/train/chair_0.npy", "--out", tmp_path / "x.png", *arguments)
+        return (tmp_path / "x.png").read_bytes()
+
+    usual = shown()
+    assert shown("--up", "y") == usual
+    assert shown("--up", "z") != usual
+    assert shown("--points", 8) != usual
+
+
 def test_a_missing_folder_is_named(tmp_path):
     for command in ("check", "views"):
         assert "no such folder" in run(command, tmp_path / "none", status=1).stderr

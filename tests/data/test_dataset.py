@@ -33,9 +33,11 @@ class Pictures:
 
 def test_a_subset_keeps_everything_of_a_sample_together():
     parts = np.arange(6)[:, None] * np.ones((6, 8), np.int64)
-    whole = make(parts=parts).with_views(Pictures(list(range(6))))
+    told = {"normalization": "unit-box", "channels": ("x", "y", "height"), "up": "z"}
+    whole = make(parts=parts, **told).with_views(Pictures(list(range(6))))
     chosen = whole.subset([4, 1])
     assert chosen.name == "toy/train[2]"
+    assert {key: getattr(chosen, key) for key in told} == told
     for place, index in enumerate([4, 1]):
         sample = chosen[place]
         assert np.array_equal(sample.points, whole.points[index])
@@ -62,6 +64,18 @@ def test_the_fingerprint_tells_any_change_and_nothing_else(tmp_path):
     np.save(tmp_path / "p.npy", base.points)
     mapped = make(points=np.load(tmp_path / "p.npy", mmap_mode="r"))
     assert mapped.fingerprint() == base.fingerprint()
+
+
+def test_the_fingerprint_is_of_all_clouds_however_many_are_read_at_a_time(monkeypatch):
+    base = make(parts=np.zeros((6, 8), np.int64))
+    whole = base.fingerprint()
+    monkeypatch.setattr("pointcmt.data.dataset.FINGERPRINT_CHUNK", 4)
+    assert make(parts=base.parts).fingerprint() == whole
+    points, parts = base.points.copy(), base.parts.copy()
+    points[5, 0, 0] += 1
+    parts[5, 7] = 1
+    assert make(points=points, parts=base.parts).fingerprint() != whole
+    assert make(parts=parts).fingerprint() != whole
 
 
 @pytest.mark.parametrize(

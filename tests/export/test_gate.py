@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from pointcmt.checkpoint import ModelConfig
-from pointcmt.data import Shapes
+from pointcmt.data import CloudDataset, Shapes
 from pointcmt_export.convert.networks import deployable
 from pointcmt_export.convert.to_onnx import Converted
 from pointcmt_export.formats import Job
@@ -216,7 +217,39 @@ def test_a_loss_of_accuracy_is_caught(source: Source) -> None:
         return Outputs(logits)
 
     assert outcome(accuracy_checks(right, right, clouds, EXACT)) == set()
-    assert outcome(accuracy_checks(right, wrong, clouds, EXACT)) == {"accuracy"}
+    for checkpoint, artefact in ((right, wrong), (wrong, right)):  # a gain is a difference, too
+        assert outcome(accuracy_checks(checkpoint, artefact, clouds, EXACT)) == {"accuracy"}
+
+
+def test_accuracy_and_speed_are_told_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine clouds of one class and one of another, of which the artefact gets the latter wrong."""
+    points = np.random.default_rng(0).uniform(-1, 1, (10, 8, 3)).astype(np.float32)
+    data = CloudDataset("made", ("a", "b"), points, [0] * 9 + [1], [str(i) for i in range(10)])
+    clouds = Clouds(data, data, ModelConfig("pointnet", {}, data.classes, 8))
+
+    now = [0.0]
+    clock = SimpleNamespace(perf_counter=lambda: now[0])
+    monkeypatch.setattr("pointcmt_export.verify.accuracy.time", clock)
+
+    def answers(labels: NDArray[np.int64], seconds: float) -> Runner:
+        def run(points: NDArray[np.float32], indices: bool) -> Outputs:
+            now[0] += seconds
+            return Outputs(np.eye(2, dtype=np.float32)[labels])
+
+        return run
+
+    checkpoint, artefact = answers(data.labels, 0.5), answers(np.zeros(10, int), 0.25)
+    accuracy, speed = accuracy_checks(checkpoint, artefact, clouds, EXACT)
+    assert accuracy.figures["checkpoint"] == {"oa": 100.0, "macc": 100.0}
+    assert accuracy.figures["artefact"] == pytest.approx({"oa": 90.0, "macc": 50.0})
+    assert accuracy.figures["agreement"] == pytest.approx(0.9)
+    assert "OA 90.00 % beside 100.00 %, mAcc 50.00 % beside 100.00 %" in accuracy.detail
+    assert speed.figures["samples_per_s"] == {"checkpoint": 20.0, "artefact": 40.0}
+    assert speed.figures["speedup"] == 2
+    wanted = replace(EXACT, accuracy_points=11, speedup=1.5)
+    assert outcome(accuracy_checks(checkpoint, artefact, clouds, wanted)) == {"accuracy"}  # mAcc
+    slower = accuracy_checks(artefact, checkpoint, clouds, wanted)
+    assert outcome(slower) == {"accuracy", "speed"}
 
 
 def test_winners_of_another_network_are_caught(

@@ -46,7 +46,8 @@ def test_the_header_carries_the_measured_accuracy(source: Source, report: Report
     (entry,) = header(model_card(source, report))["model-index"]
     (result,) = entry["results"]
     assert result["dataset"]["name"] == ACCURACY["data"]
-    assert [m["value"] for m in result["metrics"]] == [91.23, 88.5]
+    told = [(m["name"], m["value"]) for m in result["metrics"]]
+    assert told == [("Overall accuracy (%)", 91.23), ("Mean class accuracy (%)", 88.5)]
 
 
 @pytest.mark.parametrize("status", ["not run", "failed"])
@@ -57,6 +58,26 @@ def test_accuracy_that_was_not_shown_is_not_claimed(
     card = header(model_card(source, replace(report, checks=checks)))
     assert "model-index" not in card
     assert card["library_name"] == "pointcmt"
+
+
+def test_each_engine_has_its_accuracy_and_both_speeds_or_its_reason(
+    source: Source, report: Report
+) -> None:
+    rates = {"samples_per_s": {"artefact": 200.0, "checkpoint": 50.0}}
+    checks = (
+        Check("logits", "passed", "", {}, "onnxruntime"),
+        Check("accuracy", "passed", "", ACCURACY, "onnxruntime"),
+        Check("speed", "passed", "", rates, "onnxruntime"),
+        Check("trt build", "passed", "made"),
+        Check("trt logits", "not run", "no GPU | none", {}, "tensorrt"),
+    )
+    given = replace(report, checks=checks, options={"precision": "fp32", "format": "trt"})
+    card = model_card(source, given)
+    assert "| onnxruntime | verified | 91.23 % | 200.0 | 50.0 |\n" in card
+    assert "| tensorrt | no GPU \\| none |  |  |  |\n" in card
+    wrong = Check("indices", "failed", "one differs", {}, "onnxruntime")
+    failed = replace(given, checks=(*checks, wrong)).engines["onnxruntime"]
+    assert failed == {"status": "failed", "reason": "one differs"}
 
 
 def test_every_check_stands_in_the_table(source: Source, report: Report) -> None:

@@ -11,7 +11,7 @@ from pointcmt_export.report import Report
 from pointcmt_export.verify import Check
 from pointcmt_export.verify.check import EXACT, FEATURE_NEIGHBOURS, HALF, REDUCED, Thresholds
 from pointcmt_export.verify.near_ties import excused
-from pointcmt_export.verify.parity import Pair, _classes
+from pointcmt_export.verify.parity import Pair, _classes, _logits
 from pointcmt_serve.engines import Outputs
 
 DOCS = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
@@ -34,6 +34,18 @@ def test_a_tie_is_two_largest_differences_wide(behind: float, share: float) -> N
     check = _classes([Pair(Outputs(logits), Outputs(other))], EXACT)
     assert check.figures["agreement"] == share
     assert check.status == ("passed" if share else "failed")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "over"),
+    [([-2e-4, 0.0], "max 0.0002"), ([-3e-4, 0.0], "mean 7.5e-05"), ([np.nan, 0.0], "not finite")],
+)
+def test_logits_of_every_shape_count_whatever_their_sign(wrong: list[float], over: str) -> None:
+    right = np.zeros((1, 2), np.float32)
+    given = (right, np.array([wrong], np.float32))
+    check = _logits([Pair(Outputs(right), Outputs(g)) for g in given], [(1, 8)] * 2, EXACT)
+    assert check.status == "failed"
+    assert over in check.detail
 
 
 def test_the_docs_tell_the_limits() -> None:

@@ -262,6 +262,15 @@ def test_the_python_backend_takes_what_the_host_samples(artefact: Path, tmp_path
     assert {p.name for p in (place / "1").iterdir()} == {"model.onnx", "model.py"}
 
 
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_the_python_backend_is_told_its_engine(
+    schema: ModuleType, artefact: Path, tmp_path: Path, engine: str
+) -> None:
+    serving = Serving(engine=engine)
+    place = write_repository(artefact, tmp_path / "models", payload="python", serving=serving)
+    assert read_config(schema, place).parameters["pointcmt.engine"].string_value == engine
+
+
 def test_an_unknown_engine_is_refused(artefact: Path, tmp_path: Path) -> None:
     words = [str(artefact), "-o", str(tmp_path / "models"), "--payload", "python"]
     done = CliRunner().invoke(main, ["triton", *words, "--engine", "magic"])

@@ -296,6 +296,17 @@ def test_a_small_disk_is_refused_before_a_byte_is_fetched(server, tmp_path, monk
     assert server[1].seen == []
 
 
+def test_a_disk_needs_room_for_archive_and_folder_less_what_is_there(server, tmp_path, monkeypatch):
+    usage = type("Usage", (), {"free": 2 * 10**6 - 1})
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage)
+    archive = toy(server[0])
+    with pytest.raises(InputError, match="needs at least"):
+        download(archive, tmp_path)
+    (part,) = (module._part(tmp_path, mirror) for mirror in archive.mirrors)
+    part.write_bytes(b"0")
+    assert is_whole(download(archive, tmp_path))
+
+
 def test_a_disk_that_fills_up_is_told_and_not_blamed_on_the_source(server, tmp_path, monkeypatch):
     def full(*_args):
         raise OSError(28, "No space left on device")

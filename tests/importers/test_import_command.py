@@ -23,7 +23,9 @@ def run(*arguments: object) -> Result:
 
 def test_it_writes_a_model_folder_and_prints_its_path_last(weights: Path, tmp_path: Path) -> None:
     names = tmp_path / "names.txt"
-    names.write_text("\ufeffapple\r\npear\nplum\nquince\n", "utf-8")  # as editors on Windows write
+    names.write_text(
+        "\ufeffapple\r\npear\n\nplum\nquince\n", "utf-8"
+    )  # as editors on Windows write
     result = run(weights, "--from", "dgcnn-wangyue", "-o", tmp_path / "m", "--classes", names)
     assert result.exit_code == 0, result.output
     assert result.output.splitlines() == ["dgcnn with 4 classes", str(tmp_path / "m")]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from pointcmt.models.global_batch import GlobalBatchNorm, over_global_batch
 from pointcmt.models.grouped import moments
 from pointcmt.models.grouped.moments import max_of_normed, narrow_affine, rising
-from pointcmt.models.layers import MLPLayer
+from pointcmt.models.layers import MLPLayer, track_moments
 
 GROUPS, K, NARROW, WIDE, OUT = 11, 5, 4, 16, 6
 
@@ -71,3 +71,12 @@ def test_they_are_the_layers_as_written(
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-10)
     with torch.no_grad():
         torch.testing.assert_close(given(*inputs), results[0][0], rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_running_moments_move_as_torchs_with_and_without_a_momentum(momentum: float | None) -> None:
+    own, plain = (nn.BatchNorm1d(3, momentum=momentum) for _ in range(2))
+    for rows in torch.randn(3, 8, 3, generator=torch.Generator().manual_seed(0)):
+        plain(rows)
+        track_moments(own, rows.mean(0), rows.var(0, correction=0), len(rows))
+    torch.testing.assert_close(own.state_dict(), plain.state_dict())

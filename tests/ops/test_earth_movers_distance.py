@@ -126,14 +126,18 @@ def test_the_certificate_proves_the_matching_optimal() -> None:
 
 def test_five_thousand_points_are_matched_optimally() -> None:
     x, y = torch.rand(2, 1, 5_000, 3, generator=torch.Generator().manual_seed(0))
-    assert float(emd_certificate(x, y, emd_matching(x, y)).gap) < 1e-12
+    certificate = emd_certificate(x, y, emd_matching(x, y))
+    assert float(certificate.gap) < 1e-12
+    torch.testing.assert_close(certificate.bound, certificate.cost)  # and not above it
 
 
 def test_the_certificate_shows_how_far_a_worse_matching_is() -> None:
     x, y = pair(50)
     worse = torch.arange(50).expand(3, -1)
     certificate = emd_certificate(x, y, worse)
-    torch.testing.assert_close(certificate.bound, earth_movers_distance(x, y))
+    least = earth_movers_distance(x, y)
+    torch.testing.assert_close(certificate.bound, least)
+    torch.testing.assert_close(certificate.gap, certificate.cost / least - 1)
     assert (certificate.gap > 0.1).all()
 
 

@@ -73,13 +73,19 @@ def test_paper_teacher_has_resnet18_and_one_linear_layer() -> None:
     assert MultiViewTeacher("resnet50", feature_dim=None).feature_dim == 2048
 
 
-def test_colour_is_normalised_as_imagenet() -> None:
-    teacher = MultiViewTeacher("resnet18", num_classes=3, width=0.125).eval()
-    grey = torch.tensor([0.485, 0.456, 0.406]).view(1, 1, 3, 1, 1).expand(1, 1, 3, 16, 16)
+@pytest.mark.parametrize("channels", [3, 1])
+def test_colour_is_normalised_as_imagenet_and_grey_by_the_means_of_it(channels: int) -> None:
+    teacher = small_teacher(in_channels=channels).eval()
+    mean, std = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])
+    if channels == 1:
+        mean, std = mean.mean()[None], std.mean()[None]
     seen = {}
     teacher.encoder.register_forward_hook(lambda _, inputs, __: seen.update(image=inputs[0]))
-    teacher(grey)
-    torch.testing.assert_close(seen["image"], torch.zeros(1, 3, 16, 16))
+    for value in (0.0, 1.0):
+        image = (mean + value * std).view(1, 1, -1, 1, 1).expand(1, 1, channels, 16, 16)
+        teacher(image)
+        expected = torch.full((1, channels, 16, 16), value)
+        torch.testing.assert_close(seen["image"], expected, atol=1e-5, rtol=0)
 
 
 def test_more_than_one_view_of_an_object_gets_a_gradient() -> None:

@@ -100,3 +100,8 @@ def test_up_must_not_be_zero():
 def test_a_ring_has_a_camera():
     with pytest.raises(ValueError, match="count"):
         ring(0)
+
+
+@pytest.mark.parametrize("up", [(0.0, 1.0, 0.0), (0.0, 0.0, 1.0)])
+def test_a_ring_turns_from_the_front_to_the_right_as_the_six_views_do(up):
+    assert np.allclose(ring(4, 0.0, up), six(up)[:4], atol=1e-6)
