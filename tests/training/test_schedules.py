@@ -24,7 +24,8 @@ START, EPOCHS = 0.1, 14
 
 
 def schedule(text: str) -> Decay:
-    return load_config("shapes", [f"training.schedule={text}"]).training.schedule
+    words = [f"training.lr={START}", f"training.schedule={text}"]
+    return load_config("shapes", words).training.schedule
 
 
 def theirs(build: Callable[[torch.optim.Optimizer], LRScheduler]) -> list[float]:

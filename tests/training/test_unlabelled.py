@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pointcmt_training.unlabelled import with_unlabelled
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -15,6 +14,7 @@ from pointcmt.errors import InputError
 from pointcmt_training.distillation.method import Images
 from pointcmt_training.folder import RunFolder
 from pointcmt_training.inputs import load_inputs
+from pointcmt_training.inputs.unlabelled import with_unlabelled
 from pointcmt_training.reading import read_history
 from pointcmt_training.recipe import load_config
 from pointcmt_training.report.page import _unlabelled
