@@ -23,20 +23,9 @@ KEY = "a-key-of-some-length"
 
 
 @pytest.fixture(scope="module")
-def port() -> int:
-    return free_port()
-
-
-@pytest.fixture(scope="module")
 def server(tiny: Settings, port: int) -> Iterator[Running]:
     with running(replace(tiny, grpc=f"127.0.0.1:{port}")) as found:
         yield found
-
-
-@pytest.fixture
-def stub(server: Running, port: int) -> Iterator[Any]:
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        yield service_pb2_grpc.GRPCInferenceServiceStub(channel)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from tritonclient.grpc import service_pb2
 
 from pointcmt_serve.http import Settings
-from tests.serve.http.calling import asked, calls, free_port
+from tests.serve.http.calling import asked
 from tests.serve.http.folders import wait_for
 from tests.serve.http.running import GOOD, Running, running
 
@@ -19,19 +19,8 @@ ID = "x-request-id"
 
 
 @pytest.fixture(scope="module")
-def port() -> int:
-    return free_port()
-
-
-@pytest.fixture(scope="module")
 def server(tiny: Settings, port: int) -> Iterator[Running]:
     with running(replace(tiny, grpc=f"127.0.0.1:{port}")) as found:
-        yield found
-
-
-@pytest.fixture
-def stub(server: Running, port: int) -> Iterator[Any]:
-    with calls(port) as found:
         yield found
 
 
