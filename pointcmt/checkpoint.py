@@ -103,8 +103,10 @@ def read_training_checkpoint(path: Path | str) -> tuple[ModelConfig, dict[str, T
     for key, tensor in tensors.items():
         part, _, name = key.partition(".")
         parts.setdefault(part, {})[name] = tensor
-    if header is None or "student" not in parts or not set(parts) <= set(PARTS):
-        raise InputError(f"{path}: not a PointCMT training checkpoint (no student inside)")
+    odd = sorted(set(parts) - set(PARTS))
+    if header is None or "student" not in parts or odd:
+        inside = f"{odd[0]} inside" if header is not None and odd else "no student inside"
+        raise InputError(f"{path}: not a PointCMT training checkpoint ({inside})")
     return ModelConfig.from_json(header, str(path)), parts
 
 

@@ -96,6 +96,8 @@ def _load_pickle(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(f"{path}: {_refusal(str(error))}") from error
+    except PermissionError as error:
+        raise InputError(f"{path}: may not be read ({error.strerror})") from error
     except Exception as error:  # whatever damaged bytes make the reader's parts raise
         raise InputError(f"{path}: truncated, damaged or no PyTorch weight file") from error
 

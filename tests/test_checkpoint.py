@@ -92,6 +92,15 @@ def test_a_training_checkpoint_keeps_the_three_parts_apart(
     assert set(parts["student"]) == set(student.state_dict())
 
 
+def test_a_training_checkpoint_of_other_parts_is_refused_by_name(
+    tmp_path: Path, student: Student
+) -> None:
+    path = tmp_path / "all.safetensors"
+    save_training_checkpoint(path, CONFIG, student, critic=nn.Linear(4, 3))
+    with pytest.raises(InputError, match=r"not a PointCMT training checkpoint \(critic inside\)"):
+        read_training_checkpoint(path)
+
+
 def _truncate(folder: Path) -> None:
     file = folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-100])

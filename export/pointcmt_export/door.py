@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -68,15 +68,19 @@ def keep_options(out: Path, fresh: Path) -> None:
 
 def _others(out: Path) -> Iterator[str]:
     """Yield the files in an exported folder that the export did not write, nor a system."""
-    try:
-        listed = set(json.loads((out / REPORT_FILE).read_text(encoding="utf-8"))["files"])
-    except (OSError, ValueError, KeyError, TypeError):  # damaged; exporting again mends that
-        return
-    written = {REPORT_FILE, OPTIONS_FILE, *listed}
+    written = {REPORT_FILE, OPTIONS_FILE, *_listed(out / REPORT_FILE)}
     for file in filter(Path.is_file, out.rglob("*")):
         name = file.relative_to(out)
         if name.as_posix() not in written and not any(map(_is_systems, name.parts)):
             yield name.as_posix()
+
+
+def _listed(report: Path) -> Collection[str]:
+    """The files that an export wrote, by their relative names; none where nobody can tell."""
+    try:
+        return frozenset(json.loads(report.read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
 
 
 def _is_systems(name: str) -> bool:

@@ -52,6 +52,15 @@ def test_reads_the_official_layout(root):
     assert len(ModelNet40(root / FOLDER, "test", points=2048)) == 3
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_file_is_of_one_split(root, split):
+    (root / FOLDER / "test_files.txt").write_text(
+        "ply_data_test0.h5\nelsewhere/ply_data_train1.h5\n"
+    )
+    with pytest.raises(InputError, match=r"ply_data_train1\.h5 stands in train_files\.txt and in"):
+        ModelNet40(root, split)
+
+
 def test_a_sample_joins_cloud_label_and_id(root):
     sample = ModelNet40(root, "test")[1]
     assert sample.points.shape == (1024, 3)

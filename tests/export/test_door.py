@@ -65,6 +65,14 @@ def test_what_an_export_did_not_write_is_not_replaced(name: str, tmp_path: Path)
         require_replaceable(out, tmp_path / "model")
 
 
+@pytest.mark.parametrize("report", ["", "{", "[]", '{"files": 1}'])
+def test_nothing_is_replaced_where_the_report_is_damaged(report: str, tmp_path: Path) -> None:
+    out = exported(tmp_path / "out")
+    (out / "export_report.json").write_text(report)
+    with pytest.raises(InputError, match=r"holds model\.onnx, which .* would be lost"):
+        require_replaceable(out, tmp_path / "model")
+
+
 def test_a_model_in_the_folder_to_write_is_not_replaced(tmp_path: Path) -> None:
     out = exported(tmp_path / "out")
     (tmp_path / "link").symlink_to(out)

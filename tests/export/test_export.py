@@ -178,7 +178,7 @@ def test_an_interrupted_export_leaves_the_earlier_one(
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    (out / "export_report.json").write_text("{}")
+    (out / "export_report.json").write_text('{"files": {"model.onnx": ""}}')
     (out / "model.onnx").write_bytes(b"an earlier artefact")
 
     def stop(*_: object) -> None:

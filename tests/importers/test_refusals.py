@@ -1,6 +1,7 @@
 """What an import refuses, in one sentence that says what is wrong."""
 
 import argparse
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -97,6 +98,20 @@ def test_truncated_files(tmp_path: Path, kept: float, legacy: bool) -> None:
 
 def test_files_that_are_no_weights(tmp_path: Path) -> None:
     assert "truncated, damaged or no PyTorch weight file" in refused(tmp_path, b"<html>404</html>")
+    assert "holds a Tensor" in refused(tmp_path, torch.zeros(3))
+    assert "a dictionary of epoch, best" in refused(tmp_path, {"epoch": 3, "best": 0.9})
+    with pytest.raises(InputError, match="no such file"):
+        import_checkpoint(tmp_path / "absent.pth", "pointmlp-maxu", tmp_path / "model")
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(file: Path, *_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+
+    monkeypatch.setattr(torch, "load", forbidden)  # a superuser may read all files
+    assert refused(tmp_path, STATE).endswith("weights.pth: may not be read (Permission denied)")
 
 
 def test_bytes_that_make_no_sense_among_the_bookkeeping(tmp_path: Path) -> None:
@@ -106,10 +121,6 @@ def test_bytes_that_make_no_sense_among_the_bookkeeping(tmp_path: Path) -> None:
     assert whole.count(b"latin1") == 1  # how the number is written
     message = refused(tmp_path, whole.replace(b"latin1", b"!atin1"))
     assert "truncated, damaged or no PyTorch weight file" in message
-    assert "holds a Tensor" in refused(tmp_path, torch.zeros(3))
-    assert "a dictionary of epoch, best" in refused(tmp_path, {"epoch": 3, "best": 0.9})
-    with pytest.raises(InputError, match="no such file"):
-        import_checkpoint(tmp_path / "absent.pth", "pointmlp-maxu", tmp_path / "model")
 
 
 @pytest.mark.parametrize("legacy", [False, True])

@@ -33,6 +33,7 @@ MODELNET10_CLASSES: tuple[str, ...] = (
     "toilet",
 )
 FOLDER = "modelnet40_ply_hdf5_2048"
+LISTING = "{}_files.txt"  # of a split's files, which official archives hold
 MODELNET_PAGE = "https://modelnet.cs.princeton.edu"
 MODELNET_CITATION = "Wu et al., 3D ShapeNets, CVPR 2015"
 MODELNET_LICENCE = "academic use only, the CAD models belong to their authors"
@@ -87,15 +88,23 @@ def _read(path: Path, points: int | None) -> tuple[NDArray[np.float32], NDArray[
 
 def _files(folder: Path, split: str) -> list[Path]:
     """The files named in `{split}_files.txt` (their order counts), else all that are there."""
-    listing = folder / f"{split}_files.txt"
-    if listing.is_file():
-        names = [line.strip() for line in listing.read_text().splitlines() if line.strip()]
-        files = [folder / Path(name).name for name in names]
-    else:
-        files = sorted(folder.glob(f"ply_data_{split}*.h5"))
-    if not files:
+    names = _listed(folder, split)
+    if names is None:
+        names = sorted(path.name for path in folder.glob(f"ply_data_{split}*.h5"))
+    if not names:
         raise InputError(f"{folder}: has no ply_data_{split}*.h5; unpack {FOLDER} there")
-    return files
+    other = "train" if split == "test" else "test"
+    if shared := set(names) & set(_listed(folder, other) or ()):
+        raise InputError(f"{folder}: {min(shared)} stands in train_files.txt and in test_files.txt")
+    return [folder / name for name in names]
+
+
+def _listed(folder: Path, split: str) -> list[str] | None:
+    """The names in `{split}_files.txt`, None without it."""
+    listing = folder / LISTING.format(split)
+    if not listing.is_file():
+        return None
+    return [Path(line.strip()).name for line in listing.read_text().splitlines() if line.strip()]
 
 
 def _ids(path: Path, count: int) -> list[str]:
