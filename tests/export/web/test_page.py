@@ -131,6 +131,16 @@ def test_what_cannot_be_read_gets_a_sentence_wherever_it_is_dropped(
     assert not opened.find_element("id", "answer").is_displayed()
 
 
+def test_several_files_at_once_get_a_sentence(opened: Any) -> None:
+    opened.execute_script(
+        """const given = new DataTransfer();
+        for (const name of ['a.xyz', 'b.xyz']) given.items.add(new File(['0 0 0'], name));
+        document.dispatchEvent(new DragEvent('drop', {dataTransfer: given}));"""
+    )
+    wait_until(opened, lambda: status(opened) == "2 files at once; drop one after the other", 2)
+    assert not opened.find_element("id", "answer").is_displayed()
+
+
 def test_a_dropped_file_and_an_example_are_classified(
     opened: Any, classifier: Classifier, tmp_path: Path
 ) -> None:
@@ -192,6 +202,18 @@ def test_a_browser_without_simd_gets_a_sentence(browser: Any, page: str) -> None
     try:
         browser.get(page)
         wait_until(browser, lambda: "no WebAssembly with SIMD" in status(browser), SECONDS)
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", told)
+
+
+def test_a_worker_that_fails_gets_a_sentence(browser: Any, page: str) -> None:
+    probe = """window.Worker = class {
+        postMessage() { setTimeout(() => this.onerror(new Event('error'))); }
+    }"""
+    told = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": probe})
+    try:
+        browser.get(page)
+        wait_until(browser, lambda: "worker does not run; reload" in status(browser), SECONDS)
     finally:
         browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", told)
 

@@ -35,7 +35,11 @@ function startWorker() {
     if (data.error) reject(new Error(data.error));
     else resolve(data.answer);
   };
-  worker.onerror = () => say("This browser cannot run the page's worker; use a current one.", true);
+  worker.onerror = () => {
+    const error = new Error("The page's worker does not run; reload the page, in a current browser.");
+    for (const { reject } of answers.values()) reject(error);
+    answers.clear();
+  };
   return worker;
 }
 
@@ -62,16 +66,16 @@ function describe(model, take) {
     `${model.student}, ${model.classes.length} classes: ${model.classes.join(", ")}.`;
   byId("files").accept = SUFFIXES.join(",");
   up.closest("label").hidden = model.up === null || model.up === "any";
-  const load = (file) => take(file.name, () => content(file), up.value);
+  const load = (files) => files.length && take(files[0].name, () => content(only(files)), up.value);
   byId("files").addEventListener("change", ({ target }) => {
-    if (target.files.length) load(target.files[0]);
+    load(target.files);
     target.value = "";
   });
   up.addEventListener("change", again);
   for (const kind of ["dragover", "dragleave", "drop"]) {
     document.addEventListener(kind, (event) => {
       byId("drop").classList.toggle("over", kind === "dragover");
-      if (kind === "drop" && event.dataTransfer.files.length) load(event.dataTransfer.files[0]);
+      if (kind === "drop") load(event.dataTransfer.files);
     });
   }
   byId("examples").append(
@@ -86,6 +90,11 @@ function describe(model, take) {
     }),
   );
   byId("controls").disabled = false;
+}
+
+function only(files) {
+  if (files.length === 1) return files[0];
+  throw new InputError(`${files.length} files at once; drop one after the other`);
 }
 
 /** The bytes of a file or of an answer. */
