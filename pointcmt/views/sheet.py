@@ -93,7 +93,7 @@ def _by_height(points: torch.Tensor, vertical: NDArray[np.float64]) -> torch.Ten
     low, middle, high = (
         torch.tensor(c) for c in ([0.25, 0.35, 0.95], [0.2, 0.8, 0.6], [1.0, 0.9, 0.3])
     )
-    lower = low + (middle - low) * (2 * share).clamp(max=1)
+    lower = low + (middle - low) * 2 * share
     return torch.where(share < 0.5, lower, middle + (high - middle) * (2 * share - 1))
 
 

@@ -45,6 +45,38 @@ def test_height_is_shown_in_color_and_own_colors_are_kept():
     assert not draw_sheet(red)[GAP : GAP + SIDE, GAP : GAP + SIDE, 1:].any()
 
 
+def large(points):
+    """The large picture of a cloud, and the places (row, column) of what is drawn on it."""
+    picture = draw_sheet(points)[GAP : GAP + 2 * SIDE, GAP : GAP + 2 * SIDE].astype(float)
+    return picture, np.argwhere(picture.any(axis=2))
+
+
+def test_height_goes_from_blue_by_green_to_yellow():
+    points = np.zeros((100, 3), np.float32)
+    points[:, 1] = np.linspace(-0.5, 0.5, 5).repeat(20)
+    picture, places = large(points)
+    drawn = picture[tuple(places.T)]
+    levels = np.array([level.mean(0) for level in np.array_split(drawn, 5)])  # from the top
+    yellow, green, blue = np.array([[1, 0.9, 0.3], [0.2, 0.8, 0.6], [0.25, 0.35, 0.95]])
+    expected = np.array([yellow, (yellow + green) / 2, green, (green + blue) / 2, blue])
+    light = levels.max(axis=1) / expected.max(axis=1)  # falls off with the distance
+    np.testing.assert_allclose(levels / light[:, None], expected, atol=0.02)
+
+
+def test_an_object_is_seen_from_above():
+    plate = np.array([[0, 0, -0.5], [0, 0, 0.5], [-0.5, 0, 0], [0.5, 0, 0]], np.float32)
+    picture, places = large(plate.repeat(20, axis=0))
+    light = picture[tuple(places.T)].max(axis=1)
+    assert places[light == light.max(), 0].min() > places[light == light.min(), 0].max()
+
+
+def test_the_pictures_lie_on_paper():
+    sheet = draw_sheet(cloud())
+    edges = (sheet[:GAP], sheet[-GAP:], sheet[:, :GAP], sheet[:, -GAP:])
+    assert all((edge == sheet[0, 0, 0]).all() for edge in edges)
+    assert sheet[0, 0, 0] == 255
+
+
 def test_a_flat_cloud_is_shown():
     flat = cloud()
     flat[:, 1] = 0
