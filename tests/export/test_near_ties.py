@@ -120,6 +120,13 @@ def forget_a_neighbour(found: dict[str, Indices]) -> None:
     groups[0, 0, -1] = groups[0, 0, 0]
 
 
+def keep_the_first_neighbour_alone(found: dict[str, Indices]) -> None:
+    groups = last(found)
+    spread = [len(set(row)) for row in groups[0].tolist()]
+    row = groups[0, int(np.argmax(spread))]
+    row[1:] = row[0]
+
+
 def reverse_a_group(found: dict[str, Indices]) -> None:
     last(found)[0, 0] = last(found)[0, 0, ::-1].copy()
 
@@ -139,6 +146,7 @@ def add_a_stranger(found: dict[str, Indices]) -> None:
         repeat_a_sample,
         lie_outside,
         forget_a_neighbour,
+        keep_the_first_neighbour_alone,
         reverse_a_group,
         add_a_stranger,
     ],
