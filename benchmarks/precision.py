@@ -40,7 +40,6 @@ from pointcmt_export.options import Grid, Limits, Options
 from pointcmt_export.reduced.int8 import products
 from pointcmt_serve.artefact import BESIDE, file_name
 from pointcmt_serve.engines import open_session
-from pointcmt_serve.pretrained import located
 
 RESULTS = Path(__file__).parent / "results"
 FULL = ("openvino", "onnxruntime")
@@ -277,7 +276,7 @@ def gate(data: str, out: Path) -> None:
         options = Options(precision=precision, sampling="host", format="openvino", data=data)
         with tempfile.TemporaryDirectory() as room:
             try:
-                report = export(located(Path("modelnet40")) / "model", Path(room) / "out", options)
+                report = export("modelnet40", Path(room) / "out", options)
             except GateError as refused:  # its checks tell as much
                 report = refused.report
         checks += [c.to_json() for c in report.checks if c.name.startswith(precision)]

@@ -161,8 +161,9 @@ def export(
 ) -> None:
     """Export the student of MODEL and prove it equal to the checkpoint.
 
-    MODEL is a run folder, a model folder or a training checkpoint. Teacher, generator and optimiser
-    are left behind and listed. Where a check fails, nothing is written and the exit status is 1.
+    MODEL is a run folder, a model folder, a training checkpoint or the name of a shipped student.
+    Teacher, generator and optimiser are left behind and listed. Where a check fails, nothing is
+    written and the exit status is 1.
     """
     from pointcmt_export.door import require_possible
 

@@ -5,14 +5,18 @@ from typing import Literal
 
 from pointcmt.description import CONFIG_FILE
 from pointcmt.errors import InputError
+from pointcmt_serve import pretrained
 
 Kind = Literal["run folder", "model folder", "training checkpoint"]
 
 STUDENT_FOLDER = "student"  # of a run folder
+MODEL_FOLDER = "model"  # of a shipped student
 
 
 def locate(path: Path) -> tuple[Kind, Path]:
     """Return what a path is, and the model folder or the training checkpoint that it stands for.
+
+    The name of a shipped student stands for its model folder, unless a model of that name is there.
 
     Raises:
         InputError: there is no such thing.
@@ -24,15 +28,17 @@ def locate(path: Path) -> tuple[Kind, Path]:
         )
     if path.is_file():
         return "training checkpoint", path
-    if not path.exists():
-        raise InputError(
-            f"{path}: no such file or folder; give a run folder, a model folder or a training "
-            "checkpoint"
-        )
     if (path / CONFIG_FILE).is_file():
         return "model folder", path
     if (path / STUDENT_FOLDER / CONFIG_FILE).is_file():
         return "run folder", path / STUDENT_FOLDER
+    if str(path) in pretrained.names():
+        return "model folder", pretrained.FOLDER / path / MODEL_FOLDER
+    if not path.exists():
+        raise InputError(
+            f"{path}: no such file or folder; give a run folder, a model folder, a training "
+            f"checkpoint, or one of {', '.join(pretrained.names())}"
+        )
     raise InputError(
         f"{path}: neither a model folder ({CONFIG_FILE} and model.safetensors) nor a run folder "
         f"(a model folder {STUDENT_FOLDER}/ inside)"

@@ -81,8 +81,9 @@ def open_source(path: Path | str, allow: Collection[str] = ()) -> Source:
     """Find and load the student that `path` stands for, and see that it runs.
 
     Args:
-        path: a run folder (with a model folder `student` inside), a model folder, or a training
-            checkpoint, one safetensors file with student, teacher and generator.
+        path: a run folder (with a model folder `student` inside), a model folder, a training
+            checkpoint, one safetensors file with student, teacher and generator, or the name of a
+            shipped student.
         allow: classes of one's own, "module:Class", that may be imported; see `load_student`.
 
     Raises:
