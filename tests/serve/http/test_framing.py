@@ -96,6 +96,20 @@ def test_a_request_may_name_the_whole_address(server: Running) -> None:
     assert b'{"live":true}' in answer
 
 
+@pytest.mark.parametrize("before", [(b"\r\n",), (b"\n\r\n",), (b"\r", b"\n")])
+def test_empty_lines_before_a_request_are_passed_over(
+    server: Running, before: tuple[bytes, ...]
+) -> None:
+    question = b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\n"
+    with server.connect() as connection:
+        for part in (question, *before, question):
+            connection.sendall(part)
+            time.sleep(0.01)
+        connection.shutdown(socket.SHUT_WR)
+        answer = received(connection)
+    assert answer.count(b'{"live":true}') == 2
+
+
 def test_pipelined_requests_are_answered_in_order(server: Running) -> None:
     one = b"GET /v2/%b HTTP/1.1\r\nHost: a\r\n\r\n"
     answer = server.raw(b"".join(one % path for path in (b"health/live", b"x", b"health/ready")))

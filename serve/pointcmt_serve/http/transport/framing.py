@@ -25,6 +25,14 @@ class StrictConnection(h11.Connection):
         super().__init__(h11.SERVER, headers)
         self._headers = headers
 
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes; empty lines before a request are passed over (RFC 9112, section 2.2)."""
+        if data and self.their_state is h11.IDLE and not self.trailing_data[0]:
+            data = data.lstrip(b"\r\n")
+            if not data:
+                return
+        super().receive_data(data)
+
     def next_event(self) -> Any:
         """Return the next event; see `h11.Connection.next_event`."""
         try:
