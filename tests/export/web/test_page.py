@@ -4,6 +4,7 @@ import functools
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -196,26 +197,29 @@ def test_it_fits_a_phone(opened: Any) -> None:
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def test_a_browser_without_simd_gets_a_sentence(browser: Any, page: str) -> None:
-    probe = "WebAssembly.validate = () => false"
-    told = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": probe})
+@contextmanager
+def opening_with(browser: Any, script: str) -> Iterator[None]:
+    """Within, every page runs `script` before its own."""
+    told = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
     try:
-        browser.get(page)
-        wait_until(browser, lambda: "no WebAssembly with SIMD" in status(browser), SECONDS)
+        yield
     finally:
         browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", told)
+
+
+def test_a_browser_without_simd_gets_a_sentence(browser: Any, page: str) -> None:
+    with opening_with(browser, "WebAssembly.validate = () => false"):
+        browser.get(page)
+        wait_until(browser, lambda: "no WebAssembly with SIMD" in status(browser), SECONDS)
 
 
 def test_a_worker_that_fails_gets_a_sentence(browser: Any, page: str) -> None:
-    probe = """window.Worker = class {
+    failing = """window.Worker = class {
         postMessage() { setTimeout(() => this.onerror(new Event('error'))); }
     }"""
-    told = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": probe})
-    try:
+    with opening_with(browser, failing):
         browser.get(page)
         wait_until(browser, lambda: "worker does not run; reload" in status(browser), SECONDS)
-    finally:
-        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", told)
 
 
 def test_the_page_knows_the_student() -> None:
