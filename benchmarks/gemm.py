@@ -20,18 +20,20 @@ class Products:
     The operands are buffers of ones with the shapes that the graph's MatMul and Gemm nodes see for
     the same clouds; nothing is gathered, added or compared. At each shape of clouds the library
     (torch, numpy, onnxruntime, or OpenVINO where installed) that is fastest at the whole sequence
-    is kept, so that no engine that computes the same products in float32 should be faster.
+    is kept, so that no engine that computes the same products in that arithmetic should be faster.
     """
 
-    def __init__(self, file: Path, threads: int) -> None:
-        self._file = file
-        self._threads = threads
+    def __init__(
+        self, file: Path, threads: int, libraries: tuple[Callable[..., Call], ...] = LIBRARIES
+    ) -> None:
+        self._file, self._threads, self._libraries = file, threads, libraries
         self._calls: dict[Shape, list[Call]] = {}
 
     def __call__(self, clouds: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the products for clouds (B, N, 3) and return an empty array of logits."""
         if clouds.shape not in self._calls:
-            self._calls[clouds.shape] = fastest(product_shapes(self._file, clouds), self._threads)
+            pairs = product_shapes(self._file, clouds)
+            self._calls[clouds.shape] = fastest(pairs, self._threads, self._libraries)
         for call in self._calls[clouds.shape]:
             call()
         return np.zeros((len(clouds), 0), dtype=np.float32)

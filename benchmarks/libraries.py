@@ -1,6 +1,7 @@
 """One matrix product, prepared in each library that may be the fastest at it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,12 +45,14 @@ def by_onnxruntime(left: Floats, right: Floats, out: Floats, threads: int) -> Ca
     return lambda: (session.run_with_iobinding(binding), values, left, right, out)
 
 
-def by_openvino(left: Floats, right: Floats, out: Floats, threads: int) -> Call:
+def by_openvino(
+    left: Floats, right: Floats, out: Floats, threads: int, precision: str = "f32"
+) -> Call:
     """Prepare left @ right by OpenVINO, a weight on the right packed beforehand."""
     import openvino
 
     core = openvino.Core()
-    properties = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+    properties = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": precision}
     compiled = core.compile_model(core.read_model(_graph(left, right)), "CPU", properties)
     request = compiled.create_infer_request()
     wrap = openvino.Tensor
@@ -83,7 +86,18 @@ def by_onnxruntime_int8(left: Floats, right: Floats, out: Floats, threads: int) 
     return lambda: (session.run_with_iobinding(binding), values)
 
 
+def by_torch_bf16(left: Floats, right: Floats, out: Floats, threads: int) -> Call:
+    """Prepare left @ right of bfloat16 numbers by torch."""
+    import torch
+
+    torch.set_num_threads(threads)
+    a, b = (torch.from_numpy(array).bfloat16() for array in (left, right))
+    c = torch.empty(out.shape, dtype=torch.bfloat16)
+    return lambda: torch.matmul(a, b, out=c)
+
+
 LIBRARIES: tuple[Callable[..., Call], ...] = (by_torch, by_numpy, by_onnxruntime, by_openvino)
+BF16 = (by_torch_bf16, partial(by_openvino, precision="bf16"))
 
 
 def result_shape(left: Shape, right: Shape) -> Shape:

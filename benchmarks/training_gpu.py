@@ -8,7 +8,8 @@ Cross-entropy and AdamW on clouds of 1,024 random points, as `pointcmt-train` ta
 float32, with `compute.tf32`, in bf16 by autocast, with `compute.compile`, and the plain port of the
 same weights in float32, in eager torch. Clouds a second of the second of two passes of `--steps`
 steps, the GPU waited for at the end of each; memory is the most that torch held on the GPU.
-Compiling is not counted. What cannot run is listed with the reason. Writes training_gpu.{json,md}.
+Compiling is not counted. What cannot run is listed with the reason. Students measured before are
+kept. Writes training_gpu.{json,md}.
 """
 
 import argparse
@@ -37,7 +38,7 @@ SETTINGS = {
     "compiled": ComputeConfig(compile=True),
 }
 PLAIN = "plain port"
-Row = dict[str, dict[str, Any]]
+Row = dict[str, Any]
 
 
 def rate(
@@ -71,7 +72,7 @@ def rate(
 
 def measure(name: str, args: argparse.Namespace) -> Row:
     """Measure a student in every setting, and its plain port."""
-    row: Row = {}
+    row: Row = {"steps": args.steps}
     for setting in (*args.settings, PLAIN):
         torch.manual_seed(0)
         student: Any = create_student(name, CLASSES).train()
@@ -99,22 +100,32 @@ def table(found: dict[str, Row], about: dict[str, Any]) -> str:
     """Return the figures as Markdown."""
     lines = ["# Training on a GPU", "", (__doc__ or "").split("\n\n")[2].replace("\n", " "), ""]
     lines += [", ".join(f"{key} {value}" for key, value in about.items()), ""]
-    columns = list(next(iter(found.values())))
-    lines += [f"| clouds/s | {' | '.join(columns)} | float32 over it | MiB | its |"]
-    lines += ["|---|" + "---:|" * (len(columns) + 3)]
+    columns = [*SETTINGS, PLAIN]
+    lines += [f"| clouds/s | {' | '.join(columns)} | float32 over it | MiB | its | steps |"]
+    lines += ["|---|" + "---:|" * (len(columns) + 4)]
     for name, row in found.items():
-        cells = [f"{row[setting].get('rate', 0):.0f}" for setting in columns]
         own, plain = row["float32"], row[PLAIN]
-        ratio = own.get("rate", 0) / plain["rate"] if "rate" in plain else 0
-        cells += [f"{ratio:.1f}x", f"{own.get('mib', 0):.0f}", f"{plain.get('mib', 0):.0f}"]
+        cells = [f"{row[s]['rate']:.0f}" if "rate" in row.get(s, {}) else "" for s in columns]
+        cells += [
+            f"{own['rate'] / plain['rate']:.1f}x" if "rate" in own and "rate" in plain else ""
+        ]
+        cells += [f"{own.get('mib', 0):.0f}", f"{plain.get('mib', 0):.0f}", str(row["steps"])]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     reasons = [
-        f"{name}, {setting}: {figures['reason']}"
+        f"{name}, {setting}: {row[setting]['reason']}"
         for name, row in found.items()
-        for setting, figures in row.items()
-        if "reason" in figures
+        for setting in columns
+        if "reason" in row.get(setting, {})
     ]
     return "\n".join(lines + [""] * bool(reasons) + reasons) + "\n"
+
+
+def before(output: Path, about: dict[str, Any]) -> dict[str, Row]:
+    """Return the students that were measured before in the same way."""
+    file = output / "training_gpu.json"
+    known = json.loads(file.read_text()) if file.is_file() else {}
+    rows: dict[str, Row] = known["found"] if known.get("about") == about else {}
+    return rows
 
 
 def main() -> None:
@@ -127,9 +138,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
     place = torch.cuda.get_device_name() if args.device == "cuda" else args.device
-    about = {"device": place, "torch": torch.__version__, "batch": args.batch, "steps": args.steps}
-    found: dict[str, Row] = {}
+    about = {"device": place, "torch": torch.__version__, "batch": args.batch}
     args.output.mkdir(parents=True, exist_ok=True)
+    found = before(args.output, about)
     for name in args.only:
         found[name] = measure(name, args)
         record = json.dumps({"about": about, "found": found}, indent=1)

@@ -21,7 +21,7 @@ COPY serve serve
 RUN grep -v '^onnxruntime==' constraints.txt > v100.txt \
     && uv pip install --no-cache --torch-backend=cu126 -c v100.txt '.[export,cuda]' \
     && uv pip uninstall onnxruntime \
-    && uv pip install --no-cache 'onnxruntime-gpu>=1.20,<1.23' \
+    && uv pip install --no-cache 'onnxruntime-gpu>=1.21,<1.23' \
     && pip install --no-cache-dir 'tensorrt-cu12==10.4.0'
 
 CMD ["pointcmt-export", "--help"]

@@ -4,6 +4,7 @@ import functools
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -27,8 +28,11 @@ from pointcmt_export.exporter import GateError, convert, export
 from pointcmt_export.options import Grid, Limits, Options
 from pointcmt_export.report import Report, hashes, sha256
 from pointcmt_export.source import open_source
+from pointcmt_export.verify import gate
 from pointcmt_export.verify.gate import Expectation
 from pointcmt_serve import Classifier
+from pointcmt_serve.engines import Device
+from pointcmt_serve.engines.onnxruntime import OnnxSession
 from tests.reference.small_students import CLASSES, GRID, POINTS
 
 Export = tuple[Path, Report]
@@ -64,6 +68,37 @@ def test_the_folder_is_whole_and_its_report_says_so(ssg_export: Export) -> None:
     assert set(statuses.values()) == {"passed"}
     assert stored["versions"]["onnx"] == onnx.__version__
     assert stored["machine"]["cores"] >= 1
+
+
+@pytest.mark.parametrize("error", [0.0, 1.0])
+def test_a_gpu_that_a_classifier_would_take_is_compared_too(
+    plain_folder: Path,
+    tmp_path: Path,
+    converted_once: None,
+    monkeypatch: pytest.MonkeyPatch,
+    error: float,
+) -> None:
+    """A GPU is played by the processor, which answers rightly or not."""
+
+    class OnGpu(OnnxSession):
+        def _run(self, inputs: Any, indices: bool) -> Any:
+            answers = super()._run(inputs, indices)
+            return {**answers, "logits": answers["logits"] + error}
+
+    def opened(folder: Path, engine: str, device: str, threads: int, precision: Any) -> Any:
+        kind = OnGpu if device == "cuda" else OnnxSession
+        return kind(Path(folder) / "model.onnx", Device("cpu"), threads)
+
+    monkeypatch.setattr(OnnxSession, "on_gpu", True)
+    monkeypatch.setattr(gate, "open_session", opened)
+    if error:
+        with pytest.raises(GateError, match="cuda logits"):
+            export(plain_folder, tmp_path / "out", QUICK)
+        return
+    statuses = {
+        check.name: check.status for check in export(plain_folder, tmp_path / "out", QUICK).checks
+    }
+    assert {statuses[f"cuda {name}"] for name in ("logits", "argmax")} == {"passed"}
 
 
 def test_every_shape_of_the_grid_is_compared(ssg_export: Export) -> None:

@@ -13,11 +13,13 @@ from onnx import numpy_helper
 
 from pointcmt.checkpoint import ModelConfig
 from pointcmt.data import CloudDataset, Shapes
+from pointcmt.models.grouped import moments
 from pointcmt_export.convert.networks import deployable
 from pointcmt_export.convert.to_onnx import Converted
+from pointcmt_export.exporter import export
 from pointcmt_export.formats import Job
 from pointcmt_export.formats.onnx import write
-from pointcmt_export.options import Options
+from pointcmt_export.options import Grid, Options
 from pointcmt_export.source import Source, open_source
 from pointcmt_export.verify import Check, Clouds, failed, open_data
 from pointcmt_export.verify.accuracy import accuracy_checks
@@ -264,3 +266,12 @@ def test_winners_of_another_network_are_caught(
     assert check.figures["right"] == check.figures["winners"] > 0
     other = open_source(small_model(tmp_path / "other", "pointnet2-ssg", seed=1)).student
     assert winners_check(tmp_path / "model.onnx", other, cloud, EXACT).status == "failed"
+
+
+def test_winners_are_found_where_the_student_takes_few_groups_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moments, "CHUNK_BYTES", 2000)
+    model = small_model(tmp_path / "model", "rscnn")
+    report = export(model, tmp_path / "out", Options(grid=Grid((2,), (64,))))
+    assert {check.name: check.status for check in report.checks}["winners"] == "passed"

@@ -58,6 +58,20 @@ def expected(points: NDArray[np.float32]) -> dict[str, NDArray[np.int64]]:
     }
 
 
+def test_no_number_is_infinite() -> None:
+    """onnxruntime's kernels for GPUs take infinity for the largest number there is."""
+    model = to_onnx(trace(Chooser(), 3, M), Maxima((), {}, {})).model
+    kinds = onnx.shape_inference.infer_shapes(model).graph.value_info
+    floats = [v for v in kinds if v.type.tensor_type.elem_type == onnx.TensorProto.FLOAT]
+    model.graph.output.extend(floats)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    names = [value.name for value in floats]
+    assert {name.partition("_")[0] for name in names} >= {"inside", "found", "unreached"}
+    points = np.random.default_rng(0).uniform(-1, 1, (2, 30, 3)).astype(np.float32)
+    for name, value in zip(names, session.run(names, {"points": points}), strict=True):
+        assert np.isfinite(value).all(), name
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     batch=st.integers(1, 3),

@@ -22,7 +22,7 @@ farthest_point_sample <m> (xyz) => (chosen)
     y = Gather <axis: int = 2> (xyz, one)
     z = Gather <axis: int = 2> (xyz, two)
     cloud = Shape <start: int = 0, end: int = 2> (xyz)
-    unreached = ConstantOfShape <value: tensor = float[1] {inf}> (cloud)
+    unreached = ConstantOfShape <value: tensor = float[1] {3.4028235e38}> (cloud)
     batch = Shape <start: int = 0, end: int = 1> (xyz)
     single = Constant <value_ints: ints = [1]> ()
     column = Concat <axis: int = 0> (batch, single)
@@ -61,14 +61,14 @@ _BALL_QUERY = """
     {distances}
     zero = Constant <value_float: float = 0.0> ()
     one = Constant <value_float: float = 1.0> ()
-    infinity = Constant <value: tensor = float {{inf}}> ()
+    beyond = Constant <value_float: float = 16777216.0> ()
     length = Shape <start: int = 1, end: int = 2> (xyz)
     scalar = Squeeze (length)
     points = Cast <to: int = 1> (scalar)
     order = Range (zero, points, one)
     radius = Constant <value_float: float = @limit> ()
     near = Less (squared, radius)
-    inside = Where (near, order, infinity)
+    inside = Where (near, order, beyond)
     {enough}
     count = Constant <value_ints: ints = @k> ()
     found, places = TopK <axis: int = -1, largest: int = 0, sorted: int = 1> (candidates, count)
@@ -78,16 +78,17 @@ _BALL_QUERY = """
     end = Constant <value_ints: ints = [1]> ()
     axis = Constant <value_ints: ints = [2]> ()
     lowest = Slice (found, start, end, axis)
-    any = Less (lowest, infinity)
+    any = Less (lowest, beyond)
     filling = Where (any, lowest, nearest)
-    real = Less (found, infinity)
+    real = Less (found, beyond)
     filled = Where (real, found, filling)
     chosen = Cast <to: int = 7> (filled)
 }}
-"""  # indices are compared as float32 numbers, which are exact up to 2**24 points
+"""  # indices are compared as float32 numbers, which are exact up to 2**24 points; what lies beyond
+# them is finite, since onnxruntime's TopK turns infinity into the largest number on a GPU
 
 _PADDED = """widths = Constant <value_ints: ints = @pads> ()
-    candidates = Pad (inside, widths, infinity)"""
+    candidates = Pad (inside, widths, beyond)"""
 _UNPADDED = "candidates = Identity (inside)"
 
 _KNN = """

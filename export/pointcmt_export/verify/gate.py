@@ -72,6 +72,7 @@ def served_checks(
     clouds: Clouds,
     write: Callable[[Path], object] = lambda folder: None,
     precision: str | None = None,
+    device: str | None = None,
 ) -> list[Check]:
     """Compare an exported folder, in the session that serves it, with the checkpoint.
 
@@ -83,9 +84,10 @@ def served_checks(
         write: writes the engine's own files beside another `model.onnx` in a folder. It is used for
             a twin that tells the indices, where the shipped graph keeps them to itself.
         precision: of the file to compare, where it lies beside the float32 one.
+        device: where it runs; the CPU where the engine runs there, unless told.
     """
     name = file_name(MODEL_FILE, precision)
-    device = "cpu" if "cpu" in ENGINES[engine].devices else "cuda"
+    device = device or ("cpu" if "cpu" in ENGINES[engine].devices else "cuda")
     again = 0 if device == "cpu" else 2  # what comes again is recorded on a GPU, then replayed
     threads = torch.get_num_threads()
     try:

@@ -76,11 +76,15 @@ def _rows(values: NDArray[Any], axis: int) -> NDArray[Any]:
 
 
 class _Reduced(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Everything that a student takes a maximum of, in order; a few groups at a time perhaps."""
+    """Everything that a student takes a maximum of, in order; a few groups at a time perhaps.
+
+    It may look for the places of a maximum with another one, over where values equal the first.
+    """
 
     def __init__(self, student: Student, clouds: NDArray[np.float32]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._values: list[NDArray[Any]] = []
+        self._places: Tensor | None = None
         with torch.inference_mode(), self:
             cast(nn.Module, student)(torch.from_numpy(clouds))
         self._coming = iter(self._values)
@@ -89,8 +93,10 @@ class _Reduced(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         given = {**dict(zip(("self", "dim"), args, strict=False)), **(kwargs or {})}
+        if func is torch.ops.aten.eq.Tensor_out:
+            self._places = given["out"]
         dims = given.get("dim")
-        if func in MAXIMA and isinstance(given["self"], Tensor):
+        if func in MAXIMA and given["self"] is not self._places:
             axis = dims[0] if isinstance(dims, list | tuple) and len(dims) == 1 else dims
             if isinstance(axis, int) and given["self"].ndim > 2:
                 self._values.append(_rows(given["self"].numpy().copy(), axis))

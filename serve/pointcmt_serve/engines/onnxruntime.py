@@ -1,6 +1,8 @@
 """Running an exported student with onnxruntime."""
 
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,11 @@ class OnnxSession(Session):
         super().__init__(_describe(file, self.runtime), threads)
         self._outputs = [output.name for output in self.runtime.get_outputs()]
         self._how = _silently()
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it runs on a GPU."""
+        return _CUDA in self.runtime.get_providers()
 
     def _run(self, inputs: dict[str, NDArray[Any]], indices: bool) -> dict[str, NDArray[Any]]:
         wanted = self._outputs if indices else [LOGITS]
@@ -137,5 +144,15 @@ def _providers(available: list[str], device: Device) -> list[Any]:
         )
     wanted: list[Any] = [_CPU]
     if device.kind != "cpu" and _CUDA in available:
-        wanted.insert(0, (_CUDA, {"device_id": device.index}))
+        _load_cuda()
+        wanted.insert(0, (_CUDA, {"device_id": device.index, "use_tf32": 0}))
     return wanted
+
+
+def _load_cuda() -> None:
+    """Load CUDA's libraries from NVIDIA's wheels; one that is missing shows in the session."""
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(_QUIET)  # else it warns of every GPU
+    with redirect_stdout(StringIO()):
+        onnxruntime.preload_dlls()

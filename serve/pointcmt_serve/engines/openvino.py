@@ -93,15 +93,19 @@ def _described(file: Path) -> Artefact:
     return replace(read_artefact(require_bfloat16(file)), file=file, precision="bf16")
 
 
+def product_precisions(compiled: Any) -> list[str]:
+    """Return the precision of each heavy product as OpenVINO compiled it, such as "f32"."""
+    infos = (node.get_rt_info() for node in compiled.get_runtime_model().get_ops())
+    return [info["runtimePrecision"].value for info in infos if info["layerType"].value in PRODUCTS]
+
+
 def _require_products(compiled: Any) -> None:
     """Check that the heavy products are of bfloat16 in what was compiled.
 
     Raises:
         InputError: OpenVINO made float32 products of them all.
     """
-    nodes = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]
-    kinds = [str(info["runtimePrecision"]) for info in nodes if str(info["layerType"]) in PRODUCTS]
-    if "bf16" not in kinds:
+    if "bf16" not in product_precisions(compiled):
         raise InputError("OpenVINO would compute in float32 what the file has in bfloat16")
 
 

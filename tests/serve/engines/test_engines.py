@@ -128,15 +128,19 @@ def test_a_gpu_that_cannot_be_started_is_left_by_auto_alone(
     import onnxruntime
 
     whole = onnxruntime.InferenceSession
+    loaded: list[str] = []
 
     def start(file: Any, options: Any, providers: list[Any], **how: Any) -> Any:
         if providers != ["CPUExecutionProvider"]:
+            assert loaded == ["CUDA"]
+            assert providers[0] == ("CUDAExecutionProvider", {"device_id": 0, "use_tf32": 0})
             raise RuntimeError("CUDA failure 35: driver")
         return whole(file, options, providers=providers, **how)
 
     providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
     monkeypatch.setattr(onnxruntime, "InferenceSession", start)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: loaded.append("CUDA"))
     if device == "auto":
         session = open_session(model, device=device)
         np.testing.assert_allclose(session(clouds), reference_logits(clouds), atol=1e-5)
