@@ -7,7 +7,7 @@
 `prepare` exports each student, with fresh weights and batch statistics of clouds, host-sampled and
 with `--precision int8` and `bf16`. `measure` times the float32 file, the int8 one and, where the
 processor has such products, the bfloat16 one beside each other in every engine that runs them, and
-the bare sequence of the matrix products in each of the two arithmetics. Speed depends on the
+the bare sequence of the matrix products in the same arithmetic. Speed depends on the
 shapes alone. What less precision does to a trained student's answers, `gate` tells: it exports the
 student of ModelNet40 that comes with the package and keeps its checks.
 Results go to benchmarks/results/precision.{json,md}; what was measured before is kept.

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
@@ -19,7 +18,6 @@ from pointcmt_training.distillation.method import Images
 from pointcmt_training.distillation.self_training import SelfTraining
 from pointcmt_training.folder import SECTIONS, RunFolder
 from pointcmt_training.inputs import Inputs
-from pointcmt_training.inputs.split import Split
 from pointcmt_training.prepare import trained_sections
 from pointcmt_training.reading import Record, read_history
 from pointcmt_training.stages.generator import train_generator
@@ -134,10 +132,5 @@ def _small(config: Config, few: int) -> Config:
 
 
 def _few(inputs: Inputs, count: int) -> Inputs:
-    train, test = _first(inputs.train, count), _first(inputs.test, count)
+    train, test = inputs.train.first(count), inputs.test.first(count)
     return Inputs(train, train, test, train, inputs.unlabelled_batch)
-
-
-def _first(split: Split, count: int) -> Split:
-    dataset = split.dataset.subset(np.arange(count))
-    return Split(dataset, split.points[:count], split.labels[:count], split.config)

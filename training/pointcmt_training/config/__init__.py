@@ -168,11 +168,21 @@ class Config(Section):
             )
         if self.compute.cuda_graphs and not self.compute.compile:
             raise InputError("compute.cuda_graphs=true: needs compute.compile=true")
+        self._require_views()
+
+    def _require_views(self) -> None:
         if self.views.kind == "rendered" and self.data.unlabelled not in ("", "rest"):
             raise InputError(
                 f"data.unlabelled={self.data.unlabelled}: a folder of clouds comes without "
                 "rendered pictures; use rest, or views.kind=projected"
             )
+        if 0 < self.views.points < self.data.points:
+            raise InputError(
+                f"views.points={self.views.points}: must be at least data.points, "
+                f"{self.data.points}, or 0 for those"
+            )
+        if self.views.kind == "rendered" and self.views.points:
+            raise InputError("views.points: is for what is projected, not for views.kind=rendered")
 
     @property
     def selected_on(self) -> Literal["", "validation", "test"]:

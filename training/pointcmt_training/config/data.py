@@ -72,15 +72,17 @@ class ViewsConfig(Section):
     """The images that the teacher sees.
 
     Attributes:
-        kind: "projected", six depth projections of each cloud; "projected-color", the same in the
+        kind: "projected", depth projections of each cloud; "projected-color", the same in the
             points' colours; or "rendered", pictures of the meshes (paper, Table 6).
         root: folder of the rendered pictures, `<class>/<split>/<name>_001.png` and so on. Those of
             the embedded shapes and of ModelNet's meshes are made there once.
         size: height and width in pixels of what is projected or rendered here.
+        points: points of a cloud that are projected, of which the student gets the first
+            `data.points`; 0 for those alone.
         look: of views that are rendered here: "shaded", or "normals", each face in the colour that
             says how it is turned to the camera.
-        cameras: where rendered views stand: 20 on a "dodecahedron", "ring12" around the vertical,
-            or "six" along the axes.
+        cameras: where the views stand: 20 on a "dodecahedron", "ring12" around the vertical, or
+            "six" along the axes; "auto" for six of what is projected, 20 of what is rendered.
         drawn: views that each step of stage I draws anew of an object's, random viewpoints as
             augmentation; 0 shows all, as stages II and III and every test do.
         workers: processes that render, and that decode pictures ahead of the steps; 0 does both in
@@ -99,8 +101,9 @@ class ViewsConfig(Section):
     kind: Literal["projected", "projected-color", "rendered"] = "projected"
     root: str = ""
     size: Annotated[int, Field(ge=16, le=1024)] = 128
+    points: Annotated[int, Field(ge=0)] = 0
     look: Literal["shaded", "normals"] = "shaded"
-    cameras: Literal["dodecahedron", "ring12", "six"] = "dodecahedron"
+    cameras: Literal["auto", "dodecahedron", "ring12", "six"] = "auto"
     drawn: Annotated[int, Field(ge=0, le=20)] = 0
     workers: Annotated[int, Field(ge=0, le=256)] = 1
     cache_gb: Annotated[float, Field(ge=0)] = 4.0
@@ -108,6 +111,13 @@ class ViewsConfig(Section):
     flip: Annotated[float, Field(ge=0, le=1)] = 0.0
     crop: Annotated[float, Field(ge=0, lt=1)] = 0.0
     erase: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @property
+    def placed(self) -> str:
+        """Where the views stand, by name."""
+        if self.cameras != "auto":
+            return self.cameras
+        return "dodecahedron" if self.kind == "rendered" else "six"
 
 
 @dataclass(frozen=True)

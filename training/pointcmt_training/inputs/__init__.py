@@ -118,7 +118,7 @@ def _read(config: Config, split: str) -> CloudDataset:
         record.name,
         data.root,
         record.train if split == "train" else split,
-        data.points,
+        max(data.points, config.views.points),
         cache=data.cache or None,
         per_class=data.per_class if split == "train" else data.per_class // 2,
         channels=data.channels,
@@ -152,6 +152,10 @@ def _split(dataset: CloudDataset, config: Config, device: torch.device) -> Split
             f"options.channels={wanted}: takes {', '.join(taken)}, a part of a normal; take all of "
             f"{', '.join(NORMALS)}, or none"
         )
-    points = torch.from_numpy(np.ascontiguousarray(dataset.points[..., :wanted])).to(device)
+    few, stored = config.data.points, dataset.points
+    points = torch.from_numpy(np.ascontiguousarray(stored[:, :few, :wanted])).to(device)
+    more = None
+    if config.views.points > few:
+        more = torch.from_numpy(np.ascontiguousarray(stored[..., :3])).to(device)
     labels = torch.from_numpy(dataset.labels).to(device)
-    return Split(kept(dataset, config.views, config.data), points, labels, config.views)
+    return Split(kept(dataset, config.views, config.data), points, labels, config.views, more)

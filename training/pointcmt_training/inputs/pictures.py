@@ -55,7 +55,7 @@ def _write(jobs: list[ViewJob], root: Path, views: ViewsConfig, dataset: CloudDa
 
 
 def _settings(views: ViewsConfig, dataset: CloudDataset) -> ViewSettings:
-    return ViewSettings("render", views.cameras, views.size, dataset.up or "y", look=views.look)
+    return ViewSettings("render", views.placed, views.size, dataset.up or "y", look=views.look)
 
 
 def _jobs(data: DataConfig, dataset: CloudDataset, split: str) -> list[ViewJob]:

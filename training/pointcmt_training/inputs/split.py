@@ -1,7 +1,7 @@
 """One split of a data set on the training device, and the images of its objects."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +12,9 @@ from pointcmt import ranks
 from pointcmt.data import CloudDataset
 from pointcmt.errors import InputError
 from pointcmt.geometry import NORMALS
+from pointcmt.geometry.orientation import rotation
 from pointcmt.views import project_color, project_depth
+from pointcmt.views.pictures import UP, VIEW_SETS
 from pointcmt_training.compute import carried
 from pointcmt_training.config import ViewsConfig
 from pointcmt_training.inputs.ahead import PictureReader
@@ -27,12 +29,29 @@ class Split:
         points: (n, N, C) float32, the channels that the student takes.
         labels: (n,) int64.
         config: which views the teacher sees.
+        more: (n, M, 3) float32, what is projected, where that is more than `points`.
     """
 
     dataset: CloudDataset
     points: Tensor
     labels: Tensor
     config: ViewsConfig
+    more: Tensor | None = None
+
+    @property
+    def whole(self) -> "Split":
+        """The same split with the points that are projected."""
+        return self if self.more is None else replace(self, points=self.more, more=None)
+
+    def first(self, count: int) -> "Split":
+        """Return the first so many clouds."""
+        return Split(
+            self.dataset.subset(np.arange(count)),
+            self.points[:count],
+            self.labels[:count],
+            self.config,
+            self.more if self.more is None else self.more[:count],
+        )
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -58,20 +77,27 @@ class Split:
 
         Args:
             indices: (B,) int64.
-            clouds: (B, N, 3), projected in place of the stored clouds, point for point.
+            clouds: (B, M, 3), projected in place of the stored clouds, point for point.
             drawn: (B, V) int64, the views to take of each object; by default all in their order.
         """
         if self.config.kind == "rendered":
             return self._pictures(indices, drawn)
-        images = self._projected(indices, self.points[indices, :, :3] if clouds is None else clouds)
+        stored = self.whole.points[indices, :, :3] if clouds is None else clouds
+        images = self._projected(indices, stored)
         if drawn is None:
             return images
         return images[torch.arange(len(images), device=drawn.device)[:, None], drawn]
 
     def _projected(self, indices: Tensor, clouds: Tensor) -> Tensor:
         if self.config.kind == "projected":
-            return project_depth(clouds, self.config.size)
-        return project_color(clouds, self.colors[indices], self.config.size)
+            return project_depth(clouds, self.config.size, views=self._cameras)
+        return project_color(clouds, self.colors[indices], self.config.size, views=self._cameras)
+
+    @cached_property
+    def _cameras(self) -> Tensor:
+        """Where the projected views stand, (V, 3, 3), the vertical of the clouds upwards."""
+        views = VIEW_SETS[self.config.placed](UP["y"]) @ rotation(self.dataset.up or "y", "y")
+        return torch.from_numpy(views).float().to(self.points.device)
 
     @cached_property
     def view_shape(self) -> tuple[int, int, int, int]:
@@ -94,7 +120,7 @@ class Split:
 
     @cached_property
     def colors(self) -> Tensor:
-        """Red, green and blue of the points, (n, N, 3) float32 in [0, 1]."""
+        """Red, green and blue of the projected points, (n, M, 3) float32 in [0, 1]."""
         colors = np.ascontiguousarray(self.dataset.points[..., 3:6])
         return torch.from_numpy(colors).to(self.points.device)
 

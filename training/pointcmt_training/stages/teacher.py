@@ -86,7 +86,7 @@ def augmented_views(split: Split, indices: Tensor, epoch: int, config: Config) -
     """Return the images that stage I learns from, (B, V, C, H, W): changed anew in every epoch."""
     asked, clouds, drawn = config.views, None, None
     if asked.augment and asked.kind != "rendered":
-        clouds = augmented(split, indices, epoch, config, shuffle=False)[..., :3]
+        clouds = augmented(split.whole, indices, epoch, config, shuffle=False)[..., :3]
     if asked.drawn:
         drawn = draw_views(indices, split.view_shape[0], asked.drawn, epoch, config.seed)
     change = PictureAugmentation(asked.flip, asked.crop, asked.erase)
@@ -180,7 +180,7 @@ def build_teacher(config: Config, inputs: Inputs, feature_dim: int) -> MultiView
 
 def _fingerprint(config: Config, teacher: MultiViewTeacher, split: Split) -> str:
     seen = config.views
-    views = f"{seen.kind} {seen.size} {seen.cameras} {seen.look}"
+    views = f"{seen.kind} {seen.size} {seen.placed} {seen.look}"
     if seen.kind == "rendered" and split.dataset.views is not None:
         views += "".join(split.dataset.views.state(index) for index in range(len(split)))
     made_of = f"{split.dataset.fingerprint()} {views} {digest(teacher.state_dict())}"
