@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 KINDS = {  # the words of a recipe's views.kind, and short ones
     "rendered": "render",
+    "surface": "surface",
     "projected": "project",
     "render": "render",
     "project": "project",
@@ -54,8 +55,9 @@ def _share(ctx: click.Context, param: click.Parameter, value: str | None) -> sli
     type=click.Choice(["auto", *KINDS]),
     default="auto",
     show_default=True,
-    metavar="auto|rendered|projected",
-    help="Meshes rendered, or clouds projected; auto renders class folders of meshes.",
+    metavar="auto|rendered|surface|projected",
+    help="Meshes rendered, or clouds, by the surface of their alpha shape or projected; auto "
+    "renders class folders of meshes, else projects.",
 )
 @click.option(
     "--views",
@@ -70,7 +72,7 @@ def _share(ctx: click.Context, param: click.Parameter, value: str | None) -> sli
     type=click.Choice(["shaded", "normals"]),
     default="shaded",
     show_default=True,
-    help="Of rendered meshes; normals colour each face by how it is turned to the camera.",
+    help="Of what is rendered; normals colour each face by how it is turned to the camera.",
 )
 @up_option
 @click.option("--workers", type=click.IntRange(1), help="Processes; default: one a core.")
@@ -105,18 +107,19 @@ def views(
     from pointcmt.views.pictures import ViewSettings
 
     reference = refer(path)
-    render = KINDS.get(kind) == "render" or (kind == "auto" and holds_meshes(reference))
-    if look != "shaded" and not render:
-        raise InputError(f"--look {look} is for rendered meshes; these objects are projected")
+    meshes = kind == "auto" and holds_meshes(reference)
+    drawn = KINDS.get(kind) or ("render" if meshes else "project")
+    if look != "shaded" and drawn == "project":
+        raise InputError(f"--look {look} is for what is rendered; these objects are projected")
     settings = ViewSettings(
-        kind="render" if render else "project",
-        views=view_set or ("dodecahedron" if render else "six"),
-        size=size or (224 if render else 128),
+        kind=drawn,
+        views=view_set or ("six" if drawn == "project" else "dodecahedron"),
+        size=size or (128 if drawn == "project" else 224),
         up=(reference.data.up or vertical(reference.root)) if up == "auto" else up,
         splat=splat,
         look=look,
     )
-    jobs = _view_jobs(reference, render, cache)
+    jobs = _view_jobs(reference, drawn == "render", cache)
     root = Path(reference.data.name) if reference.data.embedded else reference.root
     out = out or root.with_name(f"{root.name}-views")
     with tqdm(total=len(jobs[share]), disable=None, unit="object") as bar:

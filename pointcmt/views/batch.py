@@ -34,7 +34,7 @@ class ViewJob:
     Attributes:
         stem: path of its pictures without `_001.png`, e.g. `chair/train/chair_0001`.
         source: a mesh or its file for `render`; a cloud (N, 3), or (N, 6) with colours from 0 to
-            1 in the last three channels, for `project`.
+            1 in the last three channels, for `project`; one without colours for `surface`.
     """
 
     stem: str
@@ -76,7 +76,7 @@ def write_views(
         InputError: `out` holds pictures of other settings, two objects have one stem, the disk is
             full, or the `render` extra is needed and missing.
     """
-    if settings.kind == "render":
+    if settings.kind != "project":
         require_pyvista()
     _require_distinct(jobs)
     _require_same_settings(out, settings)

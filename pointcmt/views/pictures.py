@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pointcmt.errors import InputError
 from pointcmt.geometry import Mesh
+from pointcmt.views.alpha_shape import alpha_shape
 from pointcmt.views.cameras import Views, dodecahedron, ring, six
 from pointcmt.views.projection import project_color, project_depth
 from pointcmt.views.rendering import LOOKS, Look, renderer
@@ -34,12 +35,12 @@ class ViewSettings:
     """How the pictures are made.
 
     Attributes:
-        kind: `render` (meshes) or `project` (clouds).
+        kind: `render` (meshes), `surface` (clouds, by `alpha_shape`) or `project` (clouds).
         views: a key of `VIEW_SETS`.
         size: height and width in pixels.
         up: the vertical of the objects, `y` or `z`.
         splat: side of a point's square in pixels, for clouds.
-        look: how meshes are drawn, `shaded` or as `normals`; see `render_views`.
+        look: how meshes and surfaces are drawn, `shaded` or as `normals`; see `render_views`.
     """
 
     kind: str
@@ -56,7 +57,7 @@ class ViewSettings:
             InputError: a setting is none of the known ones.
         """
         for name, value, known in (
-            ("kind", self.kind, ("render", "project")),
+            ("kind", self.kind, ("render", "surface", "project")),
             ("views", self.views, tuple(VIEW_SETS)),
             ("up", self.up, tuple(UP)),
             ("look", self.look, LOOKS),
@@ -83,14 +84,19 @@ def drawing(settings: ViewSettings) -> Iterator[Callable[[Source], NDArray[np.ui
         settings: how.
 
     Raises:
-        InputError: meshes are to be rendered and the `render` extra is not installed.
+        InputError: something is to be rendered and the `render` extra is not installed.
         ValueError: a setting is out of its range.
     """
     if settings.kind == "project":
         yield partial(_project, settings)
         return
+    parts = _surface if settings.kind == "surface" else _parts
     with renderer(settings.size) as render:
-        yield lambda mesh: render(_parts(mesh), settings.cameras, settings.look)
+        yield lambda source: render(parts(source), settings.cameras, settings.look)
+
+
+def _surface(source: Source) -> Sequence[Surface]:
+    return [Surface.of(alpha_shape(np.asarray(source, np.float32)))]
 
 
 def _parts(source: Source) -> Sequence[Surface]:

@@ -136,11 +136,31 @@ def test_views_of_meshes_are_rendered(meshes):
     assert settings["look"] == "normals"
 
 
+def test_views_of_clouds_may_show_their_surface(clouds, tmp_path):
+    pytest.importorskip("pyvista")
+    height = np.linspace(-1, 1, 900)
+    turns = np.pi * (1 + 5**0.5) * np.arange(900)  # Fibonacci's lattice on the sphere
+    flat = np.sqrt(1 - height**2)
+    ball = np.stack([flat * np.cos(turns), height, flat * np.sin(turns)], axis=1)
+    for path in clouds.rglob("*.npy"):
+        np.save(path, ball.astype(np.float32))
+    np.save(clouds / "chair/test/thin.npy", np.eye(3, dtype=np.float32)[:2])
+    choice = ("--kind", "surface", "--views", "ring12", "--size", 24, "--workers", 1)
+    result = run("views", clouds, *choice, status=1)
+    assert "failed: " in result.stderr
+    assert "a surface needs four points" in result.stderr
+    out = clouds.with_name("own-views")
+    assert json.loads((out / "views.json").read_text())["kind"] == "surface"
+    shown = RenderedViews.of_all(out, "train", views=12)[0]
+    assert shown.shape == (12, 24, 24, 3)
+    assert (shown[:, 9:15, 9:15] > 0).all()
+
+
 def test_a_look_is_for_rendered_meshes(meshes, tmp_path):
     out = tmp_path / "projected"
     arguments = ("--kind", "project", "--look", "normals", "--out", out)
     refused = run("views", meshes, *arguments, status=1).stderr
-    assert "--look normals is for rendered meshes" in refused
+    assert "--look normals is for what is rendered" in refused
     assert not out.exists()
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pointcmt.errors import InputError
+from pointcmt.views.pictures import ViewSettings, drawing
 from pointcmt.views.window import can_render
 from pointcmt_training.inputs import load_inputs
 from pointcmt_training.inputs.split import Split
@@ -93,3 +94,40 @@ def test_decoded_pictures_are_kept_where_the_split_fits(
     views = train.views(torch.tensor([5, 0]))
     assert len(list(cache.rglob("*.npy"))) == objects
     assert torch.equal(train.views(torch.tensor([5, 0])), views)
+
+
+SURFACES = ["views.kind=surface", "data.points=400", "generator.points=16", "data.per_class=2"]
+
+
+def test_surfaces_are_drawn_once_of_every_cloud(tmp_path: Path) -> None:
+    train, pool = inputs(tmp_path, *SURFACES, "data.fraction=0.5", "data.unlabelled=rest")
+    assert len(list(tmp_path.rglob("*.png"))) == 6 * 12 * (2 + 1)
+    with drawing(ViewSettings("surface", "six", 16)) as draw:
+        for split in (train, pool):
+            shown = split.views(torch.tensor([3]))[0]
+            expected = torch.from_numpy(draw(split.dataset.points[3])).permute(0, 3, 1, 2) / 255
+            torch.testing.assert_close(shown, expected)
+    for path in tmp_path.rglob("*.png"):
+        path.touch()
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")}
+    inputs(tmp_path, *SURFACES)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")} == times
+
+
+def test_a_surface_may_have_more_points_than_the_student_gets(tmp_path: Path) -> None:
+    train, _ = inputs(tmp_path, *SURFACES[:1], "data.points=32", "views.points=400")
+    assert train.points.shape[1] == 32
+    with drawing(ViewSettings("surface", "six", 16)) as draw:
+        expected = torch.from_numpy(draw(train.dataset.points[0])).permute(0, 3, 1, 2) / 255
+    assert train.dataset.points.shape[1] == 400
+    torch.testing.assert_close(train.views(torch.tensor([0]))[0], expected)
+
+
+def test_pictures_of_another_kind_are_not_taken_for_surfaces(root: Path) -> None:
+    with pytest.raises(InputError, match="holds views made with"):
+        inputs(root, *SURFACES)
+
+
+def test_a_cloud_without_a_surface_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"bench.*a surface needs four points"):
+        inputs(tmp_path, "views.kind=surface", "data.points=2", "generator.points=2")

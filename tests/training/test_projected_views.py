@@ -89,7 +89,7 @@ def test_views_stand_upright_whichever_axis_points_up() -> None:
     [
         (("views.points=8",), r"views\.points=8: must be at least data\.points, 16"),
         (("views.points=-1",), r"views\.points"),
-        (("views.points=64", "views.kind=rendered"), "is for what is projected"),
+        (("views.points=64", "views.kind=rendered"), "is for clouds"),
         (("views.cameras=seven",), r"views\.cameras"),
     ],
 )

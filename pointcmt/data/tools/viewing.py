@@ -93,9 +93,9 @@ def mesh_jobs(reference: Reference) -> list[ViewJob]:
     return jobs
 
 
-def cloud_jobs(data: CloudDataset) -> Iterator[ViewJob]:
-    """Yield the clouds of one split, with their colours if they have any."""
-    split = data.name.rpartition("/")[2]
+def cloud_jobs(data: CloudDataset, split: str = "") -> Iterator[ViewJob]:
+    """Yield the clouds of one split, called as the data set says, with colours if they have any."""
+    split = split or data.name.rpartition("/")[2]
     channels = 6 if data.channels == XYZ_RGB else 3
     for index, one in enumerate(data.ids):
         name = data.classes[int(data.labels[index])]

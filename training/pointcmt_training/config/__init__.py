@@ -171,10 +171,10 @@ class Config(Section):
         self._require_views()
 
     def _require_views(self) -> None:
-        if self.views.kind == "rendered" and self.data.unlabelled not in ("", "rest"):
+        if self.views.pictured and self.data.unlabelled not in ("", "rest"):
             raise InputError(
                 f"data.unlabelled={self.data.unlabelled}: a folder of clouds comes without "
-                "rendered pictures; use rest, or views.kind=projected"
+                "pictures; use rest, or views.kind=projected"
             )
         if 0 < self.views.points < self.data.points:
             raise InputError(
@@ -182,7 +182,7 @@ class Config(Section):
                 f"{self.data.points}, or 0 for those"
             )
         if self.views.kind == "rendered" and self.views.points:
-            raise InputError("views.points: is for what is projected, not for views.kind=rendered")
+            raise InputError("views.points: is for clouds, not for views.kind=rendered")
 
     @property
     def selected_on(self) -> Literal["", "validation", "test"]:

@@ -73,16 +73,17 @@ class ViewsConfig(Section):
 
     Attributes:
         kind: "projected", depth projections of each cloud; "projected-color", the same in the
-            points' colours; or "rendered", pictures of the meshes (paper, Table 6).
-        root: folder of the rendered pictures, `<class>/<split>/<name>_001.png` and so on. Those of
-            the embedded shapes and of ModelNet's meshes are made there once.
+            points' colours; "surface", pictures of each cloud's alpha shape; or "rendered",
+            pictures of the meshes (paper, Table 6).
+        root: folder of the pictures, `<class>/<split>/<name>_001.png` and so on. Those of surfaces,
+            of the embedded shapes and of ModelNet's meshes are made there once.
         size: height and width in pixels of what is projected or rendered here.
-        points: points of a cloud that are projected, of which the student gets the first
-            `data.points`; 0 for those alone.
-        look: of views that are rendered here: "shaded", or "normals", each face in the colour that
+        points: points of a cloud that are projected, or have the surface, of which the student gets
+            the first `data.points`; 0 for those alone.
+        look: of pictures that are made here: "shaded", or "normals", each face in the colour that
             says how it is turned to the camera.
         cameras: where the views stand: 20 on a "dodecahedron", "ring12" around the vertical, or
-            "six" along the axes; "auto" for six of what is projected, 20 of what is rendered.
+            "six" along the axes; "auto" for six projections, or 20 pictures.
         drawn: views that each step of stage I draws anew of an object's, random viewpoints as
             augmentation; 0 shows all, as stages II and III and every test do.
         workers: processes that render, and that decode pictures ahead of the steps; 0 does both in
@@ -98,7 +99,7 @@ class ViewsConfig(Section):
             its area (random erasing).
     """
 
-    kind: Literal["projected", "projected-color", "rendered"] = "projected"
+    kind: Literal["projected", "projected-color", "surface", "rendered"] = "projected"
     root: str = ""
     size: Annotated[int, Field(ge=16, le=1024)] = 128
     points: Annotated[int, Field(ge=0)] = 0
@@ -117,7 +118,12 @@ class ViewsConfig(Section):
         """Where the views stand, by name."""
         if self.cameras != "auto":
             return self.cameras
-        return "dodecahedron" if self.kind == "rendered" else "six"
+        return "dodecahedron" if self.pictured else "six"
+
+    @property
+    def pictured(self) -> bool:
+        """Whether the teacher sees pictures from files."""
+        return self.kind in ("surface", "rendered")
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def _require_trainable(train: CloudDataset) -> None:
 
 
 def _read(config: Config, split: str) -> CloudDataset:
-    """Read a split, with its rendered pictures where the teacher sees them."""
+    """Read a split, with its pictures where the teacher sees them."""
     data = config.data
     try:
         record = find(data.name)
@@ -128,7 +128,7 @@ def _read(config: Config, split: str) -> CloudDataset:
     )
     if config.views.kind == "projected-color" and dataset.channels[3:6] != COLORS:
         raise InputError(f"views.kind=projected-color: {dataset.name} has no colours")
-    if config.views.kind == "rendered" and config.distillation.uses_images:
+    if config.views.pictured and config.distillation.uses_images:
         return dataset.with_views(rendered(config.views, data, dataset, split))
     return dataset
 

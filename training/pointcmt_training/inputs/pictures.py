@@ -1,9 +1,12 @@
-"""Rendered pictures for the teacher: read from a folder, and made there once where meshes are."""
+"""Pictures for the teacher: read from a folder, and made there once where they can be made."""
 
 from pathlib import Path
 
+from tqdm import tqdm
+
 from pointcmt import ranks
 from pointcmt.data import CloudDataset, DecodedViews, RenderedViews, Shapes
+from pointcmt.data.tools.viewing import cloud_jobs
 from pointcmt.errors import InputError
 from pointcmt.views.batch import ViewJob, write_views
 from pointcmt.views.pictures import ViewSettings
@@ -18,17 +21,18 @@ def rendered(
 ) -> RenderedViews:
     """Return the pictures of a split's objects, `<class>/<split>/<name>_001.png` in `views.root`.
 
-    The embedded shapes and ModelNet's meshes are rendered by `views.workers` processes of each rank
-    first; pictures that are there stay, so that a second run finds them all.
+    Surfaces of clouds, the embedded shapes and ModelNet's meshes are rendered by `views.workers`
+    processes of each rank first; pictures that are there stay, so that a second run finds them all.
 
     Raises:
         InputError: no folder is named, it holds pictures of other settings, an object's mesh or
-            picture is missing, or the extra `render` is needed and not installed.
+            picture is missing, a cloud has no surface, or the extra `render` is needed and not
+            installed.
     """
     if not views.root:
         raise InputError("views.root is missing: name the pictures' folder, views.root=FOLDER")
     root = Path(views.root)
-    jobs = _jobs(data, dataset, split)[ranks.rank() :: ranks.world()]
+    jobs = _jobs(views, data, dataset, split)[ranks.rank() :: ranks.world()]
     agreed(lambda: _write(jobs, root, views, dataset), lambda _: None)
     return RenderedViews.of(root, split, dataset)
 
@@ -49,16 +53,21 @@ def kept(dataset: CloudDataset, views: ViewsConfig, data: DataConfig) -> CloudDa
 def _write(jobs: list[ViewJob], root: Path, views: ViewsConfig, dataset: CloudDataset) -> None:
     if not jobs:
         return
-    report = write_views(jobs, root, _settings(views, dataset), max(1, views.workers))
+    workers = max(1, views.workers)
+    with tqdm(total=len(jobs), desc="pictures", unit="object", disable=None) as bar:
+        report = write_views(jobs, root, _settings(views, dataset), workers, bar.update)
     if report.failed:
         raise InputError(report.failed[0])
 
 
 def _settings(views: ViewsConfig, dataset: CloudDataset) -> ViewSettings:
-    return ViewSettings("render", views.placed, views.size, dataset.up or "y", look=views.look)
+    kind = "surface" if views.kind == "surface" else "render"
+    return ViewSettings(kind, views.placed, views.size, dataset.up or "y", look=views.look)
 
 
-def _jobs(data: DataConfig, dataset: CloudDataset, split: str) -> list[ViewJob]:
+def _jobs(views: ViewsConfig, data: DataConfig, dataset: CloudDataset, split: str) -> list[ViewJob]:
+    if views.kind == "surface":
+        return list(cloud_jobs(dataset, split))
     named = [one.partition("/") for one in dataset.ids]
     stems = [f"{name}/{split}/{stem}" for name, _, stem in named]
     if isinstance(dataset, Shapes):

@@ -80,7 +80,7 @@ class Split:
             clouds: (B, M, 3), projected in place of the stored clouds, point for point.
             drawn: (B, V) int64, the views to take of each object; by default all in their order.
         """
-        if self.config.kind == "rendered":
+        if self.config.pictured:
             return self._pictures(indices, drawn)
         stored = self.whole.points[indices, :, :3] if clouds is None else clouds
         images = self._projected(indices, stored)
@@ -114,7 +114,7 @@ class Split:
             batches: in their order.
             ahead: how many objects' pictures may wait in memory.
         """
-        if self.config.kind == "rendered":
+        if self.config.pictured:
             shares = [batch[ranks.share(len(batch))].tolist() for batch in batches]
             self._reader.expect([index for share in shares for index in share], ahead)
 
@@ -136,5 +136,7 @@ class Split:
     @cached_property
     def _reader(self) -> PictureReader:
         if self.dataset.views is None:
-            raise InputError(f"views.kind=rendered: {self.dataset.name} comes without pictures")
+            raise InputError(
+                f"views.kind={self.config.kind}: {self.dataset.name} comes without pictures"
+            )
         return PictureReader(self.dataset.views, self.config.workers)

@@ -85,7 +85,7 @@ def _whole_vectors(teacher: MultiViewTeacher) -> bool:
 def augmented_views(split: Split, indices: Tensor, epoch: int, config: Config) -> Tensor:
     """Return the images that stage I learns from, (B, V, C, H, W): changed anew in every epoch."""
     asked, clouds, drawn = config.views, None, None
-    if asked.augment and asked.kind != "rendered":
+    if asked.augment and not asked.pictured:
         clouds = augmented(split.whole, indices, epoch, config, shuffle=False)[..., :3]
     if asked.drawn:
         drawn = draw_views(indices, split.view_shape[0], asked.drawn, epoch, config.seed)
@@ -181,7 +181,7 @@ def build_teacher(config: Config, inputs: Inputs, feature_dim: int) -> MultiView
 def _fingerprint(config: Config, teacher: MultiViewTeacher, split: Split) -> str:
     seen = config.views
     views = f"{seen.kind} {seen.size} {seen.placed} {seen.look}"
-    if seen.kind == "rendered" and split.dataset.views is not None:
+    if seen.pictured and split.dataset.views is not None:
         views += "".join(split.dataset.views.state(index) for index in range(len(split)))
     made_of = f"{split.dataset.fingerprint()} {views} {digest(teacher.state_dict())}"
     return hashlib.sha256(made_of.encode()).hexdigest()[:32]
