@@ -138,7 +138,8 @@ def test_a_folder_that_does_not_fit_is_refused_in_a_sentence(tmp_path: Path) -> 
     option = f"data.unlabelled={tmp_path}"
     assert "no such folder" in refused(option + "/none")
     assert "holds no cloud" in refused(option)
-    assert "without rendered pictures" in refused(option, "views.kind=rendered")
+    for kind in ("rendered", "surface"):
+        assert "comes without pictures" in refused(option, f"views.kind={kind}")
     (tmp_path / "chair").mkdir()
     assert "chair in it is a folder, which would be a label" in refused(option)
     (tmp_path / "chair").rmdir()
