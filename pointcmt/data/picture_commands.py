@@ -3,8 +3,9 @@
 import json
 import os
 import sys
+from collections.abc import Sized
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -111,6 +112,7 @@ def views(
     drawn = KINDS.get(kind) or ("render" if meshes else "project")
     if look != "shaded" and drawn == "project":
         raise InputError(f"--look {look} is for what is rendered; these objects are projected")
+    jobs = _view_jobs(reference, drawn == "render", cache)
     settings = ViewSettings(
         kind=drawn,
         views=view_set or ("six" if drawn == "project" else "dodecahedron"),
@@ -118,8 +120,8 @@ def views(
         up=(reference.data.up or vertical(reference.root)) if up == "auto" else up,
         splat=splat,
         look=look,
+        points=len(cast(Sized, jobs[0].source)) if drawn == "surface" else 0,
     )
-    jobs = _view_jobs(reference, drawn == "render", cache)
     root = Path(reference.data.name) if reference.data.embedded else reference.root
     out = out or root.with_name(f"{root.name}-views")
     with tqdm(total=len(jobs[share]), disable=None, unit="object") as bar:

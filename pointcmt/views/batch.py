@@ -162,7 +162,7 @@ def _require_same_settings(out: Path, settings: ViewSettings) -> None:
             found = json.loads(path.read_text())
         except ValueError as error:
             raise InputError(f"{path}: is not JSON ({error}); remove it") from error
-        if not isinstance(found, dict) or {"look": "shaded", **found} != wanted:
+        if not isinstance(found, dict) or {"look": "shaded", "points": 0, **found} != wanted:
             raise InputError(
                 f"{out}: holds views made with {found}, not {wanted}; name another folder"
             )

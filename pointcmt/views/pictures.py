@@ -41,6 +41,7 @@ class ViewSettings:
         up: the vertical of the objects, `y` or `z`.
         splat: side of a point's square in pixels, for clouds.
         look: how meshes and surfaces are drawn, `shaded` or as `normals`; see `render_views`.
+        points: of each cloud whose `surface` is drawn; 0 for the other kinds.
     """
 
     kind: str
@@ -49,6 +50,7 @@ class ViewSettings:
     up: str = "y"
     splat: int = 3
     look: Look = "shaded"
+    points: int = 0
 
     def __post_init__(self) -> None:
         """Check the choices.

@@ -150,7 +150,8 @@ def test_views_of_clouds_may_show_their_surface(clouds, tmp_path):
     assert "failed: " in result.stderr
     assert "a surface needs four points" in result.stderr
     out = clouds.with_name("own-views")
-    assert json.loads((out / "views.json").read_text())["kind"] == "surface"
+    settings = json.loads((out / "views.json").read_text())
+    assert (settings["kind"], settings["points"]) == ("surface", 1024)
     shown = RenderedViews.of_all(out, "train", views=12)[0]
     assert shown.shape == (12, 24, 24, 3)
     assert (shown[:, 9:15, 9:15] > 0).all()
@@ -209,7 +210,7 @@ def test_pictures_are_made_as_asked(clouds, tmp_path):
     run("views", clouds, *arguments, "--out", out)
     settings = json.loads((out / "views.json").read_text())
     asked = {"kind": "project", "views": "ring12", "size": 16, "up": "z", "splat": 5}
-    assert settings == {**asked, "look": "shaded"}
+    assert settings == {**asked, "look": "shaded", "points": 0}
     assert len(list(out.rglob("*.png"))) == 10 * 12
 
 

@@ -123,6 +123,12 @@ def test_a_surface_may_have_more_points_than_the_student_gets(tmp_path: Path) ->
     torch.testing.assert_close(train.views(torch.tensor([0]))[0], expected)
 
 
+def test_surfaces_of_other_clouds_are_not_taken(tmp_path: Path) -> None:
+    inputs(tmp_path, *SURFACES)
+    with pytest.raises(InputError, match="'points': 400"):
+        inputs(tmp_path, *SURFACES, "data.points=300")
+
+
 def test_pictures_of_another_kind_are_not_taken_for_surfaces(root: Path) -> None:
     with pytest.raises(InputError, match="holds views made with"):
         inputs(root, *SURFACES)

@@ -23,7 +23,9 @@ def writer(form: Format, source: Source, options: Options) -> Write:
 
 def write(job: Job) -> list[Check]:
     """Compare what the file on the disk gives, and which points win in it, with the checkpoint."""
-    checks = [*served_checks(job.folder, ENGINE, job.expected, job.clouds), *_gpu_checks(job)]
+    checks = served_checks(job.folder, ENGINE, job.expected, job.clouds)
+    if not failed(checks):
+        checks += _gpu_checks(job)
     if failed(checks) or job.expected.config.parts:  # nobody asks a segmenter which points decided
         return checks
     cloud = job.clouds.batch(*job.expected.shapes[0])

@@ -61,8 +61,15 @@ def _write(jobs: list[ViewJob], root: Path, views: ViewsConfig, dataset: CloudDa
 
 
 def _settings(views: ViewsConfig, dataset: CloudDataset) -> ViewSettings:
-    kind = "surface" if views.kind == "surface" else "render"
-    return ViewSettings(kind, views.placed, views.size, dataset.up or "y", look=views.look)
+    surface = views.kind == "surface"
+    return ViewSettings(
+        kind="surface" if surface else "render",
+        views=views.placed,
+        size=views.size,
+        up=dataset.up or "y",
+        look=views.look,
+        points=dataset.points.shape[1] if surface else 0,
+    )
 
 
 def _jobs(views: ViewsConfig, data: DataConfig, dataset: CloudDataset, split: str) -> list[ViewJob]:
