@@ -66,7 +66,8 @@ class Connection(H11Protocol):
             self._headers_timer = None
 
     def on_response_complete(self) -> None:
-        """Begin to wait for the next request, of which a part may have come already."""
+        """Send the answer; begin to wait for the next request, of which a part may have come."""
+        self._gentle.flush()
         super().on_response_complete()
         begun = self.conn.trailing_data[0] and self.cycle.response_complete
         if begun and self._headers_timer is None and not self._gentle.is_closing():

@@ -1,4 +1,4 @@
-"""A transport whose end reaches the client."""
+"""A transport whose end reaches the client, and whose answers travel in one piece."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import Any
 from pointcmt_serve.http.transport.sockets import queued
 
 LINGER = 2.0  # seconds
+_TOGETHER = 1 << 16  # bytes that are gathered before they are sent
 
 
 class GentleTransport(asyncio.Transport):
@@ -14,6 +15,9 @@ class GentleTransport(asyncio.Transport):
 
     A socket closed with unread bytes resets the connection, and the client may lose the answer it
     was about to read. So the sending side is ended first, and what comes is thrown away a while.
+
+    An answer's headers, its body and its end are written one by one; they are gathered until
+    `flush`, or the event loop's next turn, so that its client wakes once.
     """
 
     def __init__(
@@ -24,12 +28,14 @@ class GentleTransport(asyncio.Transport):
         self._inner = inner
         self._loop = loop
         self._unread = unread
+        self._gathered = bytearray()
         self.lingering = False
 
     def close(self) -> None:
         """End the connection."""
         if self.lingering:
             return
+        self.flush()
         if self._inner.is_closing() or not self._unread() or not self._inner.can_write_eof():
             self._inner.close()
             return
@@ -40,6 +46,7 @@ class GentleTransport(asyncio.Transport):
 
     def end(self) -> None:
         """End the connection without waiting."""
+        self.flush()
         self._inner.close()
 
     def is_closing(self) -> bool:
@@ -47,9 +54,20 @@ class GentleTransport(asyncio.Transport):
         return self.lingering or self._inner.is_closing()
 
     def write(self, data: Any) -> None:
-        """Send bytes."""
-        if not self.lingering:
-            self._inner.write(data)
+        """Send bytes, together with what follows them at once."""
+        if self.lingering:
+            return
+        if not self._gathered:
+            self._loop.call_soon(self.flush)
+        self._gathered += data
+        if len(self._gathered) >= _TOGETHER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what was gathered."""
+        if self._gathered:
+            gathered, self._gathered = self._gathered, bytearray()
+            self._inner.write(gathered)
 
     def unread_bytes(self) -> int:
         """Return how many bytes were written that the client's side has not taken."""
@@ -57,6 +75,7 @@ class GentleTransport(asyncio.Transport):
 
     def abort(self) -> None:
         """Break the connection off."""
+        self._gathered.clear()
         self._inner.abort()
 
     def pause_reading(self) -> None:
