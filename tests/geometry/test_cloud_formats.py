@@ -171,6 +171,10 @@ def padded():
         pcd("x y z", "4 4 4", "f f f", CLOUD.tobytes(), "1 1 1"),
         pcd("x y z", "4 4 4", "F F F", CLOUD.tobytes(), points=None),
         pcd("x y z", "4 4 4", "F F F", rows(CLOUD).encode(), data="ascii"),
+        pcd("x y z", "4 4 4", "F F F", rows(CLOUD).encode(), data="ascii")
+        .decode()
+        .encode("utf-16"),
+        b"\xef\xbb\xbf" + pcd("x y z", "4 4 4", "F F F", CLOUD.tobytes()),
         pcd("x y z", "4 4 4", "F F F", CLOUD.tobytes() + b"more", "1 1 1"),
         pcd("x y z _ a", "4 4 4 1 4", "F F F U U", CLOUD.tobytes(), "1 1 1 0 0"),
         pcd(

@@ -26,6 +26,7 @@ from tests.reference.cloud_files import (
     stl,
     stl_text,
 )
+from tests.reference.variants import ply_with_ends
 
 L_SHAPE = np.array([[1, 3, 0], [0, 3, 0], [0, 0, 0], [3, 0, 0], [3, 1, 0], [1, 1, 0]])
 MESHES = [name for name in examples() if name.endswith((".off", ".obj", ".ply", ".stl", ".glb"))]
@@ -258,9 +259,31 @@ def test_cut_meshes_are_refused_as_truncated(tmp_path, name, share):
 # --- STL
 
 
-@pytest.mark.parametrize("content", [stl() + b"end", stl(b"solid ") + bytes(7), stl(b"\0")])
+@pytest.mark.parametrize(
+    "content",
+    [
+        stl() + b"end",
+        stl(b"solid ") + bytes(7),
+        stl(b"\0"),
+        stl(b"\xff\xfe"),
+        stl(b"\xfe\xff") + b"e",
+    ],
+)
 def test_binary_stl_may_begin_like_text_and_have_bytes_behind_it(tmp_path, content):
     assert area(read(tmp_path, "a.stl", content)) == pytest.approx(AREA)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("name", ["text.stl", "text.ply"])
+def test_meshes_as_text_may_have_a_mark_of_their_encoding(tmp_path, name, encoding):
+    text = stl_text().decode() if name == "text.stl" else ply_with_ends("\n")
+    mesh = read(tmp_path, name, text.encode(encoding))
+    assert area(mesh) == pytest.approx(AREA)
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_a_binary_ply_may_have_the_mark_of_utf_8(tmp_path, order):
+    assert area(read(tmp_path, "a.ply", b"\xef\xbb\xbf" + ply(order))) == pytest.approx(AREA)
 
 
 def test_text_stl_in_capitals_without_a_name(tmp_path):

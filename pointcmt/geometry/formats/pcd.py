@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pointcmt.errors import InputError
 from pointcmt.geometry.formats.names import XYZ, by_channel, scale_colors
 from pointcmt.geometry.formats.source import Parsed, Source, truncated
-from pointcmt.geometry.formats.tokens import floats
+from pointcmt.geometry.formats.tokens import as_utf8, floats
 
 HEADER_BYTES = 2**16
 KINDS = {"F": "f", "I": "i", "U": "u"}
@@ -33,11 +33,12 @@ def read_pcd(source: Source) -> Parsed:
     in lower case, as several drivers write them. Fields of several values, padding and other names
     are passed over.
     """
-    header = _header(source.raw)
+    raw = as_utf8(source.raw)
+    header = _header(raw)
     if header.data == "ascii":
-        values = _text(source.raw, header)
+        values = _text(raw, header)
     elif header.data == "binary":
-        values = _rows(source.raw[header.start :], header)
+        values = _rows(raw[header.start :], header)
     elif header.data == "binary_compressed":
         values = _compressed(source, header)
     else:
@@ -61,7 +62,7 @@ def _header(raw: bytes) -> _Header:
         end = raw.find(b"\n", place, HEADER_BYTES)
         if end < 0:
             raise InputError(f"it has no line DATA in its first {HEADER_BYTES} bytes")
-        key, *words = raw[place:end].decode("latin-1").lstrip("\xef\xbb\xbf").split() or ["#"]
+        key, *words = raw[place:end].decode("latin-1").split() or ["#"]
         if not key.startswith("#"):
             entries[key.upper()] = words
         place = end + 1

@@ -13,6 +13,7 @@ from pointcmt.geometry.formats.off import require_indices
 from pointcmt.geometry.formats.ply_body import TYPES, Element, Property, Ragged, Values, read_body
 from pointcmt.geometry.formats.source import Material, Paint, Parsed, Source
 from pointcmt.geometry.formats.strips import unrolled
+from pointcmt.geometry.formats.tokens import as_utf8
 from pointcmt.geometry.polygons import triangulate
 
 END = b"end_header"
@@ -26,8 +27,9 @@ def read_ply(source: Source) -> Parsed:
 
     Every element that the header counts must be there; bytes behind them are passed over.
     """
-    encoding, elements, pictures, start = _header(source.raw)
-    body = read_body(source.raw, start, encoding, elements)
+    raw = as_utf8(source.raw)
+    encoding, elements, pictures, start = _header(raw)
+    body = read_body(raw, start, encoding, elements)
     if "vertex" not in body:
         raise InputError("its header has no element vertex")
     columns = dict(scale_colors(_plain(body["vertex"])))
@@ -64,8 +66,7 @@ def _corners(element: Mapping[str, Values]) -> Values | None:
 
 def _header(raw: bytes) -> tuple[str, list[Element], list[bytes], int]:
     """Return the encoding, the elements, the pictures named in comments, where the body starts."""
-    head = raw[:LARGEST_HEADER].removeprefix(b"\xef\xbb\xbf")
-    shift = len(raw[:LARGEST_HEADER]) - len(head)
+    head = raw[:LARGEST_HEADER]
     if not head.startswith(b"ply"):
         raise InputError("it does not begin with `ply`")
     if END not in head:
@@ -77,7 +78,7 @@ def _header(raw: bytes) -> tuple[str, list[Element], list[bytes], int]:
         line, place = _line(head, place)
         words = line.split()
         if words == [END]:
-            return _known(encoding), elements, pictures, place + shift
+            return _known(encoding), elements, pictures, place
         if words[:1] == [b"format"] and len(words) > 1:
             encoding = words[1].decode("latin-1")
         elif words[:1] == [b"element"]:

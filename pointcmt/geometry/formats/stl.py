@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pointcmt.errors import InputError
 from pointcmt.geometry.formats.names import XYZ
 from pointcmt.geometry.formats.source import Parsed, Source, truncated
-from pointcmt.geometry.formats.tokens import floats
+from pointcmt.geometry.formats.tokens import as_utf8, floats
 
 HEAD = 84  # bytes before the first binary triangle
 TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
@@ -22,18 +22,19 @@ def read_stl(source: Source) -> Parsed:
 
     A binary file may begin with `solid`, as text does, and may have bytes behind its triangles.
     """
-    raw = source.raw
-    corners = _text(raw) if _is_text(raw) else _binary(raw)  # (F, 3, 3)
+    text = None if _is_counted(source.raw) else as_utf8(source.raw)
+    corners = _binary(source.raw) if text is None or not _is_text(text) else _text(text)
     vertices = corners.reshape(-1, 3)
     faces = np.arange(len(vertices), dtype=np.int64).reshape(-1, 3)
     return Parsed(dict(zip(XYZ, vertices.T, strict=True)), faces)
 
 
+def _is_counted(raw: bytes) -> bool:
+    return len(raw) >= HEAD and len(raw) == HEAD + TRIANGLE.itemsize * _announced(raw)
+
+
 def _is_text(raw: bytes) -> bool:
-    if len(raw) >= HEAD and len(raw) == HEAD + 50 * _announced(raw):
-        return False
-    start = raw[:1024].removeprefix(b"\xef\xbb\xbf").lstrip()
-    return start[:5].lower() == b"solid" and b"\0" not in raw[:4096]
+    return raw[:1024].lstrip()[:5].lower() == b"solid" and b"\0" not in raw[:4096]
 
 
 def _announced(raw: bytes) -> int:

@@ -3,13 +3,14 @@ import lzf from "lzfjs";
 import { InputError, truncated } from "../errors.js";
 import { isKind, sizeOf, valueAt, viewOf } from "./binary.js";
 import { XYZ, byChannel, nameXyz } from "./channels.js";
-import { linesOf, numbers, quoted, textOf, wordsOf } from "./words.js";
+import { linesOf, numbers, quoted, textOf, unmarked, wordsOf } from "./words.js";
 
 const HEADER_BYTES = 2 ** 16;
 const KINDS = { F: "f", I: "i", U: "u" };
 const PACKED = ["rgb", "rgba"];
 
-export function readPcd(bytes) {
+export function readPcd(file) {
+  const bytes = unmarked(file);
   const header = headerOf(bytes);
   const read = { ascii: fromText, binary: fromRows, binary_compressed: fromColumns }[header.data];
   if (!read) {
@@ -33,7 +34,6 @@ function returned(columns) {
 
 function headerOf(bytes) {
   const head = textOf(bytes.subarray(0, HEADER_BYTES));
-  const shift = bytes[0] === 0xef ? 3 : 0;
   const entries = {};
   let place = 0;
   while (!entries.DATA) {
@@ -54,7 +54,7 @@ function headerOf(bytes) {
   const area = whole(entries, "WIDTH", [0])[0] * whole(entries, "HEIGHT", [1])[0];
   const points = whole(entries, "POINTS", [area])[0];
   const data = (entries.DATA[0] ?? "").toLowerCase();
-  return { names, kinds, counts, points, data, start: place + shift };
+  return { names, kinds, counts, points, data, start: place };
 }
 
 function whole(entries, key, otherwise) {

@@ -4,7 +4,7 @@ import { sizeOf, valueAt, viewOf } from "./binary.js";
 import { byChannel, columnsToXyz, nameXyz } from "./channels.js";
 import { requireIndices, triangulate } from "./polygons.js";
 import { unrolled } from "./strips.js";
-import { linesOf, numbers, quoted, textOf, wordsOf } from "./words.js";
+import { linesOf, numbers, quoted, textOf, unmarked, wordsOf } from "./words.js";
 
 const KINDS = {
   i1: "char int8", u1: "uchar uint8", i2: "short int16", u2: "ushort uint16", i4: "int int32",
@@ -16,7 +16,8 @@ const TYPES = Object.fromEntries(
 const CORNERS = ["vertex_indices", "vertex_index"];
 const LARGEST_HEADER = 2 ** 20;
 
-export function readPly(bytes) {
+export function readPly(file) {
+  const bytes = unmarked(file);
   const { encoding, elements, start } = headerOf(bytes);
   const body = encoding === "ascii" ? fromText(bytes, start, elements)
     : fromBytes(bytes, start, encoding === "binary_little_endian", elements);
@@ -40,7 +41,6 @@ function cornersOf(element) {
 }
 
 function headerOf(bytes) {
-  const shift = bytes[0] === 0xef ? 3 : 0;
   const head = textOf(bytes.subarray(0, LARGEST_HEADER));
   if (!head.startsWith("ply")) throw new InputError("it does not begin with `ply`");
   if (!head.includes("end_header")) {
@@ -51,7 +51,7 @@ function headerOf(bytes) {
     const words = wordsOf(text);
     if (words.length === 1 && words[0] === "end_header") {
       requireKnown(found.encoding);
-      return { ...found, start: index + line.length + shift };
+      return { ...found, start: index + line.length };
     }
     if (words[0] === "format" && words.length > 1) found.encoding = words[1];
     if (words[0] === "element") found.elements.push(elementOf(words));

@@ -1,22 +1,25 @@
 /** Stereolithography; see `pointcmt/geometry/formats/stl.py`. */
 import { InputError, truncated } from "../errors.js";
-import { coordinates, textOf } from "./words.js";
+import { coordinates, textOf, unmarked } from "./words.js";
 
 const HEAD = 84;
 const TRIANGLE = 50;
 const NAME = /^[ \t]*(?:end)?solid\b.*?(?=\bfacet\s+normal\b|$)/gim;
 
 export function readStl(bytes) {
-  const xyz = isText(bytes) ? fromText(textOf(bytes)) : fromBytes(bytes);
+  const plain = isCounted(bytes) ? null : unmarked(bytes);
+  const xyz = plain && isText(plain) ? fromText(textOf(plain)) : fromBytes(bytes);
   return { xyz, faces: Int32Array.from({ length: xyz.length / 3 }, (_, place) => place) };
 }
 
 const viewOf = (bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
+function isCounted(bytes) {
+  return bytes.length >= HEAD
+    && bytes.length === HEAD + TRIANGLE * viewOf(bytes).getUint32(80, true);
+}
+
 function isText(bytes) {
-  if (bytes.length >= HEAD && bytes.length === HEAD + TRIANGLE * viewOf(bytes).getUint32(80, true)) {
-    return false;
-  }
   const start = textOf(bytes.subarray(0, 1024)).trimStart();
   return start.slice(0, 5).toLowerCase() === "solid" && !bytes.subarray(0, 4096).includes(0);
 }

@@ -4,12 +4,18 @@ import { InputError } from "../errors.js";
 const NUMBER = /^[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan|inf(?:inity)?)$/i;
 const WHOLE = /^[-+]?\d+$/;
 
+/** A file's bytes without a mark of its encoding; text in UTF-16 as one byte a character. */
+export function unmarked(bytes) {
+  const wide = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
+  if (wide) return Uint8Array.from(textOf(bytes), (sign) => Math.min(sign.charCodeAt(0), 0xff));
+  return bytes.subarray(bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0);
+}
+
 /** The text of a file, one character a byte unless told; UTF-16 is known by its mark. */
 export function textOf(bytes, encoding = "latin1") {
   if (bytes[0] === 0xff && bytes[1] === 0xfe) return new TextDecoder("utf-16le").decode(bytes);
   if (bytes[0] === 0xfe && bytes[1] === 0xff) return new TextDecoder("utf-16be").decode(bytes);
-  const from = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
-  return new TextDecoder(encoding).decode(bytes.subarray(from));
+  return new TextDecoder(encoding).decode(unmarked(bytes));
 }
 
 export function linesOf(text) {
