@@ -119,6 +119,7 @@ def test_softened_logits_are_hintons_and_reach_the_unlabelled_clouds() -> None:
         ("distillation.supervise=-1", "supervise=-1"),
         ("distillation.balance=half", "balance='half'"),
         ("distillation.temperature=0", "temperature=0"),
+        ("distillation.temperature=1e308", "temperature=1e.308: .* 1000"),
         ("data.unlabelled_batch=0", "unlabelled_batch=0"),
     ],
 )

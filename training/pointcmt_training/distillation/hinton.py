@@ -10,7 +10,7 @@ from pointcmt.losses import divergence
 from pointcmt_training.distillation.method import Batch, Images, Loss, Method
 from pointcmt_training.section import Weight
 
-Temperature = Annotated[float, Field(gt=0)]
+Temperature = Annotated[float, Field(ge=0.01, le=1000)]
 
 
 @dataclass(frozen=True)
