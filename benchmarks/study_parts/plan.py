@@ -21,6 +21,7 @@ GENTLE = (
     "distillation.logits=1.0",
 )
 UNLABELLED = ("data.unlabelled=rest", "data.unlabelled_batch=32")
+PUBLISHED = ("distillation.feature=30.0", "distillation.classifier=0.3")
 SOFT = ("method=hinton", "distillation={temperature: 2.0}")
 
 ARMS: dict[str, tuple[str, ...]] = {
@@ -33,10 +34,14 @@ ARMS: dict[str, tuple[str, ...]] = {
         "distillation={temperature: 2.0}",
         *UNLABELLED,
     ),
-    "FE + CE, published": ("distillation.feature=30.0", "distillation.classifier=0.3"),
+    "FE + CE, published": PUBLISHED,
     "CE": ("distillation.feature=0.0", "distillation.classifier=0.3"),
     "FE": ("distillation.feature=30.0", "distillation.classifier=0.0"),
     "Hinton": SOFT,
+}
+CHANGED: dict[str, tuple[str, ...]] = {  # of `benchmarks.published`
+    "published, but the KL's target is taught": (*PUBLISHED, "distillation.supervise=1.0"),
+    "published, but the KL is a batch's mean": (*PUBLISHED, "distillation.reduction=batchmean"),
 }
 OWN = "unlabelled: own logits, no images"
 
@@ -171,6 +176,6 @@ def options(run: Run, samples: int) -> list[str]:
         f"seed={run.seed}",
         *(f"{stage}.epochs={count}" for stage, count in counts.items()),
         *(f"{stage}.batch_size={size}" for stage in counts),
-        *ARMS.get(run.arm, ()),
+        *(ARMS | CHANGED).get(run.arm, ()),
         *NETWORKS[run.network].options,
     ]
