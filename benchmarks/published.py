@@ -10,6 +10,7 @@ finished run is not repeated, and an interrupted one goes on.
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from statistics import mean
 
@@ -62,6 +63,11 @@ def main() -> None:
     args = parser.parse_args()
     args.runs.mkdir(parents=True, exist_ok=True)
     known = earlier(args.results)
+    wanted = [
+        Run(FRACTION, 0, s, a) for s in BUDGETS[FRACTION].seeds for a in ("control", PUBLISHED)
+    ]
+    if missing := [run.folder for run in wanted if run not in known]:
+        sys.exit(f"{args.results / 'study.json'} lacks {missing[0]}; run benchmarks.study first")
     samples = len(class_balanced_subset(ModelNet40(args.data, "train", 1024), FRACTION, 0))
     train(Run(FRACTION, 0, 0, TEACHING), args.runs, args.data, samples)
     found: dict[str, dict[int, float]] = {}
