@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 import onnx
+import onnx_ir
 import pytest
 import torch
 from click.testing import CliRunner
@@ -15,15 +16,16 @@ from pointcmt.data import Shapes
 from pointcmt.errors import InputError
 from pointcmt_export import reduced
 from pointcmt_export.cli import main
+from pointcmt_export.convert.narrow_maxima import narrow_maxima
 from pointcmt_export.convert.networks import deployable
-from pointcmt_export.exporter import export
+from pointcmt_export.exporter import convert, export
 from pointcmt_export.options import Grid, Limits, Options
 from pointcmt_export.reduced.bf16 import emulated
 from pointcmt_export.report import Report
 from pointcmt_export.source import open_source
 from pointcmt_serve import Classifier
 from pointcmt_serve.engines import open_session, openvino
-from tests.reference.small_students import small_shapes_model
+from tests.reference.small_students import small_model, small_shapes_model
 
 NO = "the processor, an old one, has no bfloat16 products; take the float32 or the int8 file"
 Made = tuple[Path, Path, Report]
@@ -76,6 +78,60 @@ def test_weights_are_bfloat16_and_the_emulation_is_what_torch_computes(made: Mad
     apart = np.abs(half - full).max()
     assert np.abs(given - half).max() < apart / 5
     assert np.abs(given - full).max() > apart / 2
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("name", ["dgcnn", "rscnn"])
+def test_maxima_widen_nothing(name: str, precision: Any, tmp_path: Path) -> None:
+    source = open_source(small_model(tmp_path, name))
+    form = "openvino" if precision == "bf16" else "trt"
+    options = Options(precision=precision, format=form, data="shapes:1", sampling="host")
+    model = onnx.shape_inference.infer_shapes(convert(source, options)[0].model)
+    kinds = {v.name: v.type.tensor_type.elem_type for v in model.graph.value_info}
+    read = [kinds[n.input[0]] for n in model.graph.node if n.op_type == "ReduceMax"]
+    narrow = {"bf16": onnx.TensorProto.BFLOAT16, "fp16": onnx.TensorProto.FLOAT16}[precision]
+    maxima = {"dgcnn": 5, "rscnn": 4}[name]
+    assert [kind for kind in read if kind != onnx.TensorProto.INT64] == [narrow] * maxima
+
+
+@pytest.mark.parametrize(
+    ("given", "wide", "narrow", "casts"),
+    [
+        ("bfloat16", "FLOAT", "BFLOAT16", 0),
+        ("float16", "FLOAT", "FLOAT16", 0),
+        ("float16", "FLOAT", "BFLOAT16", 2),
+        ("int32", "FLOAT", "BFLOAT16", 2),
+        ("bfloat16", "DOUBLE", "BFLOAT16", 2),
+        ("double", "FLOAT", "DOUBLE", 2),
+    ],
+)
+def test_only_a_maximum_that_is_narrowed_again_loses_its_steps(
+    given: str, wide: str, narrow: str, casts: int
+) -> None:
+    kinds = {kind: getattr(onnx.TensorProto, kind) for kind in (wide, narrow)}
+    text = f"""<ir_version: 10, opset_import: ["" : 20]>
+        made ({given}[2, 3] x) => ({narrow.lower()}[2, 1] y) <int64[1] axes = {{1}}> {{
+            w = Cast <to = {kinds[wide]}> (x)
+            m = ReduceMax <keepdims = 1> (w, axes)
+            y = Cast <to = {kinds[narrow]}> (m)
+        }}"""
+    model = onnx_ir.from_proto(onnx.parser.parse_model(text))
+    made = onnx_ir.to_proto(narrow_maxima(model)).graph
+    assert sum(node.op_type == "Cast" for node in made.node) == casts
+    (maximum,) = (node for node in made.node if node.op_type == "ReduceMax")
+    assert onnx.helper.get_node_attr_value(maximum, "keepdims") == 1
+    assert maximum.input[1] == "axes"
+
+
+def test_the_processor_gives_what_the_emulation_gives(made: Made) -> None:
+    if reason := openvino.no_bfloat16():
+        pytest.skip(reason)
+    _, out, _ = made
+    clouds = Shapes("test", per_class=2, points=48).points
+    onnx.save(emulated(onnx.load(out / "model.bf16.onnx")), out.parent / "model.onnx")
+    expected, full = open_session(out.parent)(clouds), open_session(out)(clouds)
+    given = open_session(out, "openvino", precision="bf16")(clouds)
+    assert np.abs(given - expected).max() < np.abs(expected - full).max() / 2
 
 
 def test_a_processor_without_it_says_so(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:

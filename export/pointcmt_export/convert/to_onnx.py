@@ -20,6 +20,7 @@ from pointcmt.errors import InputError
 from pointcmt_export.convert.host_steps import HostStep
 from pointcmt_export.convert.index_ops import OPSET
 from pointcmt_export.convert.maxima import Maxima
+from pointcmt_export.convert.narrow_maxima import narrow_maxima
 from pointcmt_export.convert.replace_ops import define_ops, name_ops
 from pointcmt_export.convert.trace import IndexOp, Traced
 
@@ -64,7 +65,7 @@ def to_onnx(
     """
     seen = maxima.named()
     standard = define_ops(write_calls(traced, seen), [op.name for op in on_host])
-    program = serde.deserialize_model(standard)
+    program = narrow_maxima(serde.deserialize_model(standard))
     onnxscript.optimizer.fold_constants(program, should_fold=_keeps_weights)
     onnxscript.optimizer.remove_unused_nodes(program)
     model = _clean(serde.serialize_model(program))

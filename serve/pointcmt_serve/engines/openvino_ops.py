@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from openvino import Model, Op, PartialShape, Type
+from openvino.opset15 import convert
 
 from pointcmt import native
 
@@ -130,7 +131,8 @@ def _replace_maximum(node: Any, threads: int) -> None:
     if view.get_type_name() != "Reshape" or node.get_attributes()["keep_dims"]:
         return
     gather = view.input_value(0).get_node()
-    if gather.get_type_name() != "Gather" or gather.get_element_type() != Type.f32:
+    kind = gather.get_element_type()
+    if gather.get_type_name() != "Gather" or kind not in (Type.f32, Type.bf16):
         return
     values, index, gather_axis = gather.input_values()
     shapes = [v.get_partial_shape() for v in (node.input_value(0), values, index)]
@@ -139,4 +141,5 @@ def _replace_maximum(node: Any, threads: int) -> None:
         return
     if shapes[0][1].is_static:
         maximum = gathered_maximum(shapes[0][1].get_length(), threads)
-        node.output(0).replace(maximum([values, index]).output(0))
+        best = maximum([convert(values, Type.f32).output(0), index]).output(0)
+        node.output(0).replace(convert(best, kind).output(0))

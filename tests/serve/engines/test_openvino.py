@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from pointcmt import native
@@ -76,6 +77,32 @@ def test_the_native_library_searches_features_where_it_is(
     logits = session(clouds)
     assert calls == (["gathered_maximum", *["knn", "gathered_maximum"] * 3] if available else [])
     np.testing.assert_allclose(logits, onnxruntime(exported["dgcnn"])(clouds), atol=2e-5)
+
+
+def test_the_native_library_takes_maxima_of_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen on any processor: where it has no bfloat16, OpenVINO holds the numbers in float32."""
+    from openvino import Core, Model, Type, opset15
+
+    from pointcmt_serve.engines.openvino_ops import use_native_ops
+
+    calls = []
+    real = native.gathered_maximum
+    monkeypatch.setattr(
+        native, "gathered_maximum", lambda *a, **b: calls.append(a[0].dtype) or real(*a, **b)
+    )
+    random = np.random.default_rng(0)
+    values, rows = random.normal(size=(9, 5)).astype(np.float32), random.integers(0, 9, 12)
+    wide, index = opset15.parameter([9, 5], Type.f32), opset15.parameter([12], Type.i64)
+    narrow = opset15.convert(wide, Type.bf16)
+    groups = opset15.reshape(opset15.gather(narrow, index, 0), [4, 3, 5], special_zero=False)
+    best = opset15.convert(opset15.reduce_max(groups, 1, keep_dims=False), Type.f32)
+    model = Model([best], [wide, index])
+    use_native_ops(model, 1)
+    assert "Gather" not in {node.get_type_name() for node in model.get_ops()}
+    (given,) = Core().compile_model(model, "CPU")([values, rows]).values()
+    rounded = torch.from_numpy(values).bfloat16().float().numpy()
+    np.testing.assert_array_equal(given, rounded[rows].reshape(4, 3, 5).max(1))
+    assert calls == [np.float32]
 
 
 def test_the_precision_is_stated_at_every_compilation(exported: dict[str, Path]) -> None:
