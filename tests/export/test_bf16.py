@@ -23,6 +23,7 @@ from pointcmt_export.options import Grid, Limits, Options
 from pointcmt_export.reduced.bf16 import emulated
 from pointcmt_export.report import Report
 from pointcmt_export.source import open_source
+from pointcmt_export.verify.check import Check
 from pointcmt_serve import Classifier
 from pointcmt_serve.engines import open_session, openvino
 from tests.reference.small_students import small_model, small_shapes_model
@@ -31,19 +32,21 @@ NO = "the processor, an old one, has no bfloat16 products; take the float32 or t
 Made = tuple[Path, Path, Report]
 
 
+def options(shape: tuple[int, int]) -> Options:
+    limits = Limits(argmax_agreement=0.0, accuracy_points=100.0)  # of weights untrained
+    grid = Grid(shape[:1], shape[1:])
+    return Options(precision="bf16", format="openvino", data="shapes:2", grid=grid, limits=limits)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A model, its export, and the report, on a processor without bfloat16."""
     pytest.importorskip("openvino")
     room = tmp_path_factory.mktemp("bf16")
     model = small_shapes_model(room / "model")
-    limits = Limits(argmax_agreement=0.0, accuracy_points=100.0)  # of weights untrained
-    options = Options(
-        precision="bf16", format="openvino", data="shapes:2", grid=Grid((2,), (48,)), limits=limits
-    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reduced, "no_bfloat16", lambda: NO)
-        report = export(model, room / "out", options)
+        report = export(model, room / "out", options((2, 48)))
     return model, room / "out", report
 
 
@@ -85,8 +88,8 @@ def test_weights_are_bfloat16_and_the_emulation_is_what_torch_computes(made: Mad
 def test_maxima_widen_nothing(name: str, precision: Any, tmp_path: Path) -> None:
     source = open_source(small_model(tmp_path, name))
     form = "openvino" if precision == "bf16" else "trt"
-    options = Options(precision=precision, format=form, data="shapes:1", sampling="host")
-    model = onnx.shape_inference.infer_shapes(convert(source, options)[0].model)
+    wanted = Options(precision=precision, format=form, data="shapes:1", sampling="host")
+    model = onnx.shape_inference.infer_shapes(convert(source, wanted)[0].model)
     kinds = {v.name: v.type.tensor_type.elem_type for v in model.graph.value_info}
     read = [kinds[n.input[0]] for n in model.graph.node if n.op_type == "ReduceMax"]
     narrow = {"bf16": onnx.TensorProto.BFLOAT16, "fp16": onnx.TensorProto.FLOAT16}[precision]
@@ -121,6 +124,27 @@ def test_only_a_maximum_that_is_narrowed_again_loses_its_steps(
     (maximum,) = (node for node in made.node if node.op_type == "ReduceMax")
     assert onnx.helper.get_node_attr_value(maximum, "keepdims") == 1
     assert maximum.input[1] == "axes"
+
+
+def test_a_processor_that_has_it_is_asked_and_nothing_emulated(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def served(folder: Path, engine: str, *more: Any) -> list[Check]:
+        files = sorted(file.name for file in folder.iterdir() if "bf16" in file.name)
+        asked.append((engine, more[-1], files))
+        return [Check(name, "not run", "by a stand-in") for name in ("logits", "accuracy")]
+
+    monkeypatch.setattr(reduced, "no_bfloat16", lambda: None)
+    monkeypatch.setattr(reduced, "served_checks", served)
+    report = export(made[0], tmp_path / "out", options((1, 48)))
+    assert asked == [("openvino", "bf16", ["model.bf16.onnx", "model.bf16.onnx.json"])]
+    told = [(c.name, c.engine) for c in report.checks if c.name.startswith("bf16")]
+    assert [name for name, _ in told[:2]] == ["bf16 structure", "bf16 interface"]
+    assert told[2:] == [
+        (f"bf16 openvino {name}", "openvino, bf16") for name in ("logits", "accuracy")
+    ]
 
 
 def test_the_processor_gives_what_the_emulation_gives(made: Made) -> None:
