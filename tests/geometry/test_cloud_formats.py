@@ -55,6 +55,11 @@ def test_a_decimal_comma_may_come_late(tmp_path):
     assert np.allclose(read(tmp_path, "a.csv", LATE_COMMA).points[-1], [0.5, 1, 2])
 
 
+def test_whole_coordinates_are_not_taken_for_the_numbers_of_rows(tmp_path):
+    grid = np.array([[5, -1, 2, 7], [3, 0, 2, 7], [9, -4, 2, 7], [1, 1, 1, 7]])
+    assert np.array_equal(read(tmp_path, "a.xyz", "x y z\n" + rows(grid)).points, grid[:, :3])
+
+
 def test_exact_names_go_before_aliases(tmp_path):
     table = np.zeros(60, [(name, "f4") for name in ("x", "y", "z", "px", "Y", "pz")])
     table["x"], table["y"], table["z"] = CLOUD.T

@@ -10,6 +10,7 @@ CENTRED = VERTICES - VERTICES.mean(axis=0)
 NORMALS = CENTRED / np.linalg.norm(CENTRED, axis=1, keepdims=True)
 RED = np.tile([255, 0, 0, 255], (8, 1))
 FACES = off().decode().splitlines()[10:]
+PICKED = [str(i * i + 5) for i in range(len(CLOUD))]  # the numbers of rows that were chosen
 PLY = "ply\nformat ascii 1.0\nelement vertex {}\n{}end_header\n"
 
 
@@ -21,6 +22,12 @@ def comma(text: str) -> str:
 def numbered(mark: str, first: int = 1) -> str:
     """The cloud, each row after its number."""
     return rows(np.hstack([np.arange(first, first + len(CLOUD))[:, None], CLOUD]), mark)
+
+
+def named_rows(mark: str, names: list[str]) -> str:
+    """The cloud, each row after its name."""
+    lines = rows(CLOUD, mark).splitlines()
+    return "".join(f"{name}{mark}{line}\n" for name, line in zip(names, lines, strict=True))
 
 
 def quoted(table: list[list[str]], mark: str = ",") -> str:
@@ -59,6 +66,10 @@ TEXTS: list[str | bytes] = [  # of the cloud
     "x y z\n" + "".join(f'"a {line[::-1]}" {line}\n' for line in rows(CLOUD).splitlines()),
     ",0,1,2\n" + numbered(",", 0),
     ",x,y,z\n" + numbered(",", 0),
+    *(numbered(mark, first) for mark in (" ", ", ", "\t") for first in (0, 1)),
+    "\tx\ty\tz\n" + named_rows("\t", [f"{i / 20:.2f}" for i in range(len(CLOUD))]),
+    *(mark.join("xyz") + "\n" + named_rows(mark, PICKED) for mark in " ,"),
+    *(mark.join("xyz") + "\n" + named_rows(mark, PICKED[::-1]) for mark in " ,"),
     "px,py,x,y,z\n" + rows(np.hstack([CLOUD[:, :2] * 900, CLOUD]), ","),
     "name,x,y,z\n" + "".join(f"chair,{line}\n" for line in rows(CLOUD, ",").splitlines()),
     *(

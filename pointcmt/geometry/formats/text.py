@@ -20,6 +20,8 @@ from pointcmt.geometry.formats.source import MAX_BYTES, Parsed, Source, truncate
 from pointcmt.geometry.formats.text_layout import Layout, cells, is_number, layout_of, trimmed
 from pointcmt.geometry.formats.tokens import lines_of
 
+FEWEST_COUNTED = 10  # rows: the x of fewer points may count up by chance
+
 
 def read_text(source: Source) -> Parsed:
     """Read rows of numbers, the columns named by a header line, or by their values (see `guess`).
@@ -27,7 +29,7 @@ def read_text(source: Source) -> Parsed:
     Values are separated by blanks, tabs, commas or semicolons; quotes enclose a value. A
     byte-order mark, blank lines, comments (`#`, `//`), one line of names and one line with the
     number of points are understood; so are decimal commas in quotes or between other separators,
-    and a first column that only names the rows.
+    and a first column that only names or counts the rows.
     """
     rows, names = _rows(source.raw)
     if rows.shape[1] < 3:
@@ -36,8 +38,18 @@ def read_text(source: Source) -> Parsed:
         raise InputError(f"its header names {', '.join(names[:8])}, but not x, y and z")
     if not set(XYZ) <= set(names):
         require_rows_are_points(rows.shape)
+        rows = rows[:, 1:] if _are_counted(rows) else rows
         names = guess(rows, intensity_first=source.path.suffix.lower() == ".pts")
     return Parsed(scale_colors(table(rows, names)))
+
+
+def _are_counted(rows: NDArray[np.float64]) -> bool:
+    """Tell whether the first column counts the rows, as lists of nodes or surveyed points do."""
+    if len(rows) < FEWEST_COUNTED or rows.shape[1] <= len(XYZ):
+        return False
+    places = rows[:, 1 : 1 + len(XYZ)]
+    counts = rows[0, 0] in (0, 1) and bool((np.diff(rows[:, 0]) == 1).all())
+    return counts and bool((places != np.round(places)).any())
 
 
 def read_rows(path: Path) -> NDArray[np.float64]:

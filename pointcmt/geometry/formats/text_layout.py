@@ -57,7 +57,7 @@ def layout_of(lines: Sequence[bytes]) -> Layout:
         elif bare.isdigit() and announced is None and _is_wider(lines, place + 1):
             announced = int(bare[:18])
         elif not header and _is_header(bare, lines[place + 1 : place + 2]):
-            header = bare
+            header = line.rstrip()
         else:
             sample = [row for row in lines[place : place + SAMPLE] if row.strip()]
             separator = _separator([row.partition(b"#")[0] for row in sample])
@@ -156,7 +156,8 @@ def _names(
             return (), not names[0]
         if len(names) == width or not set(XYZ) <= set(names):
             return (names if len(names) == width else ()), False
-        if width == len(names) + 1 and _name_rows(sample, separator):
+        behind = header.startswith(b"\t") and not sample[0].startswith(b"\t")
+        if width == len(names) + 1 and (behind or _name_rows(sample, separator)):
             return names, True
         if names[: len(XYZ)] == XYZ:
             return (), False
@@ -175,10 +176,18 @@ def _named(line: bytes, separator: bytes | None) -> tuple[str, ...]:
 
 
 def _name_rows(sample: Sequence[bytes], separator: bytes | None) -> bool:
-    """Tell whether the first cells are names or the numbers of rows, as R and pandas write them."""
+    """Tell whether the first cells are names or the numbers of rows, as R and pandas write them.
+
+    Rows that were chosen or sorted have numbers in any order: whole ones, each another, beside
+    coordinates that are not whole.
+    """
     if all(row.lstrip().startswith(b'"') for row in sample):
         return True
-    first = [(cells(row, separator) or [b""])[0] for row in sample]
+    rows = [cells(row, separator) or [b""] for row in sample]
+    first = [row[0] for row in rows]
     if all(cell.isdigit() and len(cell) < 18 for cell in first):
-        return all(int(two) - int(one) == 1 for one, two in pairwise(first))
+        places = [cell.lstrip(b"+-") for row in rows for cell in row[1 : 1 + len(XYZ)]]
+        whole = all(map(bytes.isdigit, places))
+        apart = len(set(first)) == len(first) and not whole
+        return apart or all(int(two) - int(one) == 1 for one, two in pairwise(first))
     return not any(map(is_number, first))

@@ -7,6 +7,7 @@ const COMMENT = /^(#|\/\/)/;
 const DECIMAL_COMMA = /^[-+]?\d+(?:,\d+)?(?:[eE][-+]?\d+)?$/;
 const EXCELS = /^sep=.?$/i;
 const WHOLE = /^\d+$/;
+const SIGNED = /^[-+]*\d+$/;
 const SAMPLE = 1000;
 
 /**
@@ -31,7 +32,7 @@ export function layoutOf(lines) {
     } else if (WHOLE.test(bare) && announced === null && isWider(lines, place + 1)) {
       announced = Number(bare.slice(0, 18));
     } else if (!header && isHeader(bare, lines[place + 1] ?? "")) {
-      header = bare;
+      header = lines[place].trimEnd();
     } else {
       const sample = lines.slice(place, place + SAMPLE).filter((row) => row.trim());
       const separator = separatorOf(sample.map((row) => row.split("#")[0]));
@@ -130,7 +131,11 @@ function areDecimal(rows) {
 
 function namesOf(header, comments, separator, sample) {
   const first = cellsOf(sample[0], separator);
-  if (header) return namesBy(named(header, separator), first, separator, sample);
+  if (header) {
+    const names = named(header.trimStart(), separator);
+    const behind = header.startsWith("\t") && !sample[0].startsWith("\t");
+    return namesBy(names, first, behind || nameRows(sample, separator));
+  }
   for (const comment of [...comments].reverse()) {
     const names = named(comment, separator);
     if (nameXyz(names) && names.length === trimmed(first, names.length).length) {
@@ -141,12 +146,12 @@ function namesOf(header, comments, separator, sample) {
 }
 
 /** What the names of a header, and a column before them, are for rows like the `first`. */
-function namesBy(names, first, separator, sample) {
+function namesBy(names, first, rowNames) {
   const width = trimmed(first, names.length).length;
   if (arePlaces(names)) return { names: [], rowNames: !names[0] };
   if (names.length === width) return { names, rowNames: false };
   if (!nameXyz(names)) return { names: [], rowNames: false };
-  if (width === names.length + 1 && nameRows(sample, separator)) return { names, rowNames: true };
+  if (width === names.length + 1 && rowNames) return { names, rowNames };
   if (XYZ.every((axis, place) => names[place] === axis)) return { names: [], rowNames: false };
   throw new InputError(`its header names ${names.length} columns, but its rows have ${width}`);
 }
@@ -156,11 +161,17 @@ function named(line, separator) {
   return channels(split(line, mark).map(plain));
 }
 
-/** Whether the first cells are names or the numbers of rows, as R and pandas write them. */
+/**
+ * Whether the first cells are names or the numbers of rows, as R and pandas write them. Rows that
+ * were chosen or sorted have numbers in any order, each another, beside other than whole ones.
+ */
 function nameRows(sample, separator) {
   if (sample.every((row) => row.trimStart().startsWith('"'))) return true;
-  const first = sample.map((row) => cellsOf(row, separator)[0] ?? "");
+  const rows = sample.map((row) => cellsOf(row, separator));
+  const first = rows.map((row) => row[0] ?? "");
   if (first.every((cell) => WHOLE.test(cell) && cell.length < 18)) {
+    const whole = rows.every((row) => row.slice(1, 4).every((cell) => SIGNED.test(cell)));
+    if (new Set(first).size === first.length && !whole) return true;
     return first.every((cell, i) => i === 0 || Number(cell) - Number(first[i - 1]) === 1);
   }
   return !first.some(isValue);

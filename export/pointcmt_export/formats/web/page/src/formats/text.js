@@ -4,6 +4,8 @@ import { XYZ, nameXyz } from "./channels.js";
 import { cellsOf, isValue, layoutOf, trimmed } from "./layout.js";
 import { isNumber, linesOf, textOf, toNumber } from "./words.js";
 
+const FEWEST_COUNTED = 10;  // rows: the x of fewer points may count up by chance
+
 export function readText(bytes) {
   const lines = linesOf(textOf(bytes, "utf-8"));
   const layout = layoutOf(lines);
@@ -21,8 +23,17 @@ export function readText(bytes) {
         "a row a point, so transpose it",
     );
   }
-  const places = nameXyz(names) ? XYZ.map((axis) => names.indexOf(axis)) : [0, 1, 2];
+  const unnamed = areCounted(rows) ? [1, 2, 3] : [0, 1, 2];
+  const places = nameXyz(names) ? XYZ.map((axis) => names.indexOf(axis)) : unnamed;
   return { xyz: Float64Array.from(rows.flatMap((row) => places.map((place) => row[place]))) };
+}
+
+/** Whether the first column counts the rows, as lists of nodes or surveyed points do. */
+function areCounted(rows) {
+  if (rows.length < FEWEST_COUNTED || rows[0].length <= XYZ.length) return false;
+  const first = rows[0][0];
+  const counts = (first === 0 || first === 1) && rows.every((row, i) => row[0] === first + i);
+  return counts && rows.some((row) => row.slice(1, 4).some((value) => !Number.isInteger(value)));
 }
 
 function requireCounted(count, announced) {
