@@ -9,7 +9,17 @@ import pytest
 from pointcmt.errors import InputError
 from pointcmt.geometry import read_cloud
 from pointcmt.geometry.formats import READERS, parse
-from tests.reference.cloud_files import CLOUD, damaged, examples, glb, gltf, npz, ply_header, stl
+from tests.reference.cloud_files import (
+    CLOUD,
+    damaged,
+    examples,
+    glb,
+    gltf,
+    npy,
+    npz,
+    ply_header,
+    stl,
+)
 
 MIB = 1024**2
 LIBRARIES = ("Error:", "Traceback", "errno", "object at 0x", "codec can't", "\n")
@@ -143,6 +153,26 @@ def test_time_grows_with_the_number_of_materials_and_not_with_its_square(tmp_pat
         return time.process_time() - start
 
     assert least_seconds(8_000) < 40 * max(least_seconds(800), 0.01)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "npy"])
+def test_one_long_row_is_refused_before_its_columns_are_named(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    row = np.ones((1, 40_000), np.float32)
+    path.write_bytes(npy(row) if suffix == "npy" else b"1," * row.size)
+    with pytest.raises(InputError, match="one row of 40000 values"):
+        read_cloud(path)
+
+
+def test_time_grows_with_the_number_of_empty_cells_and_not_with_its_square(tmp_path):
+    def seconds(cells):
+        path = tmp_path / "a.csv"
+        path.write_text("".join(f"{i},{i * i},1{',' * cells}\n" for i in range(4)))
+        start = time.process_time()
+        assert read_cloud(path).points.shape == (4, 3)
+        return time.process_time() - start
+
+    assert min(seconds(20_000) for _ in range(3)) < 40 * max(seconds(2_000), 0.01)
 
 
 @pytest.mark.parametrize("name", ["n" * 300 + ".off", "a\0b.off", "folder.off"])

@@ -87,6 +87,7 @@ WRONG_TEXTS = [  # and the reasons why they are refused
     ("a,b,c,d\n" + rows(np.hstack([CLOUD, CLOUD[:, :1]]), ","), "names a, b, c, d"),
     ("Red,größe,c,d\n" + rows(np.hstack([CLOUD, CLOUD[:, :1]]), ","), "names r, größe, c, d"),
     (rows(CLOUD.T), "transpose it"),
+    (rows(CLOUD.reshape(1, -1)), "one row of 180 values; a cloud has a row for each point"),
     (rows(CLOUD).replace("0.", "0x"), "line 2: not all values"),
     ("x y z\n" + rows(CLOUD).replace("0.", "0x"), "line 2: not all values"),
     (f"60\na molecule\n{rows(CLOUD)}".replace("\n0", "\nC 0"), "not all values"),

@@ -72,6 +72,8 @@ def guess(rows: NDArray[Any], intensity_first: bool = False) -> tuple[str, ...]:
 
 def require_rows_are_points(shape: tuple[int, ...]) -> None:
     """Raise an `InputError` if a table (N, C) without names has fewer rows than columns."""
+    if shape[0] == 1 and shape[1] > len(XYZ):
+        raise InputError(f"it is one row of {shape[1]} values; a cloud has a row for each point")
     if 1 < shape[0] < shape[1] and shape[1] > len(XYZ):
         raise InputError(
             f"the array is {shape}, fewer points than channels; a cloud is (N, 3), a row a point, "

@@ -78,9 +78,10 @@ def cells(line: bytes, separator: bytes | None) -> list[bytes]:
 
 def trimmed(row: list[bytes], width: int) -> list[bytes]:
     """Return a row without the empty cells at its end that are beyond `width`."""
-    while len(row) > width and not row[-1]:
-        row = row[:-1]
-    return row
+    end = len(row)
+    while end > width and not row[end - 1]:
+        end -= 1
+    return row[:end]
 
 
 def is_number(word: bytes) -> bool:

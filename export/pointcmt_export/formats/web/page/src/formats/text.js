@@ -17,7 +17,10 @@ export function readText(bytes) {
   if (names.length && !nameXyz(names) && width > 3) {
     throw new InputError(`its header names ${names.slice(0, 8).join(", ")}, but not x, y and z`);
   }
-  if (!nameXyz(names) && rows.length > 1 && rows.length < width && width > 3) {
+  if (!nameXyz(names) && rows.length === 1 && width > 3) {
+    throw new InputError(`it is one row of ${width} values; a cloud has a row for each point`);
+  }
+  if (!nameXyz(names) && rows.length < width && width > 3) {
     throw new InputError(
       `the array is (${rows.length}, ${width}), fewer points than channels; a cloud is (N, 3), ` +
         "a row a point, so transpose it",
