@@ -227,6 +227,8 @@ def test_a_wrong_pcd_is_refused_with_the_reason(tmp_path, content, reason):
     [
         ("a.bin", CLOUD.tobytes()[:-4], "16 a point"),
         ("a.bin", np.full((60, 4), 1e7, np.float32).tobytes(), "no scan as KITTI"),
+        ("a.bin", np.random.default_rng(0).random((99, 4)).tobytes(), "no scan as KITTI"),
+        ("a.bin", b"CCB2" + CLOUD.tobytes(), "CloudCompare's own format"),
         ("a.las", examples()["cloud.las"][:-40], "58 points.* announces 60"),
         ("a.laz", examples()["cloud.laz"][:-40], "damaged or cut"),
         ("a.las", b"LASF", "no LAS file"),

@@ -16,20 +16,22 @@ FARTHEST = 1e5  # metres from the scanner
 E57_HEAD = 48
 LAS_HEAD, LAS_14_HEAD = 227, 255
 LAS_RECORD = 54  # bytes of the shortest variable-length record
+CLOUDCOMPARE = b"CCB"  # begins CloudCompare's own files, whose names end in .bin, too
 PACKED_LAS = 0x80  # marks the point format of a LAZ file
 
 
 def read_kitti(source: Source) -> Parsed:
     """Read a scan of KITTI: float32 x, y, z (up) and intensity a point, without any header."""
+    if source.raw.startswith(CLOUDCOMPARE):
+        raise InputError("it is CloudCompare's own format; save the cloud there as PLY or LAS")
     if not source.raw or len(source.raw) % 16:
         raise InputError(
             f"it has {len(source.raw)} bytes, but KITTI's .bin has 16 a point "
             "(float32 x, y, z, intensity); it is truncated or of another kind"
         )
     rows = np.frombuffer(source.raw, "<f4").reshape(-1, 4)
-    with np.errstate(invalid="ignore"):
-        sane = (np.abs(rows[:, :3]) < FARTHEST).all() and (rows[:, 3] >= 0).all()
-    if np.isfinite(rows).all() and not sane:
+    finite = rows[np.isfinite(rows).all(axis=1)]
+    if not ((np.abs(finite[:, :3]) < FARTHEST).all() and (finite[:, 3] >= 0).all()):
         raise InputError("its values are no scan as KITTI writes it (float32 x, y, z, intensity)")
     return Parsed(dict(zip((*XYZ, "intensity"), rows.T, strict=True)), up="z")
 
