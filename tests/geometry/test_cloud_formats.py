@@ -203,6 +203,15 @@ def test_the_packed_colour_of_pcd_is_unpacked(tmp_path, kind):
     assert np.allclose(read(tmp_path, "a.pcd", content, COLORED).points[:, 3:] * 255, COLORS)
 
 
+@pytest.mark.parametrize("data", ["ascii", "binary"])
+def test_the_packed_colour_of_pcd_may_be_a_whole_number_called_a_float(tmp_path, data):
+    packed = (COLORS @ [65536, 256, 1]).astype("<f4")
+    table = np.column_stack([CLOUD, packed])
+    body = rows(table).encode() if data == "ascii" else table.tobytes()
+    content = pcd("x y z rgb", "4 4 4 4", "F F F F", body, data=data)
+    assert np.allclose(read(tmp_path, "a.pcd", content, COLORED).points[:, 3:] * 255, COLORS)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

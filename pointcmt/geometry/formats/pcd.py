@@ -162,7 +162,14 @@ def _width(header: _Header) -> int:
 
 
 def _unpacked(packed: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Return red, green and blue, 0 to 255, of colours packed into 32 bits."""
-    bits = packed.astype("<f4").view("<u4") if packed.dtype.kind == "f" else packed.astype("<u4")
+    """Return red, green and blue, 0 to 255, of colours packed into 32 bits.
+
+    Floats are these bits, or, as scripts write them, the whole number of 24 bits itself: colours
+    with an opacity of 0 or 255 are as floats no whole numbers of that range, but for black.
+    """
+    with np.errstate(invalid="ignore"):
+        numbers = (packed >= 0) & (packed < 2**24) & (packed == np.round(packed))
+    as_bits = packed.dtype.kind == "f" and not numbers.all()
+    bits = packed.astype("<f4").view("<u4") if as_bits else packed.astype("<u4")
     return {name: ((bits >> shift) & 255).astype(np.uint8) for name, shift in
             (("r", 16), ("g", 8), ("b", 0))}  # fmt: skip
