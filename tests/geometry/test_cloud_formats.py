@@ -143,6 +143,15 @@ def test_npz_joins_normals_and_colours_to_the_points(tmp_path):
     assert np.allclose(cloud.points, np.hstack([CLOUD, NORMALS, COLORS / 255]), atol=1e-6)
 
 
+def test_colours_that_are_rounded_above_one_stay_what_they_are(tmp_path):
+    colors = np.random.default_rng(2).random((60, 3))
+    colors[0] = 1 + 1e-6
+    content = npz(points=CLOUD, colors=colors)
+    cloud = read(tmp_path, "a.npz", content, COLORED)
+    assert np.allclose(cloud.points[:, 3:], colors, atol=1e-5)
+    assert cloud.points[:, 3:].max() == 1
+
+
 # --- PCD
 
 

@@ -20,6 +20,7 @@ ALIASES = {
        for axis in "xyz"},
     **dict.fromkeys(("i", "scalar_intensity", "reflectance"), "intensity"),
 }  # fmt: skip
+ROUNDED = 1e-3  # how far above 1 a colour may be rounded
 UNIT = 0.02  # how far the length of a vector that is read as a normal may be from 1
 
 
@@ -104,13 +105,16 @@ def by_channel(columns: Mapping[str, Column]) -> dict[str, Column]:
 
 
 def scale_colors(columns: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
-    """Bring r, g and b to [0, 1], from 8 or 16 bits where their values tell."""
+    """Bring r, g and b to [0, 1], from 8 or 16 bits where their values tell.
+
+    Floats that are in [0, 1] but for rounding stay, and are cut off at 1.
+    """
     if not set(COLORS) <= set(columns) or not len(columns["r"]):
         return columns
     top = max(float(np.max(columns[name])) for name in COLORS)
     whole = all(columns[name].dtype.kind in "iu" for name in COLORS)
-    if top <= 1 and not whole:
-        return columns
+    if top <= 1 + ROUNDED and not whole:
+        return {n: np.minimum(v, 1) if n in COLORS else v for n, v in columns.items()}
     most = 255.0 if top <= 255 else 65535.0
     return {n: v / most if n in COLORS else v for n, v in columns.items()}
 
