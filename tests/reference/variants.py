@@ -98,7 +98,11 @@ WRONG_TEXTS = [  # and the reasons why they are refused
     ("x,y,z,i\n0,0,0,1\n1,0,,1\n1,1,0,1\n", "line 3: not all values are numbers"),
 ]
 LATE_COMMA = "0;1;2\n" * 1500 + "0,5;1;2\n"
-MISSING = [f"x,y,z,i\n{first}\n1,0,0,1\n1,1,0,\n0,1,0,\n" for first in ("0,0,0,", "0,0,0,1")]
+MISSING = [
+    f"x,y,z,i\n0,0,0,{first}\n1,0,0,1\n1,1,0,{none}\n0,1,0,{none}\n"
+    for none in ("", "NA", "NULL")
+    for first in (none, "1")
+]
 
 
 def off_with(kinds: str, *columns: np.ndarray, faces: list[str] = FACES) -> str:

@@ -20,6 +20,7 @@ from pointcmt.geometry.formats.source import MAX_BYTES, Parsed, Source, truncate
 from pointcmt.geometry.formats.text_layout import Layout, cells, is_number, layout_of, trimmed
 from pointcmt.geometry.formats.tokens import lines_of
 
+MISSING = (b"", b"NA", b"NULL")  # a value that is not there, as tables, R and SQL write it
 FEWEST_COUNTED = 10  # rows: the x of fewer points may count up by chance
 
 
@@ -136,7 +137,8 @@ def _words(line: bytes, layout: Layout) -> list[bytes]:
 
 
 def _row(words: list[bytes], numeric: list[int], names: Sequence[str], number: int) -> list[float]:
-    missing = [i for i in numeric if not words[i] and names[i : i + 1] and names[i] not in XYZ]
+    named = [i for i in numeric if names[i : i + 1] and names[i] not in XYZ]
+    missing = [i for i in named if words[i] in MISSING]
     try:
         return [np.nan if i in missing else _number(words[i]) for i in numeric]
     except ValueError as error:

@@ -4,6 +4,7 @@ import { XYZ, nameXyz } from "./channels.js";
 import { cellsOf, isValue, layoutOf, trimmed } from "./layout.js";
 import { isNumber, linesOf, textOf, toNumber } from "./words.js";
 
+const MISSING = ["", "NA", "NULL"];  // a value that is not there, as tables, R and SQL write it
 const FEWEST_COUNTED = 10;  // rows: the x of fewer points may count up by chance
 
 export function readText(bytes) {
@@ -71,9 +72,9 @@ function numericOf(words, names) {
   return words.map((word, i) => !named || isValue(word) || XYZ.includes(names[i]));
 }
 
-/** The number that a cell is; an empty one below a name other than x, y and z is missing. */
+/** The number that a cell is; below a name other than x, y and z it may be missing. */
 function valueOf(word, name, line) {
-  if (!word && name !== undefined && !XYZ.includes(name)) return NaN;
+  if (MISSING.includes(word) && name !== undefined && !XYZ.includes(name)) return NaN;
   const number = word.replace(",", ".");
   if (!isNumber(number)) {
     throw new InputError(`line ${line}: not all values are numbers; x y z were expected`);
