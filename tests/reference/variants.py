@@ -199,6 +199,7 @@ WHOLE_ENDS = ["# the end", "# 6 vertices", "s off", "l 1 9", "p 1"]
 CUT_ENDS = ["f 4 3 2", "f 4 3/", "v 8 8 8", "g next"]
 WRONG_OBJS = [  # and the reasons why they are refused
     ("v 0 0 0\nv 1 0 0\nv 0 1 0\nf", "it is truncated"),
+    (SQUARES[:-10] + "cstype bspline\ndeg 1 1\nsurf 0 1 0 1 1 2 3 4\nend\n", "curved surfaces"),
     ("v 0 0\nv 1 1\n", "vertex 0 is '0 0', not the numbers expected"),
     ("v 0 0\nv 1 1 1\n", "vertex 0 is '0 0', not the numbers expected"),
 ]

@@ -36,6 +36,7 @@ class _Lines:
     materials: dict[bytes, int] = field(default_factory=dict)
     libraries: list[bytes] = field(default_factory=list)
     counted: dict[bytes, int] = field(default_factory=dict)
+    curved: bool = False  # there are surfaces whose vertices are no points of theirs
     structured: bool = False  # there are groups, materials or pictures' places, as meshes have
 
 
@@ -50,6 +51,8 @@ def read_obj(source: Source) -> Parsed:
     lines = _sort(lines_of(CONTINUED.sub(lambda match: match[1] or b" ", raw)))
     if not lines.vertices:
         raise InputError("it has no line `v x y z`, as every OBJ file has")
+    if lines.curved and not lines.corners:
+        raise InputError("it holds curved surfaces, which are not read; save it as polygons")
     ended = raw.endswith((b"\n", b"\r"))
     columns, n_vertices = _vertices(lines.vertices, ended), len(lines.vertices)
     counts = np.array(lines.counts, np.int64)
@@ -96,6 +99,7 @@ def _sort(lines: Sequence[bytes]) -> _Lines:
             found.libraries.append(_rest(line))
         elif kind.startswith(b"#") and not found.vertices:
             _count(found, line)
+        found.curved |= kind == b"surf"
         found.structured |= kind in (b"vt", b"g", b"s", b"usemtl")
     return found
 

@@ -14,6 +14,9 @@ export function readObj(bytes) {
   if (!found.vertices.length) {
     throw new InputError("it has no line `v x y z`, as every OBJ file has");
   }
+  if (found.curved && !found.faces.length) {
+    throw new InputError("it holds curved surfaces, which are not read; save it as polygons");
+  }
   const ended = /[\n\r]$/.test(text);
   const xyz = placesOf(found.vertices, ended);
   const polygons = polygonsOf(found.faces);
@@ -29,7 +32,7 @@ export function readObj(bytes) {
 
 /** The lines of each kind, split into words; `above` counts the vertices above a face. */
 function sorted(lines) {
-  const found = { vertices: [], faces: [], counted: {}, structured: false };
+  const found = { vertices: [], faces: [], counted: {}, curved: false, structured: false };
   for (const line of lines) {
     const kind = wordsOf(line)[0] ?? "";
     if (kind === "v") {
@@ -41,6 +44,7 @@ function sorted(lines) {
       const match = COUNTED.exec(line.trim());
       if (match) found.counted[(match[1] ?? match[4]).toLowerCase()] = Number(match[2] ?? match[3]);
     }
+    found.curved ||= kind === "surf";
     found.structured ||= STRUCTURE.includes(kind);
   }
   return found;
