@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from pointcmt.errors import InputError
 from pointcmt.models.dgcnn import DGCNN
@@ -73,8 +74,7 @@ def create_student(name: str, num_classes: int, /, **options: Any) -> Student:
     if not isinstance(student, Student):
         missing = [part for part in _PROTOCOL if not hasattr(student, part)]
         raise InputError(f"student {name!r} lacks {', '.join(missing)} of the Student protocol")
-    if not isinstance(student.feature_dim, int) or student.feature_dim < 1:
-        raise InputError(f"student {name!r}: feature_dim must be a whole number above 0")
+    _require_protocol(student, name, num_classes)
     return student
 
 
@@ -130,6 +130,25 @@ def _reason(error: Exception) -> str:
 
 
 _PROTOCOL = ("num_classes", "feature_dim", "min_points", "encode", "classify")
+
+
+def _require_protocol(student: Student, name: str, num_classes: int) -> None:
+    """Refuse numbers that training would trip over, and a state that no model folder can hold."""
+    for part in ("feature_dim", "min_points"):
+        value = getattr(student, part)
+        if type(value) is not int or value < 1:
+            raise InputError(f"student {name!r}: {part} must be a whole number above 0")
+    if student.num_classes != num_classes:
+        raise InputError(
+            f"student {name!r}: num_classes must be the {num_classes} it was built with, not "
+            f"{student.num_classes!r}"
+        )
+    for key, value in student.state_dict().items():
+        if not isinstance(value, Tensor) or is_lazy(value):
+            raise InputError(
+                f"student {name!r}: {key} of its state_dict must be a tensor of known shape, as "
+                "model folders hold nothing else"
+            )
 
 
 def _own_class(name: str) -> Callable[..., Student]:

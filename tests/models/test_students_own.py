@@ -40,6 +40,51 @@ class Breaks(torch.nn.Module):
     def __init__(self, num_classes):
         raise RuntimeError("boom")
 
+class Whole(torch.nn.Module):
+    """Keeps the protocol, but for what `changes` says."""
+
+    changes = {}
+
+    def __init__(self, num_classes):
+        super().__init__()
+        self.num_classes, self.feature_dim, self.min_points = num_classes, 8, 1
+        self.layer, self.classifier = torch.nn.Linear(3, 8), torch.nn.Linear(8, num_classes)
+        for name, value in self.changes.items():
+            setattr(self, name, value)
+
+    def encode(self, points):
+        return self.layer(points).amax(1)
+
+    def classify(self, features):
+        return self.classifier(features)
+
+    def forward(self, points):
+        return self.classify(self.encode(points))
+
+class OtherClasses(Whole):
+    changes = {"num_classes": 40}
+
+class TextPoints(Whole):
+    changes = {"min_points": "16"}
+
+class NoPoints(Whole):
+    changes = {"min_points": 0}
+
+class RealPoints(Whole):
+    changes = {"min_points": 16.0}
+
+class RealFeatures(Whole):
+    changes = {"feature_dim": 8.0}
+
+class Lazy(Whole):
+    def __init__(self, num_classes):
+        super().__init__(num_classes)
+        self.layer = torch.nn.LazyLinear(8)
+
+class Extra(Whole):
+    def get_extra_state(self):
+        return {"epoch": 1}
+
 def function(num_classes):
     raise AssertionError("called")
 '''
@@ -112,11 +157,22 @@ def test_the_example_is_trained_and_exported(tmp_path: Path) -> None:
         ("my_package.raising:MyNet", "cannot be imported: no licence"),
         ("../my_package:MyNet", "cannot be imported"),
         ("my_package.others:Refuses", "cannot be built: only even numbers of classes"),
+        ("my_package.others:OtherClasses", "num_classes must be the 5 it was built with, not 40"),
+        ("my_package.others:TextPoints", "min_points must be a whole number above 0"),
+        ("my_package.others:NoPoints", "min_points must be a whole number above 0"),
+        ("my_package.others:RealPoints", "min_points must be a whole number above 0"),
+        ("my_package.others:RealFeatures", "feature_dim must be a whole number above 0"),
+        ("my_package.others:Lazy", "layer.weight of its state_dict must be a tensor of known"),
+        ("my_package.others:Extra", "_extra_state of its state_dict must be a tensor of known"),
     ],
 )
 def test_what_is_wrong_with_a_class_is_said(name: str, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         create_student(name, 5)
+
+
+def test_a_class_that_keeps_the_protocol_is_taken() -> None:
+    assert create_student("my_package.others:Whole", 5).num_classes == 5
 
 
 def test_unknown_option_of_an_own_student_is_refused_with_the_nearest() -> None:
