@@ -61,13 +61,18 @@ def read_state(path: Path | str) -> State:
 
     Raises:
         InputError: the file is missing, damaged or truncated, holds no state dict, asks to load
-            anything but tensors, or has numbers that are not finite.
+            anything but tensors, or has tensors that are not plain or numbers that are not finite.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     loaded = _load_safetensors(path) if path.suffix == ".safetensors" else _load_pickle(path)
     state = _strip_prefixes(_unwrap(loaded, path))
+    if odd := [key for key, t in state.items() if not _is_plain(t)]:
+        raise InputError(
+            f"{path}: {listing(odd)} cannot be taken as weights; plain tensors of real numbers are "
+            "wanted, not sparse, quantised, complex or empty (meta) ones"
+        )
     state = {key: t.float() if t.is_floating_point() else t for key, t in state.items()}
     damaged = [key for key, t in state.items() if not torch.isfinite(t).all()]
     if damaged:
@@ -104,11 +109,13 @@ def _load_pickle(path: Path) -> Any:
 
 def _refusal(message: str) -> str:
     """Say in one clause why torch's weights-only reader gave up."""
-    name = re.search(r"(?:GLOBAL|class|function) ([\w.]+\.[\w.]+)", message)
-    if name is None:
+    # A builtin, such as eval, is named without its module.
+    found = re.search(r"GLOBAL ([\w.]+)|(?:class|function) ([\w.]+\.[\w.]+)", message)
+    if found is None:
         return "truncated, damaged or no PyTorch weight file"
+    name = found.group(1) or found.group(2)
     return (
-        f"refused, because loading it could run code ({name.group(1)}); nothing was run; ask for "
+        f"refused, because loading it could run code ({name}); nothing was run; ask for "
         "a plain state dict, as torch.save(model.state_dict(), file) writes it"
     )
 
@@ -132,6 +139,11 @@ def _is_state(value: Any) -> bool:
         and len(value) > 0
         and all(isinstance(k, str) and isinstance(t, torch.Tensor) for k, t in value.items())
     )
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    dense = tensor.layout == torch.strided and not tensor.is_quantized
+    return dense and not tensor.is_meta and not tensor.is_complex()
 
 
 def _strip_prefixes(state: State) -> State:

@@ -129,12 +129,30 @@ def layers(
 
 
 def rows(state: State, key: str, where: str) -> int:
-    """Return the output count of the last linear map, which is the number of classes.
+    """Return the output count of a linear map or convolution; of the last, the number of classes.
 
     Raises:
-        InputError: there is no such key.
+        InputError: there is no such key, or it holds no such map.
     """
-    return require(state, key, where).shape[0]
+    return _map(state, key, where).shape[0]
+
+
+def columns(state: State, key: str, where: str) -> int:
+    """Return the input count of a linear map or convolution.
+
+    Raises:
+        InputError: there is no such key, or it holds no such map.
+    """
+    return _map(state, key, where).shape[1]
+
+
+def _map(state: State, key: str, where: str) -> Tensor:
+    weight = require(state, key, where)
+    if weight.ndim < 2 or 0 in weight.shape:
+        raise InputError(
+            f"{where}: not the weights of this network ({key} is {tuple(weight.shape)}, no map)"
+        )
+    return weight
 
 
 def require(state: State, key: str, where: str) -> Tensor:
@@ -152,8 +170,12 @@ def check_shapes(tensors: State, own: Mapping[str, Any], where: str) -> None:
     """Compare what a plan gave with the tensors of the network it is meant for.
 
     Raises:
-        InputError: a shape differs.
+        InputError: there are others, or a shape differs.
     """
+    if odd := sorted(set(own) ^ set(tensors)):
+        raise InputError(
+            f"{where}: not the weights of this network with these options ({listing(odd)})"
+        )
     odd = [
         f"{key} is {tuple(tensors[key].shape)}, not {tuple(own[key].shape)}"
         for key in sorted(tensors)

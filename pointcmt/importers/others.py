@@ -20,11 +20,11 @@ from pointcmt.importers.mapping import (
     Found,
     Plan,
     Rule,
+    columns,
     layer,
     layers,
     linear,
     norm,
-    require,
     rows,
 )
 from pointcmt.weights import State
@@ -34,7 +34,7 @@ NORM_PARTS = ("weight", "bias", "running_mean", "running_var", COUNTER)
 
 def plan_dgcnn(state: State, where: str) -> Found:
     """Plan the import of DGCNN or DGCNN_cls."""
-    channels = require(state, "conv1.0.weight", where).shape[1] // 2
+    channels = columns(state, "conv1.0.weight", where) // 2
     rules: list[Rule] = []
     for i in range(4):
         rules += layer(f"edge_convs.{i}.layer", f"conv{i + 1}.0", f"bn{i + 1}", bias=False)
@@ -49,7 +49,7 @@ def plan_dgcnn(state: State, where: str) -> Found:
 def plan_rscnn(state: State, where: str) -> Found:
     """Plan the import of RSCNN_SSN."""
     convs = [f"SA_modules.{level}.mlps.0.RSConvLayer0.RS_Conv" for level in range(2)]
-    channels = require(state, f"{convs[0]}.xyz_raising.weight", where).shape[1]
+    channels = columns(state, f"{convs[0]}.xyz_raising.weight", where)
     first = "convs.0.raise_channels"
     rules: list[Rule] = []
     rules += layer(first, f"{convs[0]}.xyz_raising", f"{convs[0]}.bn_xyz_raising", bias=True)
@@ -77,15 +77,15 @@ def _rsconv(target: str, source: str) -> Iterator[Rule]:
 
 def plan_pointmlp(state: State, where: str) -> Found:
     """Plan the import of pointMLP or pointMLPElite, from ModelNet40 or ScanObjectNN."""
-    embedding = require(state, "embedding.net.0.weight", where)
-    light = embedding.shape[0] < 64
+    embedding = "embedding.net.0.weight"
+    light = rows(state, embedding, where) < 64
     rules = list(layer("embedding", "embedding.net.0", "embedding.net.1", bias=False))
     for i, blocks in enumerate((1, 1, 2, 1) if light else (2, 2, 2, 2)):
         rules += _stage(f"stages.{i}", i, blocks)
     head = [("classifier.0", "classifier.1"), ("classifier.4", "classifier.5")]
     rules += layers("hidden", head, bias=True)
     rules += linear("classifier", "classifier.8", bias=True)
-    options = {"head": "original", "channels": embedding.shape[1]}
+    options = {"head": "original", "channels": columns(state, embedding, where)}
     student = "pointmlp-elite" if light else "pointmlp"
     return Found(student, rows(state, "classifier.8.weight", where), options, Plan(tuple(rules)))
 

@@ -21,11 +21,11 @@ from pointcmt.importers.mapping import (
     Found,
     Plan,
     Rule,
+    columns,
     layer,
     layers,
     linear,
     matrix,
-    require,
     rows,
 )
 from pointcmt.weights import State
@@ -39,7 +39,7 @@ def plan_yanx27(state: State, where: str) -> Found:
     multi = "sa1.conv_blocks.0.0.weight" in state
     student = "pointnet2-msg" if multi else "pointnet2-ssg"
     first = "sa1.conv_blocks.0.0.weight" if multi else "sa1.mlp_convs.0.weight"
-    channels = require(state, first, where).shape[1]
+    channels = columns(state, first, where)
     rules: list[Rule] = []
     for level in range(2):
         for scale in range(SCALES[student]):
@@ -63,7 +63,8 @@ def _yanx27_mlp(target: str, source: str, scale: int | None) -> Iterator[Rule]:
 
 def _position_first(weight: Tensor) -> Tensor:
     """Reorder the columns (features, position) of a first layer to (position, features)."""
-    return torch.roll(matrix(weight), 3, dims=1)
+    flat = matrix(weight)
+    return torch.roll(flat, 3, dims=1) if flat.ndim == 2 else flat  # whose shape is then refused
 
 
 def plan_erikwijmans(state: State, where: str) -> Found:
@@ -97,7 +98,7 @@ def _erikwijmans_levels(state: State, where: str) -> tuple[list[Rule], str, dict
             source = f"SA_modules.{level}.mlps.{scale}"
             rules += _shared_mlp(f"levels.{level}.scales.{scale}.mlp.layers", source, state)
     rules += _shared_mlp("top.mlp.layers", "SA_modules.2.mlps.0", state)
-    return rules, student, {"channels": require(state, rules[0].source, where).shape[1]}
+    return rules, student, {"channels": columns(state, rules[0].source, where)}
 
 
 def _shared_mlp(target: str, source: str, state: State) -> Iterator[Rule]:

@@ -6,7 +6,7 @@ Our ResNets have torchvision's names. The released teacher holds the same networ
 
 import torch
 
-from pointcmt.importers.mapping import Found, Plan, Rule, require, rows
+from pointcmt.importers.mapping import Found, Plan, Rule, columns, rows
 from pointcmt.teacher.resnet import RESNETS
 from pointcmt.weights import State
 
@@ -24,7 +24,8 @@ def plan_released_teacher(state: State, where: str) -> Found:
 
 
 def _plan(state: State, where: str, names: dict[str, str], last: str) -> Found:
-    stem = require(state, f"{names['conv1']}.weight", where)
+    stem = f"{names['conv1']}.weight"
+    channels, width = columns(state, stem, where), rows(state, stem, where)
     bottleneck = f"{names['layer1']}.0.conv3.weight" in state
     deep = f"{names['layer3']}.5.conv1.weight" in state
     backbone = "resnet50" if bottleneck else "resnet34" if deep else "resnet18"
@@ -33,8 +34,8 @@ def _plan(state: State, where: str, names: dict[str, str], last: str) -> Found:
     rules = [Rule(f"encoder.{key}", _source(key, names), torch.clone) for key in own]
     rules += [Rule(f"classifier.{part}", f"{last}.{part}") for part in ("weight", "bias")]
     options = {
-        "in_channels": stem.shape[1],
-        "width": stem.shape[0] / 64,
+        "in_channels": channels,
+        "width": width / 64,
         "feature_dim": None,
     }
     classes = rows(state, f"{last}.weight", where)

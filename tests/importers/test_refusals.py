@@ -17,8 +17,12 @@ from pointcmt.errors import InputError
 from pointcmt.importers.sources import SOURCES, import_checkpoint
 from tests.reference.published_dgcnn import dgcnn_state
 from tests.reference.published_pointmlp import pointmlp_state
+from tests.reference.published_pointnet2 import yanx27_state
+from tests.reference.published_resnet import resnet_state
+from tests.reference.published_rscnn import rscnn_state
 
 STATE = pointmlp_state(light=True, classes=15)
+RAISING = "SA_modules.0.mlps.0.RSConvLayer0.RS_Conv.xyz_raising.weight"
 
 
 class RunsCode:
@@ -81,6 +85,34 @@ def test_a_file_of_no_known_network_gets_no_hint(tmp_path: Path) -> None:
     assert message.endswith("(missing embedding.net.0.weight)")
 
 
+@pytest.mark.parametrize("shape", [(), (15,), (0, 256)])
+@pytest.mark.parametrize(
+    ("source", "state", "keys"),
+    [
+        ("pointmlp-maxu", STATE, ("embedding.net.0.weight", "classifier.8.weight")),
+        ("dgcnn-wangyue", dgcnn_state(classes=4), ("conv1.0.weight", "linear3.weight")),
+        ("rscnn-yochengliu", rscnn_state(classes=4), (RAISING, "FC_layer.4.fc.weight")),
+        (
+            "pointnet2-yanx27",
+            yanx27_state(multi=True, normals=False, classes=4),
+            ("sa1.conv_blocks.0.0.weight", "sa2.conv_blocks.0.0.weight", "fc3.weight"),
+        ),
+        (
+            "torchvision-resnet",
+            resnet_state("resnet18", classes=4),
+            ("conv1.weight", "fc.weight"),
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_weight_that_is_no_map_is_refused(
+    tmp_path: Path, source: str, state: dict[str, Tensor], keys: tuple[str, ...], shape: Any
+) -> None:
+    for key in keys:
+        message = refused(tmp_path, state | {key: torch.zeros(shape)}, source)
+        assert "not the weights of " in message
+
+
 def test_two_names_of_one_tensor_must_agree(tmp_path: Path) -> None:
     state = dgcnn_state(classes=40)
     state["conv3.1.bias"] = state["conv3.1.bias"] + 1
@@ -135,6 +167,26 @@ def test_a_pickle_that_wants_to_run_code_is_refused_and_not_run(
     assert not victim.exists()
 
 
+@pytest.mark.parametrize("what", [len, range(3), frozenset((1,))])
+def test_a_builtin_in_a_pickle_is_refused_and_not_called_damage(tmp_path: Path, what: Any) -> None:
+    name = getattr(what, "__name__", type(what).__name__)
+    assert f"could run code ({name}); nothing was run" in refused(tmp_path, {"a": what})
+
+
+@pytest.mark.parametrize(
+    "bias",
+    [
+        torch.zeros(15).to_sparse(),
+        torch.zeros(15, device="meta"),
+        torch.zeros(15, dtype=torch.complex64),
+    ],
+    ids=["sparse", "meta", "complex"],
+)
+def test_tensors_that_are_not_plain_are_refused(tmp_path: Path, bias: Tensor) -> None:
+    message = refused(tmp_path, changed(**{"classifier.8.bias": bias}))
+    assert "classifier.8.bias cannot be taken as weights" in message
+
+
 def test_a_whole_pickled_module_is_refused_with_advice(tmp_path: Path) -> None:
     assert "ask for a plain state dict" in refused(tmp_path, torch.nn.Linear(2, 2))
 
@@ -168,6 +220,7 @@ def test_an_option_the_student_lacks_is_refused(tmp_path: Path) -> None:
         ({"k": 0}, "k is 0; a network has a whole number of neighbours, 1 or more"),
         ({"k": "x"}, "k is 'x'; a"),
         ({"k": 1.5}, "k is 1.5; a"),
+        ({"head": "pointcmt"}, "not the weights of this network with these options (hidden."),
     ],
 )
 @pytest.mark.parametrize("source", ["dgcnn-wangyue", "pointmlp-maxu"])
