@@ -176,6 +176,14 @@ def test_stages_of_a_run_that_was_trained_otherwise_are_refused(
     settings = [*TINY, f"stages_from={finished}", "teacher.epochs=3"]
     with pytest.raises(InputError, match=r"teacher\.epochs is 2 there, 3 here"):
         run(load_config("shapes", settings), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_stages_for_features_of_another_size_are_refused(finished: Path, tmp_path: Path) -> None:
+    settings = [*TINY, f"stages_from={finished}", "options.feature_dim=32"]
+    with pytest.raises(InputError, match=r"features have 64 numbers, those of pointnet2-ssg 32"):
+        run(load_config("shapes", settings), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -192,6 +200,7 @@ def test_stages_of_a_run_that_was_trained_otherwise_are_refused(
         ("training.parts=12", r"training\.parts=12: a part is one cloud; .*cannot be run"),
         ("teacher.backbone=resnet19", r"teacher: backbone must be one of resnet18.*'resnet19'"),
         ("device=meta", "device=meta: not usable here"),
+        ("stages_from=nowhere", "stages_from=nowhere: no finished teacher and generator there"),
     ],
 )
 def test_what_cannot_work_is_said_before_any_stage_and_leaves_no_run(

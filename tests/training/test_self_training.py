@@ -59,3 +59,11 @@ def test_another_student_is_refused_before_the_folder_is_taken(
     with pytest.raises(InputError, match=reason):
         run(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_another_class_of_ones_own_is_refused_by_what_one_can_do(tmp_path: Path) -> None:
+    settings = earlier(tmp_path / "control")
+    file = RunFolder(tmp_path / "control").student / "config.json"
+    file.write_text(file.read_text().replace('"pointnet"', '"my_package:MyNet"'))
+    with pytest.raises(InputError, match="class my_package:MyNet, which is code, and only the run"):
+        prepare(load_config("shapes", settings))

@@ -2,6 +2,7 @@
 
 import torch
 
+from pointcmt import ranks
 from pointcmt.errors import InputError
 from pointcmt.models import create_student
 from pointcmt.models.student import Student
@@ -13,7 +14,7 @@ from pointcmt_training.log import require_log
 from pointcmt_training.loop import require_batch
 from pointcmt_training.stages.common import seeded
 from pointcmt_training.stages.teacher import build_teacher
-from pointcmt_training.stages.teaching import load_earlier
+from pointcmt_training.stages.teaching import load_earlier, other_run
 from pointcmt_training.trial import require_running
 
 
@@ -23,8 +24,8 @@ def prepare(config: Config) -> tuple[Inputs, Student]:
     Raises:
         InputError: the device or data is unusable, the student cannot be run or needs more points
             than a cloud has, the teacher cannot be built, a stage's batch is larger than the
-            training split, the axis to rotate about is not known, the student to learn from does
-            not fit, or the logger is not installed.
+            training split, the axis to rotate about is not known, the student to learn from or the
+            run whose stages are taken does not fit, or the logger is not installed.
     """
     require_log(config)
     device = pick_device(config.device)
@@ -38,6 +39,8 @@ def prepare(config: Config) -> tuple[Inputs, Student]:
     student = _student(config, inputs)
     if isinstance(config.distillation, SelfTraining):
         load_earlier(config, config.distillation.run, inputs)  # for its refusals, as below
+    if config.stages_from and config.distillation.uses_images and not ranks.rank():
+        other_run(config, inputs, student.feature_dim)  # for its refusals, as below
     if "teacher" in trained_sections(config):
         build_teacher(config, inputs, student.feature_dim)  # for its refusals; stage I builds anew
     return inputs, student

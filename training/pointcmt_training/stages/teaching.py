@@ -4,7 +4,10 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+import safetensors
+
 from pointcmt.checkpoint import load_student
+from pointcmt.description import read_config
 from pointcmt.errors import InputError
 from pointcmt.models.student import Student
 from pointcmt.teacher.generator import PointGenerator
@@ -53,7 +56,9 @@ def teach(config: Config, inputs: Inputs, folder: RunFolder, feature_dim: int) -
     Raises:
         InputError: the stages of the other run are unfinished or were trained otherwise.
     """
-    source = told(lambda: _other_run(config, inputs)) if config.stages_from else folder
+    source = folder
+    if config.stages_from:
+        source = told(lambda: other_run(config, inputs, feature_dim))
     teacher = train_teacher(config, inputs, source, feature_dim)
     features = teacher_features(config, teacher, inputs.pool, folder, source)
     generator = train_generator(config, inputs, source, features)
@@ -94,12 +99,18 @@ def load_earlier(config: Config, run: str, inputs: Inputs) -> Student:
     """Load the student of the run that self-training learns from; arguments as above.
 
     Raises:
-        InputError: there is no finished student, or it was trained for other classes, on clouds
-            prepared otherwise, or needs more points.
+        InputError: there is no finished student, or it is another class of one's own, was trained
+            for other classes or on clouds prepared otherwise, or needs more points.
     """
     folder = RunFolder(Path(run)).student
     if not run or not told(folder.is_dir):
         raise InputError(f"distillation.run={run!r}: holds no finished student to learn from")
+    name = told(lambda: read_config(folder)).student
+    if ":" in name and name != config.student:
+        raise InputError(
+            f"distillation.run={run}: its student is the class {name}, which is code, and only the "
+            f"run's own class, student={config.student}, is taken as trusted"
+        )
     student, model = told(lambda: load_student(folder, allow=[config.student]))
     if model.classes != inputs.classes:
         raise InputError(f"distillation.run={run}: its student was trained for other classes")
@@ -112,8 +123,17 @@ def load_earlier(config: Config, run: str, inputs: Inputs) -> Student:
     return student
 
 
-def _other_run(config: Config, inputs: Inputs) -> RunFolder:
-    """The run whose teacher and generator are taken; both must be finished and fit."""
+def other_run(config: Config, inputs: Inputs, feature_dim: int) -> RunFolder:
+    """Return the run whose teacher and generator are taken; of several ranks the first can.
+
+    Args:
+        config: the run that takes them.
+        inputs: its splits.
+        feature_dim: D, the size of its student's feature.
+
+    Raises:
+        InputError: they are unfinished, or were trained otherwise or for features of another size.
+    """
     other = RunFolder(Path(config.stages_from))
     if not all(other.weights(stage).is_file() for stage in ("teacher", "generator")):
         raise InputError(f"stages_from={other.root}: no finished teacher and generator there")
@@ -122,7 +142,21 @@ def _other_run(config: Config, inputs: Inputs) -> RunFolder:
         raise InputError(f"stages_from={other.root}: trained otherwise ({differs})")
     if words := other.data_changes(inputs.identity):
         raise InputError(f"stages_from={other.root}: trained on other data ({words})")
+    if (theirs := _feature_dim(other.weights("teacher"))) not in (None, feature_dim):
+        raise InputError(
+            f"stages_from={other.root}: its teacher's features have {theirs} numbers, those of "
+            f"{config.student} {feature_dim}"
+        )
     return other
+
+
+def _feature_dim(weights: Path) -> int | None:
+    """Return D of a teacher's weights; None where they are damaged, which loading says."""
+    try:
+        with safetensors.safe_open(weights, framework="pt") as file:
+            return int(file.get_slice("classifier.weight").get_shape()[1])
+    except (OSError, safetensors.SafetensorError):
+        return None
 
 
 def _labelled_only(config: Config) -> Config:
