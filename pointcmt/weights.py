@@ -127,7 +127,8 @@ def _unwrap(loaded: Any, path: Path) -> State:
         for key in WRAPPERS:
             if _is_state(loaded.get(key)):
                 return dict(loaded[key])
-        found = "a dictionary of " + listing([str(key) for key in loaded])
+        names = listing([str(key) for key in loaded])
+        found = f"a dictionary of {names}" if loaded else "an empty dictionary"
     else:
         found = f"a {type(loaded).__name__}"
     raise InputError(f"{path}: holds {found}, but no state dict of tensors")

@@ -132,6 +132,7 @@ def test_files_that_are_no_weights(tmp_path: Path) -> None:
     assert "truncated, damaged or no PyTorch weight file" in refused(tmp_path, b"<html>404</html>")
     assert "holds a Tensor" in refused(tmp_path, torch.zeros(3))
     assert "a dictionary of epoch, best" in refused(tmp_path, {"epoch": 3, "best": 0.9})
+    assert "holds an empty dictionary, but no" in refused(tmp_path, {})
     with pytest.raises(InputError, match="no such file"):
         import_checkpoint(tmp_path / "absent.pth", "pointmlp-maxu", tmp_path / "model")
 

@@ -36,7 +36,10 @@ class Own(nn.Module):
     def forward(self, points: Tensor) -> Tensor:
         if self.mistake == "forward":
             raise NotImplementedError
-        return self.classify(self.encode(points))
+        logits = self.classify(self.encode(points))
+        if self.mistake == "random":
+            return logits + torch.rand(())
+        return logits.log_softmax(1) if self.mistake == "whole" else logits
 
 
 def tried(mistake: str) -> None:
@@ -57,6 +60,12 @@ def test_a_mistake_is_said(mistake: str, words: str) -> None:
     tried("")
     with pytest.raises(InputError, match=rf"student 'my:Own': cannot be run \({words}"):
         tried(mistake)
+
+
+def test_what_is_trained_is_what_answers() -> None:
+    with pytest.raises(InputError, match=r"'my:Own': forward\(points\) gives other logits than"):
+        tried("whole")
+    tried("random")  # one that samples anew in each call cannot be compared
 
 
 def test_the_clouds_stay_as_they_are_whatever_a_student_does_to_its_input() -> None:

@@ -20,7 +20,8 @@ def require_running(student: Student, name: str, points: Tensor) -> None:
         points: (B, N, C) float32.
 
     Raises:
-        InputError: it cannot be run, or its features or logits have a wrong shape or precision.
+        InputError: it cannot be run, its features or logits have a wrong shape or precision, or
+            it gives other logits whole than in two steps.
     """
     with _refusing(f"student {name!r}"):
         found = _given(student, points)
@@ -33,6 +34,11 @@ def require_running(student: Student, name: str, points: Tensor) -> None:
                 raise InputError(
                     f"student {name!r}: cannot be run ({method} gives {given}, not {wanted})"
                 )
+    if not _is_whole(student, points):
+        raise InputError(
+            f"student {name!r}: forward(points) gives other logits than classify(encode(points)), "
+            "which is what is trained"
+        )
 
 
 def require_segmenting(segmenter: nn.Module, name: str, points: Tensor) -> None:
@@ -69,9 +75,18 @@ def _given(student: Student, points: Tensor) -> dict[str, tuple[tuple[int, ...],
     logits.sum().backward()  # type: ignore[no-untyped-call]
     student.eval()
     with torch.no_grad():
-        whole = student(points)
+        whole = student(points.clone())
     given = {"encode": features, "classify": logits, "forward": whole}
     return {method: (tuple(one.shape), _precision(one)) for method, one in given.items()}
+
+
+@torch.no_grad()
+def _is_whole(student: Student, points: Tensor) -> bool:
+    """Tell whether a student's steps give its logits, where they are the same each time."""
+    whole, again = (student(points.clone()) for _ in range(2))
+    steps = student.classify(student.encode(points.clone()))
+    reach = 1e-3 * max(1.0, float(whole.abs().max()))
+    return not torch.equal(whole, again) or bool((whole - steps).abs().max() <= reach)
 
 
 def _precision(tensor: Tensor) -> str:
