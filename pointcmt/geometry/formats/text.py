@@ -137,6 +137,10 @@ def _words(line: bytes, layout: Layout) -> list[bytes]:
 
 
 def _row(words: list[bytes], numeric: list[int], names: Sequence[str], number: int) -> list[float]:
+    try:
+        return [_number(words[i]) for i in numeric]
+    except ValueError:
+        pass
     named = [i for i in numeric if names[i : i + 1] and names[i] not in XYZ]
     missing = [i for i in named if words[i] in MISSING]
     try:
