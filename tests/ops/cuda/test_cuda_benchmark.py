@@ -24,7 +24,7 @@ def test_the_report_tells_all_that_was_asked(
 ) -> None:
     emulator.fresh = False  # the baseline's kernels hand their state on
     monkeypatch.setattr(released_auction, "ROUNDS", 2)
-    report = ops_gpu.measure(ops_gpu.Sizes(2, 48, 1), CPU, MACHINE, lambda run: run)
+    report = ops_gpu.measure(ops_gpu.Sizes(2, 32, 1), CPU, MACHINE, lambda run: run)
     assert [row["kind"] for row in report["matching"]] == list(KINDS)
     assert all(row["largest true error"] <= row["largest proved gap"] for row in report["matching"])
     assert len(report["others"]) == 4

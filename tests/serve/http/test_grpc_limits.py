@@ -67,7 +67,7 @@ def test_messages_together_are_bounded(tiny_folder: Path, tmp_path: Path, path: 
     port = free_port()
     words = ("--port", 0, "--grpc-port", port, "--max-memory", 16, "--max-body", 16)
 
-    asking, patience = (INFER, 4) if path == NOBODY else (path, 30)
+    asking, patience = (INFER, 2) if path == NOBODY else (path, 30)
     with (
         serving(tmp_path / "log", f"tiny={tiny_folder}", *words) as command,
         grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
