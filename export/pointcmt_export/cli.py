@@ -125,7 +125,7 @@ def _numbers(count: int | None) -> Any:
     "--max-accuracy-difference",
     "accuracy_points",
     type=FiniteRange(0),
-    help="Of OA and mAcc, in percentage points  [0.1 in fp32, 0.3 in fp16 and below].",
+    help="Of OA and mAcc, in percentage points  [0.1; a loss of 0.3 in fp16 and below].",
 )
 @click.option(
     "--min-speedup",

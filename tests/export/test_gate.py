@@ -23,7 +23,7 @@ from pointcmt_export.options import Grid, Options
 from pointcmt_export.source import Source, open_source
 from pointcmt_export.verify import Check, Clouds, failed, open_data
 from pointcmt_export.verify.accuracy import accuracy_checks
-from pointcmt_export.verify.check import EXACT
+from pointcmt_export.verify.check import EXACT, HALF, REDUCED
 from pointcmt_export.verify.gate import Expectation, structure_checks, verify_runner
 from pointcmt_export.verify.runners import Runner, checkpoint_runner
 from pointcmt_export.verify.winners import winners_check
@@ -221,6 +221,9 @@ def test_a_loss_of_accuracy_is_caught(source: Source) -> None:
     assert outcome(accuracy_checks(right, right, clouds, EXACT)) == set()
     for checkpoint, artefact in ((right, wrong), (wrong, right)):  # a gain is a difference, too
         assert outcome(accuracy_checks(checkpoint, artefact, clouds, EXACT)) == {"accuracy"}
+    for rounded in (HALF, REDUCED):
+        assert outcome(accuracy_checks(right, wrong, clouds, rounded)) == {"accuracy"}
+        assert outcome(accuracy_checks(wrong, right, clouds, rounded)) == set()
 
 
 def test_accuracy_and_speed_are_told_of_each(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,9 +61,9 @@ def test_the_docs_tell_the_limits() -> None:
     assert EXACT.argmax_agreement == 1
     assert Thresholds(None, 1e-2, 1e-4, 0.98) == FEATURE_NEIGHBOURS
     assert "the mean may be 1e-2, the median 1e-4, and 98 % must agree" in " ".join(DOCS.split())
-    assert Thresholds(None, 5e-2, 5e-2, 0.98, 0.3) == HALF
+    assert Thresholds(None, 5e-2, 5e-2, 0.98, 0.3, gains=True) == HALF
     assert "In float16 mean and median may be 5e-2 and 98 % must agree" in " ".join(DOCS.split())
-    assert Thresholds(None, 0.2, 0.2, 0.95, 0.3) == REDUCED
+    assert Thresholds(None, 0.2, 0.2, 0.95, 0.3, gains=True) == REDUCED
 
 
 def test_the_report_tells_the_accuracy_of_the_file_not_of_the_checkpoint() -> None:

@@ -73,7 +73,8 @@ def _accuracy_check(
     scores: dict[str, dict[str, float]], figures: dict[str, Any], thresholds: Thresholds
 ) -> Check:
     ours, theirs = scores["artefact"], scores["checkpoint"]
-    worst = max(abs(ours[key] - theirs[key]) for key in ours)
+    losses = [theirs[key] - ours[key] for key in ours]
+    worst = max(losses if thresholds.gains else map(abs, losses))
     both = [f"{NAMES[key]} {ours[key]:.2f} % beside {theirs[key]:.2f} %" for key in ours]
     what = "class" if "oa" in ours else "part"
     detail = (

@@ -45,6 +45,8 @@ class Thresholds:
         argmax_agreement: least share, in [0, 1], of clouds with the same class. A cloud whose two
             best logits are closer than twice `logits_max` counts as agreeing on either.
         accuracy_points: largest difference of OA and of mAcc, in percentage points.
+        gains: whether more accuracy than that passes: rounding may bring some, but what is exact
+            has none to gain.
         speedup: least samples a second, as a multiple of the checkpoint's in PyTorch.
     """
 
@@ -53,6 +55,7 @@ class Thresholds:
     logits_median: float | None = 5e-5
     argmax_agreement: float = 1.0
     accuracy_points: float = 0.1
+    gains: bool = False
     speedup: float | None = None
 
 
@@ -68,6 +71,7 @@ HALF = Thresholds(
     logits_median=5e-2,
     argmax_agreement=0.98,
     accuracy_points=0.3,
+    gains=True,
 )
 REDUCED = Thresholds(  # of bfloat16 and int8
     logits_max=None,
@@ -75,6 +79,7 @@ REDUCED = Thresholds(  # of bfloat16 and int8
     logits_median=0.2,
     argmax_agreement=0.95,
     accuracy_points=0.3,
+    gains=True,
 )
 
 
