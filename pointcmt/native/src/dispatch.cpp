@@ -12,7 +12,8 @@ const Kernels* supported(const char* name) {
   if (__builtin_cpu_supports("avx512bw") && (!name || !std::strcmp(name, "avx512"))) {
     return &avx512::kernels;
   }
-  if (__builtin_cpu_supports("avx2") && (!name || !std::strcmp(name, "avx2"))) {
+  const bool fused = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (fused && (!name || !std::strcmp(name, "avx2"))) {
     return &avx2::kernels;
   }
 #endif

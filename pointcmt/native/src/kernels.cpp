@@ -191,35 +191,29 @@ void distances(const float* query, int64_t rows, const float* packed, int64_t n,
   }
 }
 
-template <int kRows>
-void products_of(const float* query, const float* packed, const float* start, int64_t n, int64_t c,
-                 float* value) {
-  constexpr int kVectors = kLanes < 8 ? 1 : 2;
+void products(const float* query, const float* packed, const float* start, int64_t n, int64_t c,
+              float* value) {
+  constexpr int kVectors = kLanes < 16 ? 1 : 2;  // as many as the registers hold
   for (int64_t j = 0; j < n; j += kVectors * kLanes) {
     const float* points = packed + j / kPad * kPad * c + j % kPad;
-    Lanes sum[kRows][kVectors];
-    for (int row = 0; row < kRows; ++row) {
-      for (int i = 0; i < kVectors; ++i) sum[row][i] = load(start + j + i * kLanes);
+    const float* axes = query;
+    Lanes sum[kMany][kVectors];
+    for (auto& row : sum) {
+      for (int i = 0; i < kVectors; ++i) row[i] = load(start + j + i * kLanes);
     }
-    for (int64_t axis = 0; axis < c; ++axis) {
-      for (int i = 0; i < kVectors; ++i) {
-        const Lanes point = load(points + axis * kPad + i * kLanes);
-        for (int row = 0; row < kRows; ++row) {
-          sum[row][i] = multiply_add(splat(query[row * c + axis]), point, sum[row][i]);
+    for (int64_t axis = 0; axis < c; ++axis, points += kPad, axes += kMany) {
+      Lanes point[kVectors];
+      for (int i = 0; i < kVectors; ++i) point[i] = load(points + i * kLanes);
+      for (int row = 0; row < kMany; ++row) {
+        const Lanes coordinate = splat(axes[row]);
+        for (int i = 0; i < kVectors; ++i) {
+          sum[row][i] = multiply_add(coordinate, point[i], sum[row][i]);
         }
       }
     }
-    for (int row = 0; row < kRows; ++row) {
+    for (int row = 0; row < kMany; ++row) {
       for (int i = 0; i < kVectors; ++i) store(value + row * n + j + i * kLanes, sum[row][i]);
     }
-  }
-}
-
-void products(const float* query, int64_t rows, const float* packed, const float* start, int64_t n,
-              int64_t c, float* value) {
-  if (rows == kQueries) return products_of<kQueries>(query, packed, start, n, c, value);
-  for (int64_t row = 0; row < rows; ++row) {
-    products_of<1>(query + row * c, packed, start, n, c, value + row * n);
   }
 }
 

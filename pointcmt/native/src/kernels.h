@@ -8,7 +8,8 @@ namespace pointcmt {
 // Rows of points are padded to a multiple of kPad, with coordinates of infinity.
 constexpr int64_t kPad = 32;
 constexpr int64_t kSelectRoom = 16;
-constexpr int64_t kQueries = 4;
+constexpr int64_t kQueries = 4;  // of distances at once
+constexpr int64_t kMany = 12;    // of products
 constexpr int64_t kListRoom = 32;
 
 inline int64_t padded(int64_t n) { return (n + kPad - 1) / kPad * kPad; }
@@ -75,9 +76,10 @@ struct Kernels {
   void (*distances)(const float* query, int64_t rows, const float* packed, int64_t n, int64_t c,
                     float* value);
 
-  // start + query * point for the same; sums are rounded in any way.
-  void (*products)(const float* query, int64_t rows, const float* packed, const float* start,
-                   int64_t n, int64_t c, float* value);
+  // start + query * point (kMany, n) for kMany queries (c, kMany) and points packed so; sums are
+  // rounded in any way.
+  void (*products)(const float* query, const float* packed, const float* start, int64_t n,
+                   int64_t c, float* value);
 
   // A number that at least k of n values do not exceed, and seldom many more than k.
   float (*bar)(const float* value, int64_t n, int64_t k);

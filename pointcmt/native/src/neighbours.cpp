@@ -30,10 +30,12 @@ uint64_t key(float value, int32_t index) {
 void Neighbours::find(const float* query, int64_t rows, const Searched& among, int64_t k,
                       int64_t* to) {
   const int64_t room = padded(among.n);
-  value_.resize(kQueries * room), found_.resize(room + kSelectRoom), keys_.reserve(room);
-  for (int64_t row = 0; row < rows; row += kQueries) {
-    const int64_t some = std::min(kQueries, rows - row);
-    if (among.c < kManyCoordinates) {
+  const bool few = among.c < kManyCoordinates;
+  const int64_t together = few ? kQueries : kMany;
+  value_.resize(together * room), found_.resize(room + kSelectRoom), keys_.reserve(room);
+  for (int64_t row = 0; row < rows; row += together) {
+    const int64_t some = std::min(together, rows - row);
+    if (few) {
       find_by_distances(query + row * among.c, some, among, k, to + row * k);
     } else {
       find_by_products(query + row * among.c, some, among, k, to + row * k);
@@ -53,9 +55,11 @@ void Neighbours::find_by_distances(const float* query, int64_t rows, const Searc
 void Neighbours::find_by_products(const float* query, int64_t rows, const Searched& among,
                                   int64_t k, int64_t* to) {
   const int64_t room = padded(among.n), c = among.c;
-  doubled_.resize(kQueries * c);
-  for (int64_t i = 0; i < rows * c; ++i) doubled_[i] = -2 * query[i];
-  kernels().products(doubled_.data(), rows, among.packed, among.squares, room, c, value_.data());
+  doubled_.assign(c * kMany, 0);
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t axis = 0; axis < c; ++axis) doubled_[axis * kMany + i] = -2 * query[i * c + axis];
+  }
+  kernels().products(doubled_.data(), among.packed, among.squares, room, c, value_.data());
   for (int64_t i = 0; i < rows; ++i) {
     if (!pick_by_products(query + i * c, &value_[i * room], among, k, to + i * k)) {
       find_by_distances(query + i * c, 1, among, k, to + i * k);  // only the first row is written
