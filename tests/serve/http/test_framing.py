@@ -110,6 +110,24 @@ def test_empty_lines_before_a_request_are_passed_over(
     assert answer.count(b'{"live":true}') == 2
 
 
+@pytest.mark.parametrize("between", [b"\r\n", b"\n", b"\r\n\r\n"])
+@pytest.mark.parametrize("together", [True, False])
+def test_empty_lines_behind_a_body_are_passed_over(
+    server: Running, between: bytes, together: bool
+) -> None:
+    """Some clients end a body with a line's end that its length does not count."""
+    question = POST + f"Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY
+    parts = (question + between + question,) if together else (question + between, question)
+    with server.connect() as connection:
+        for part in parts:
+            connection.sendall(part)
+            time.sleep(0.01)
+        connection.shutdown(socket.SHUT_WR)
+        answer = received(connection)
+    assert answer.count(b"HTTP/1.1 200 ") == 2
+    assert b"HTTP/1.1 4" not in answer
+
+
 def test_pipelined_requests_are_answered_in_order(server: Running) -> None:
     one = b"GET /v2/%b HTTP/1.1\r\nHost: a\r\n\r\n"
     answer = server.raw(b"".join(one % path for path in (b"health/live", b"x", b"health/ready")))

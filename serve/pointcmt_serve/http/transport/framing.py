@@ -33,6 +33,16 @@ class StrictConnection(h11.Connection):
                 return
         super().receive_data(data)
 
+    def start_next_cycle(self) -> None:
+        """Wait for the next request, of which a part may have come behind the last one."""
+        behind, ended = self.trailing_data
+        super().start_next_cycle()
+        if behind.startswith((b"\r", b"\n")):
+            super().__init__(h11.SERVER, self._headers)
+            self.receive_data(behind)
+            if ended:
+                self.receive_data(b"")
+
     def next_event(self) -> Any:
         """Return the next event; see `h11.Connection.next_event`."""
         try:
