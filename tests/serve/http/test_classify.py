@@ -118,6 +118,14 @@ def test_a_form_may_say_that_it_is_in_utf8(server: Running, charset: str) -> Non
     assert (status, json.loads(answer)["answers"][0]["file"]) == (200, "Stühle.off")
 
 
+def test_a_file_needs_a_name(server: Running) -> None:
+    """Its ending tells the format; one in RFC 5987's notation alone is not a form's."""
+    body, headers = multipart({}, {"a.off": OFF})
+    nameless = body.replace(b'filename="a.off"', b"filename*=UTF-8''a.off")
+    status, _, answer = server.ask("POST", "/classify", nameless, headers)
+    assert (status, "no filename" in json.loads(answer)["error"]) == (400, True)
+
+
 @pytest.mark.parametrize("left", [b"", b"--b", b"\r\n--b", b"--b-", b"--b\r\n"])
 def test_a_form_that_is_cut_short_is_refused(server: Running, left: bytes) -> None:
     body, headers = multipart({}, {"a.off": OFF, "b.off": OFF})

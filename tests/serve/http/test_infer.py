@@ -45,10 +45,23 @@ def test_one_cloud_of_any_size_is_a_batch_of_one(server: Running) -> None:
     assert outputs(answer)["logits"].shape == (1, len(CLASSES))
 
 
-def test_nested_data_are_taken_as_flat(server: Running, clouds: NDArray[np.float32]) -> None:
-    tensor = points_input(clouds) | {"data": clouds.tolist()}
-    _, answer = server.infer({"inputs": [tensor]})
-    np.testing.assert_allclose(outputs(answer)["logits"], reference_logits(clouds), atol=1e-5)
+def test_data_may_be_nested_as_their_tensor_is(
+    server: Running, clouds: NDArray[np.float32]
+) -> None:
+    flat = clouds.reshape(len(clouds), -1)
+    for nested in (clouds, flat):
+        tensor = points_input(clouds) | {"data": nested.tolist()}
+        _, answer = server.infer({"inputs": [tensor]})
+        np.testing.assert_allclose(outputs(answer)["logits"], reference_logits(clouds), atol=1e-5)
+
+
+def test_data_nested_otherwise_are_refused(server: Running, clouds: NDArray[np.float32]) -> None:
+    """Flattened, columns in place of rows would be another cloud."""
+    for turned in (clouds.transpose(0, 2, 1), clouds.reshape(-1, 3)):
+        tensor = points_input(clouds) | {"data": turned.tolist()}
+        status, answer = server.infer({"inputs": [tensor]})
+        assert status == 400
+        assert answer["error"].startswith("the data of points are nested otherwise than its shape")
 
 
 def test_only_the_outputs_asked_for_are_sent(server: Running, clouds: NDArray[np.float32]) -> None:
@@ -160,7 +173,15 @@ def test_a_bad_request_is_refused_with_the_reason(server: Running, case: str) ->
     assert sentence in answer["error"]
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b'{"inputs":' + b"[" * 50_000])
+@pytest.mark.parametrize("sent", [{}, {"Inference-Header-Content-Length": "0"}])
+def test_a_request_without_json_is_refused(server: Running, sent: dict[str, str]) -> None:
+    """Such as Triton's raw binary request, which tells no shape."""
+    status, _, answer = server.ask("POST", INFER, b"1234" if sent else b"", sent)
+    assert status == 400
+    assert json.loads(answer)["error"].startswith("the request is empty")
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b'{"inputs":' + b"[" * 50_000])
 def test_a_body_that_is_no_json_is_refused(server: Running, body: bytes) -> None:
     status, _, answer = server.ask("POST", INFER, body)
     assert status == 400
@@ -316,5 +337,5 @@ def test_numbers_in_many_pieces_are_read_as_one(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(numbers, "PIECE", 7)
     values = np.random.default_rng(0).normal(size=(50, 3))
     text = json.dumps(values.tolist(), indent=1).encode()
-    found = numbers.read_numbers(text, 150, np.dtype("<f8"))
+    found = numbers.read_numbers(text, (50, 3), np.dtype("<f8"))
     np.testing.assert_array_equal(found.reshape(50, 3), values)

@@ -5,6 +5,10 @@ no other thread runs meanwhile. Here the text is checked by the parser without b
 its brackets are dropped, and it is read in pieces straight into an array.
 """
 
+from collections.abc import Sequence
+from itertools import accumulate
+from math import prod
+from operator import mul
 from typing import Any
 
 import msgspec
@@ -18,22 +22,25 @@ _DECODE = msgspec.json.Decoder(list[float])
 _DROPPED = b"[] \t\r\n"
 
 
-def read_numbers(text: bytes | memoryview, count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Read a JSON list of numbers, nested in any way, in row-major order.
+def read_numbers(
+    text: bytes | memoryview, sizes: Sequence[int], dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    """Read a JSON list of numbers in row-major order, flat or nested as their tensor is.
 
     Args:
         text: valid JSON.
-        count: how many numbers there must be.
+        sizes: the shape of the tensor.
         dtype: what they become.
 
     Returns:
-        (count,) of `dtype`.
+        All numbers in one dimension, of `dtype`.
 
     Raises:
-        InputError: it is no list of `count` numbers.
+        InputError: it is no list of as many numbers, or nested otherwise.
     """
     if bytes(text[:1]) != b"[":
         raise InputError("the data of points are no list of numbers")
+    count = prod(sizes)
     flat = bytes(text).translate(None, _DROPPED)
     # A number and its comma take two bytes at least, so a shape cannot ask for more than came.
     if count > (len(flat) + 1) // 2:
@@ -50,6 +57,9 @@ def read_numbers(text: bytes | memoryview, count: int, dtype: np.dtype[Any]) -> 
         filled, start = filled + len(piece), end + 1
     if filled != count:
         raise InputError(f"points has {filled} numbers, but its shape holds {count}")
+    # A flat list is one; each further dimension that is nested adds its lists.
+    if bytes(text).count(b"[") not in accumulate(accumulate(sizes[:-1], mul), initial=1):
+        raise InputError(f"the data of points are nested otherwise than its shape {list(sizes)}")
     return numbers
 
 

@@ -93,16 +93,19 @@ def read_request(
     if header_length is not None and not 0 <= header_length <= len(body):
         raise InputError(f"Inference-Header-Content-Length is {header_length}, beyond the body")
     split = len(body) if header_length is None else header_length
+    if split == 0:
+        raise InputError("the request is empty; it needs JSON that describes its input")
     view = memoryview(body)
     request = _decoded(view[:split], _REQUEST, "the request")
     if [tensor.name for tensor in request.inputs] != [INPUT]:
         raise InputError(f"the request needs exactly one input, named {INPUT}")
     tensor = request.inputs[0]
-    shape = checked_shape(_sizes(tensor.shape), channels, clouds)
+    sizes = _sizes(tensor.shape)
+    shape = checked_shape(sizes, channels, clouds)
     parameters = _parameters(request.parameters, "the request's")
     return InferRequest(
         id=request.id or "",
-        clouds=_values(tensor, shape, view[split:]).reshape(shape),
+        clouds=_values(tensor, sizes, view[split:]).reshape(shape),
         outputs=_outputs(request.outputs, parameters),
         timeout=checked_timeout(parameters.get("timeout")),
         up=checked_up(parameters.get("up")),
@@ -124,7 +127,7 @@ def _outputs(outputs: list[_Output] | None, parameters: _Parameters) -> tuple[Wa
     )
 
 
-def _values(tensor: _Input, shape: tuple[int, ...], raw: memoryview) -> NDArray[Any]:
+def _values(tensor: _Input, shape: list[int], raw: memoryview) -> NDArray[Any]:
     if tensor.datatype not in DATATYPES:
         known = ", ".join(DATATYPES)
         raise InputError(f"points has datatype {tensor.datatype!r}; send one of {known}")
@@ -136,15 +139,13 @@ def _values(tensor: _Input, shape: tuple[int, ...], raw: memoryview) -> NDArray[
         return _from_bytes(raw, size, shape, dtype)
     if bytes(data[:1]) == b"n":
         raise InputError("points has neither data nor the parameter binary_data_size")
-    return read_numbers(data, prod(shape), dtype)
+    return read_numbers(data, shape, dtype)
 
 
-def _from_bytes(
-    raw: memoryview, size: Any, shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> NDArray[Any]:
+def _from_bytes(raw: memoryview, size: Any, shape: list[int], dtype: np.dtype[Any]) -> NDArray[Any]:
     if size != len(raw) or size != prod(shape) * dtype.itemsize:
         raise InputError(
-            f"points has binary_data_size {size!r} and shape {list(shape)} of {dtype.itemsize} "
+            f"points has binary_data_size {size!r} and shape {shape} of {dtype.itemsize} "
             f"bytes a number, but {len(raw)} bytes follow the JSON"
         )
     return np.frombuffer(raw, dtype)

@@ -76,7 +76,9 @@ def files_in(form: FormData) -> list[UploadFile]:
     Raises:
         InputError: there is none.
     """
-    files = [value for value in form.getlist("file") if isinstance(value, UploadFile)]
+    sent = form.getlist("file")
+    files = [value for value in sent if isinstance(value, UploadFile)]
     if not files:
-        raise InputError("send at least one file, in the field file of the form")
+        nameless = "; what came there has no filename" if sent else ""
+        raise InputError(f"send at least one file, in the field file of the form{nameless}")
     return files
