@@ -15,12 +15,15 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, device
 from torch.testing import assert_close
 
 from pointcmt.errors import InputError
 from pointcmt_training import loop
+from pointcmt_training import prepare as preparing
 from pointcmt_training import run as running
+from pointcmt_training.config import Config
+from pointcmt_training.inputs import Inputs
 from pointcmt_training.recipe import load_config
 from pointcmt_training.together import LOST, STATUS, ending_together, meet
 from tests.training import made
@@ -47,6 +50,19 @@ def train(root: Path, *more: str) -> None:
 
 def train_other_data_on_rank_1(root: Path) -> None:
     train(root, f"data.subset_seed={os.environ['RANK']}")
+
+
+def lack_data_on_rank_1(root: Path) -> None:
+    """With an earlier student, which the first rank alone can read."""
+    load = preparing.load_inputs
+
+    def loads(config: Config, device: device) -> Inputs:
+        if os.environ["RANK"] == "1":
+            raise InputError("own/a.npy: cannot be read")
+        return load(config, device)
+
+    preparing.load_inputs = loads  # type: ignore[attr-defined]
+    train(root, "method=self", f"distillation.run={root.parent / 'earlier'}")
 
 
 def die_on_rank_1(root: Path) -> None:
@@ -136,6 +152,18 @@ def test_ranks_that_see_different_data_are_refused_in_one_sentence(tmp_path: Pat
     assert len(said(tmp_path / "run")) == 1
     assert "rank 1 sees other data or another recipe than rank 0" in said(tmp_path / "run")[0]
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_rank_that_lacks_data_keeps_none_waiting_for_an_earlier_student(
+    whole: Path, tmp_path: Path, there: bool
+) -> None:
+    if there:
+        (tmp_path / "earlier").symlink_to(whole)
+    assert start(2, lack_data_on_rank_1, tmp_path / "run") == [STATUS, STATUS]
+    words = "own/a.npy: cannot be read" if there else "holds no finished student to learn from"
+    assert len(said(tmp_path / "run")) == 1
+    assert words in said(tmp_path / "run")[0]
 
 
 @pytest.mark.parametrize(

@@ -37,13 +37,19 @@ def prepare(config: Config) -> tuple[Inputs, Student]:
         require_batch(section, getattr(config, section), len(inputs.train))
     _require_student(config, inputs)
     student = _student(config, inputs)
-    if isinstance(config.distillation, SelfTraining):
-        load_earlier(config, config.distillation.run, inputs)  # for its refusals, as below
-    if config.stages_from and config.distillation.uses_images and not ranks.rank():
-        other_run(config, inputs, student.feature_dim)  # for its refusals, as below
+    if not ranks.rank():
+        _require_earlier(config, inputs, student)
     if "teacher" in trained_sections(config):
         build_teacher(config, inputs, student.feature_dim)  # for its refusals; stage I builds anew
     return inputs, student
+
+
+def _require_earlier(config: Config, inputs: Inputs, student: Student) -> None:
+    """Refuse other runs that do not fit; only the first rank need have their folders."""
+    if isinstance(config.distillation, SelfTraining):
+        load_earlier(config, config.distillation.run, inputs)
+    if config.stages_from and config.distillation.uses_images:
+        other_run(config, inputs, student.feature_dim)
 
 
 def _student(config: Config, inputs: Inputs) -> Student:

@@ -86,7 +86,7 @@ def earlier_student(config: Config, run: str, inputs: Inputs) -> Images:
     Raises:
         InputError: see `load_earlier`.
     """
-    student = load_earlier(config, run, inputs)
+    student = told(lambda: load_earlier(config, run, inputs))
     points = inputs.pool.points
     student.to(points.device).eval()
     for parameter in student.parameters():
@@ -96,22 +96,24 @@ def earlier_student(config: Config, run: str, inputs: Inputs) -> Images:
 
 
 def load_earlier(config: Config, run: str, inputs: Inputs) -> Student:
-    """Load the student of the run that self-training learns from; arguments as above.
+    """Load the student of the run that self-training learns from; of several ranks the first can.
+
+    Arguments as above.
 
     Raises:
         InputError: there is no finished student, or it is another class of one's own, was trained
             for other classes or on clouds prepared otherwise, or needs more points.
     """
     folder = RunFolder(Path(run)).student
-    if not run or not told(folder.is_dir):
+    if not run or not folder.is_dir():
         raise InputError(f"distillation.run={run!r}: holds no finished student to learn from")
-    name = told(lambda: read_config(folder)).student
+    name = read_config(folder).student
     if ":" in name and name != config.student:
         raise InputError(
             f"distillation.run={run}: its student is the class {name}, which is code, and only the "
             f"run's own class, student={config.student}, is taken as trusted"
         )
-    student, model = told(lambda: load_student(folder, allow=[config.student]))
+    student, model = load_student(folder, allow=[config.student])
     if model.classes != inputs.classes:
         raise InputError(f"distillation.run={run}: its student was trained for other classes")
     require_same_clouds(model, inputs.pool, f"distillation.run={run}")
