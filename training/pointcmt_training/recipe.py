@@ -16,8 +16,9 @@ from pydantic_core import ErrorDetails
 from pointcmt.errors import InputError
 from pointcmt_training.config import Config
 from pointcmt_training.distillation import METHODS
+from pointcmt_training.overrides import assign, parsed
 from pointcmt_training.schedules import SCHEDULES, Cosine, Decay
-from pointcmt_training.values import read_yaml
+from pointcmt_training.values import flat, one_line, read_yaml
 
 
 def recipes() -> dict[str, str]:
@@ -37,13 +38,13 @@ def load_config(recipe: str, overrides: Sequence[str] = ()) -> Config:
         InputError: no such recipe, an unknown key, a wrong type or a value out of range.
     """
     tree = _read_recipe(recipe)
-    changes = dict(_override(text) for text in overrides)
+    changes = dict(parsed(text) for text in overrides)
     for key, options in (("method", "distillation"), ("student", "options")):
         own = tree.get(key, getattr(Config, key))
         if changes.get(key, own) != own:
             tree.pop(options, None)
     for key, value in changes.items():
-        _assign(tree, key, value)
+        assign(tree, key, value)
     try:
         text = json.dumps({**tree, "distillation": tree.get("distillation", {})}, default=str)
         return _adapter().validate_json(text)
@@ -66,39 +67,10 @@ def _read_recipe(recipe: str) -> dict[str, Any]:
         text = known[recipe] if recipe in known else path.read_text()
         tree = read_yaml(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{recipe}: not readable as YAML ({_one_line(error)})") from error
+        raise InputError(f"{recipe}: not readable as YAML ({one_line(error)})") from error
     if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
         raise InputError(f"{recipe}: a recipe is a mapping of keys to values")
     return tree
-
-
-def _override(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise InputError(f"{text!r} is not of the form key=value")
-    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-    try:
-        return key, value if _is_text(key) and not quoted else read_yaml(value)
-    except yaml.YAMLError as error:
-        raise InputError(f"{key}: {value!r} is not a YAML value ({_one_line(error)})") from error
-
-
-def _is_text(key: str) -> bool:
-    """Whether a value of this key is any text, such as a path."""
-    known: Any = Config
-    for section in key.split("."):
-        known = get_type_hints(known).get(section) if dataclasses.is_dataclass(known) else None
-    return known is str or key == "distillation.run"
-
-
-def _assign(tree: dict[str, Any], key: str, value: Any) -> None:
-    *sections, last = key.split(".")
-    for section in sections:
-        inner = tree.setdefault(section, {})
-        if not isinstance(inner, dict):
-            raise InputError(f"{key}: {section} is a value, not a section")
-        tree = inner
-    tree[last] = value
 
 
 def _sentence(error: ErrorDetails, tree: Mapping[str, Any]) -> str:
@@ -148,10 +120,6 @@ def _nearest(key: str, known: Iterable[str]) -> str:
     return f"; known are {', '.join(known)}" if known else "; there are no keys here"
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
 HARMLESS = (
     "checkpoint_seconds",
     "device",
@@ -180,14 +148,5 @@ def difference(there: Config, here: Config, sections: Sequence[str] = ()) -> str
 
 def shaping(config: Config) -> dict[str, Any]:
     """Return all values that shape the result, by their full keys."""
-    flat = _flat(dataclasses.asdict(config))
-    return {key: value for key, value in flat.items() if key not in HARMLESS}
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= (
-            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-        )
-    return flat
+    values = flat(dataclasses.asdict(config))
+    return {key: value for key, value in values.items() if key not in HARMLESS}

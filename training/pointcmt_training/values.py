@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -51,3 +52,18 @@ def read_yaml(text: str) -> Any:
     except (ValueError, TypeError, RecursionError) as error:
         raise yaml.YAMLError(str(error)) from error
     return value
+
+
+def one_line(error: Exception) -> str:
+    """Return what an error says without its line breaks."""
+    return " ".join(str(error).split())
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the values of nested mappings by their full keys, `training.lr` and the like."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= (
+            flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
+    return found
