@@ -94,7 +94,7 @@ def test_data_without_a_vertical_axis_cannot_turn_about_it(
     unknown = dataclasses.replace(inputs, train=with_up(inputs.train, None))
     monkeypatch.setattr("pointcmt_training.prepare.load_inputs", lambda *_: unknown)
 
-    with pytest.raises(InputError, match=r"states no vertical axis; name it with data\.up"):
+    with pytest.raises(InputError, match="states no vertical axis; use rotate=any"):
         prepare(config)
 
 

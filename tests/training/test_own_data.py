@@ -142,3 +142,5 @@ def test_the_vertical_axis_and_the_channels_reach_the_model(own: Path, tmp_path:
     run(load_config("shapes", settings(own, "data.up=-z")), tmp_path / "run")
     model = load_student(tmp_path / "run" / "student")[1]
     assert (model.up, tuple(model.channels or ())) == ("-z", ("x", "y", "z"))
+    with pytest.raises(InputError, match=r"states no vertical axis; name it with data\.up"):
+        run(load_config("shapes", settings(own, "augmentation.rotate=vertical")), tmp_path / "run2")

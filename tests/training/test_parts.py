@@ -201,7 +201,9 @@ def test_data_without_parts_and_missing_encoders_are_named(tmp_path):
             (made / name / split).mkdir(parents=True)
             np.save(made / name / split / "1.npy", np.random.default_rng(0).normal(size=(70, 3)))
     with pytest.raises(InputError, match=r"data\.name=folder: its points have no parts; use"):
-        run(settings("data.name=folder", f"data.root={made}"), tmp_path / "run")
+        run(
+            load_config("shapes_parts", ["data.name=folder", f"data.root={made}"]), tmp_path / "run"
+        )
 
 
 def test_a_part_of_another_class_is_named():

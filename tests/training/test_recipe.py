@@ -75,6 +75,9 @@ def test_paper_weights_are_the_defaults() -> None:
         ("options={a: 1, a: 2}", ["options", "the key a is given twice"]),
         ("options=&a {x: *a}", ["options", "Circular reference"]),
         ("data.channels=[]", ["data.channels=[]: must be different names"]),
+        ("data.up=z", ["data.up=z: is for data.name=folder, not for shapes"]),
+        ("data={test_share: 0.2}", ["data.test_share=0.2: is for data.name=folder"]),
+        ("data.channels=[x, y, z, r]", ["not for shapes; options.channels counts those of"]),
         ("distillation=3", ["distillation", "section"]),
         ("teacher.width=1e20", ["teacher.width=1e+20", "less than or equal to 16"]),
         ("generator.layers=100000", ["generator.layers=100000", "less than or equal to 64"]),
@@ -128,6 +131,26 @@ def test_another_student_starts_from_its_own_options() -> None:
     assert load_config("shapes", ["student=dgcnn"]).options == {}
     assert load_config("shapes", ["student=dgcnn", "options.k=8"]).options == {"k": 8}
     assert load_config("shapes", ["student=pointnet2-ssg"]) == load_config("shapes")
+
+
+@pytest.mark.parametrize("name", ["folder", "modelnet40"])
+def test_a_size_of_the_shapes_is_refused_for_other_data(name: str) -> None:
+    others = [f"data.name={name}", "data.root=mine"]
+    for word in ("data.per_class=10", "data={per_class: 10}"):
+        with pytest.raises(
+            InputError, match=f"per_class=10: is for data.name=shapes, not for {name}"
+        ):
+            load_config("modelnet40", [word, *others])
+    assert load_config("shapes", others).data.name == name
+
+
+@pytest.mark.parametrize(
+    "recipe", sorted(set(recipes()) - {"shapes", "shapes_few", "shapes_parts"})
+)
+def test_a_released_data_set_takes_no_key_of_a_folder(recipe: str) -> None:
+    with pytest.raises(InputError, match=r"data\.up=y: is for data\.name=folder, not for \w+"):
+        load_config(recipe, ["data.root=mine", "data.up=y"])
+    load_config(recipe, ["data.root=mine", "data.up=null", "data.test_share=0"])
 
 
 @pytest.mark.parametrize(

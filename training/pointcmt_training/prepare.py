@@ -83,9 +83,10 @@ def require_axis(config: Config, inputs: Inputs) -> None:
         InputError: the axis is not known.
     """
     if config.augmentation.rotate == "vertical" and inputs.train.dataset.up is None:
+        own = "name it with data.up" if config.data.name == "folder" else "use rotate=any"
         raise InputError(
             f"augmentation.rotate=vertical: {inputs.train.dataset.name} states no vertical axis; "
-            "name it with data.up"
+            f"{own}"
         )
 
 

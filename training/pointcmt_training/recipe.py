@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from pointcmt.errors import InputError
-from pointcmt_training.config import Config
+from pointcmt_training.config import Config, DataConfig
 from pointcmt_training.distillation import METHODS
 from pointcmt_training.overrides import assign, parsed
 from pointcmt_training.schedules import SCHEDULES, Cosine, Decay
@@ -35,7 +35,8 @@ def load_config(recipe: str, overrides: Sequence[str] = ()) -> Config:
     an override names another method or student, that one starts from its defaults.
 
     Raises:
-        InputError: no such recipe, an unknown key, a wrong type or a value out of range.
+        InputError: no such recipe, an unknown key, a wrong type or a value out of range, or an
+            override of what the data set does not read.
     """
     tree = _read_recipe(recipe)
     changes = dict(parsed(text) for text in overrides)
@@ -47,9 +48,18 @@ def load_config(recipe: str, overrides: Sequence[str] = ()) -> Config:
         assign(tree, key, value)
     try:
         text = json.dumps({**tree, "distillation": tree.get("distillation", {})}, default=str)
-        return _adapter().validate_json(text)
+        config = _adapter().validate_json(text)
     except ValidationError as error:
         raise InputError(_sentence(error.errors()[0], tree)) from error
+    _require_read(config.data, flat(changes))
+    return config
+
+
+def _require_read(data: DataConfig, changes: Mapping[str, Any]) -> None:
+    """Refuse a size of the embedded shapes for other data; that of a recipe of shapes may stay."""
+    key = "data.per_class"
+    if data.name != "shapes" and key in changes:
+        raise InputError(f"{key}={changes[key]}: is for data.name=shapes, not for {data.name}")
 
 
 @lru_cache

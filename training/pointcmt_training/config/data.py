@@ -1,12 +1,13 @@
 """What is read and seen: the clouds, the images of their objects, and how both are varied."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
 from pointcmt.channels import require_channels
 from pointcmt.errors import InputError
+from pointcmt.geometry import XYZ
 from pointcmt_training.section import Section, Seed
 
 
@@ -18,6 +19,8 @@ def _of_a_cloud(names: list[str]) -> list[str]:
 
 
 Channels = Annotated[list[str], AfterValidator(_of_a_cloud)]
+FOLDER_ONLY: dict[str, Any] = {"test_share": 0.0, "channels": [*XYZ], "up": None}
+"""The keys that only a folder of one's own reads, and their defaults."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +57,24 @@ class DataConfig(Section):
     unlabelled_batch: Annotated[int, Field(ge=1, le=100_000)] = 32
     per_class: Annotated[int, Field(ge=2)] = 60
     test_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    channels: Channels = field(default_factory=lambda: ["x", "y", "z"])
+    channels: Channels = field(default_factory=lambda: [*XYZ])
     up: Literal["x", "y", "z", "-x", "-y", "-z"] | None = None
     cache: str = ""
     class_balance: Literal["none", "weights", "sampler"] = "none"
 
     def __post_init__(self) -> None:
-        """Refuse a folder that would not be read."""
+        """Refuse a folder, and keys of a folder, that would not be read."""
         if self.name == "shapes" and self.root:
             raise InputError(
                 f"data.root={self.root}: data.name=shapes reads no folder; use data.name=folder"
             )
+        for key, default in FOLDER_ONLY.items():
+            value = getattr(self, key)
+            if self.name != "folder" and value != default:
+                counts = "; options.channels counts those of a student" if key == "channels" else ""
+                raise InputError(
+                    f"data.{key}={value}: is for data.name=folder, not for {self.name}{counts}"
+                )
 
 
 @dataclass(frozen=True)
