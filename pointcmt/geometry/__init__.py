@@ -7,7 +7,7 @@ from pointcmt.geometry.formats.text import read_rows
 from pointcmt.geometry.mesh import MESH_SUFFIXES, Mesh, read_mesh
 from pointcmt.geometry.normalize import NORMALIZATIONS, normalize
 from pointcmt.geometry.orientation import AXES, half_turn, rotation, turn
-from pointcmt.geometry.read import read_cloud, read_points
+from pointcmt.geometry.read import read_cloud, read_names, read_points
 from pointcmt.geometry.resample import resample
 from pointcmt.geometry.surface import SAMPLERS, sample_mesh, sample_mesh_evenly
 
@@ -26,6 +26,7 @@ __all__ = [
     "normalize",
     "read_cloud",
     "read_mesh",
+    "read_names",
     "read_points",
     "read_rows",
     "require_cloud",

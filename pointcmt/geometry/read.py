@@ -64,6 +64,17 @@ def read_points(path: Path | str, count: int | None = None, seed: int = 0) -> ND
     return read_cloud(path, points=count, seed=seed).points
 
 
+def read_names(path: Path | str) -> tuple[str, ...]:
+    """Return the names of the channels that the points of a file have; x, y, z for a surface.
+
+    Raises:
+        InputError: the format is unknown or the file is damaged.
+    """
+    parsed = parse(Path(path))
+    surface = parsed.faces is not None and len(parsed.faces)
+    return XYZ if surface else tuple(parsed.columns)
+
+
 def _sampled(
     parsed: Parsed, where: str, channels: tuple[str, ...], count: int, seed: int
 ) -> NDArray[np.float64]:

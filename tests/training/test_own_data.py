@@ -144,3 +144,55 @@ def test_the_vertical_axis_and_the_channels_reach_the_model(own: Path, tmp_path:
     assert (model.up, tuple(model.channels or ())) == ("-z", ("x", "y", "z"))
     with pytest.raises(InputError, match=r"states no vertical axis; name it with data\.up"):
         run(load_config("shapes", settings(own, "augmentation.rotate=vertical")), tmp_path / "run2")
+
+
+def with_columns(root: Path, names: str) -> Path:
+    """Two classes of text files with these columns, named by a header."""
+    for index in range(4):
+        file = root / "ab"[index % 2] / f"{index}.csv"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        rows = np.random.default_rng(index).uniform(size=(16, len(names.split(","))))
+        np.savetxt(file, rows, delimiter=",", header=names, comments="")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("names", "more", "words"),
+    [
+        ("x,y,z", [], None),
+        (
+            "x,y,z,nx,ny,nz",
+            [],
+            "0.csv: nx, ny, nz of its points are not used; "
+            "data.channels=[x,y,z,nx,ny,nz] options.channels=6 takes them\n",
+        ),
+        (
+            "x,y,z,r,g,b",
+            ["data.channels=[x,y,z,r,g,b]"],
+            "0.csv: r, g, b of its points are not used; data.channels=[x,y,z,r,g,b] options.ch",
+        ),
+        ("x,y,z,r,g,b", ["data.channels=[x,y,z,r,g,b]", "options.channels=6"], None),
+        ("x,y,z,r,g,b", ["data.channels=[x,y,z,r,g,b]", "views.kind=projected-color"], None),
+        ("x,y,z,a,b,c,d,e,f,g", [], "0.csv: a, b, c, d, e, f, g of its points are not used\n"),
+    ],
+)
+def test_channels_of_the_files_that_nothing_uses_are_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], names: str, more: list[str], words: str
+) -> None:
+    folder = with_columns(tmp_path / "own", names)
+    config = load_config("shapes", settings(folder, "data.test_share=0.5", *more))
+    load_inputs(config, CPU)
+    said = capsys.readouterr().err
+    assert said.count("Warning: ") == (words is not None)
+    assert words is None or words in said
+
+
+def test_a_surface_has_no_channels_that_could_be_missed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in "abcd":
+        place = tmp_path / "own" / "ab"[name in "cd"] / f"{name}.off"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n")
+    load_inputs(load_config("shapes", settings(tmp_path / "own", "data.test_share=0.5")), CPU)
+    assert "Warning" not in capsys.readouterr().err

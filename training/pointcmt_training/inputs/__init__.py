@@ -21,6 +21,7 @@ from pointcmt_training.config import Config
 from pointcmt_training.inputs.pictures import kept, rendered
 from pointcmt_training.inputs.split import Split
 from pointcmt_training.inputs.unlabelled import with_unlabelled
+from pointcmt_training.inputs.unread import tell_unread
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ def load_inputs(config: Config, device: torch.device) -> Inputs:
     data = config.data
     whole, test = _read(config, "train"), _read(config, "test")
     _require_trainable(whole)
+    used = max(_taken(config), 6 if config.views.kind == "projected-color" else 3)
+    tell_unread(data, used)
     train = whole
     if data.fraction < 1:
         train = class_balanced_subset(train, data.fraction, data.subset_seed)
@@ -81,9 +84,7 @@ def load_inputs(config: Config, device: torch.device) -> Inputs:
     labelled = _split(train, config, device)
     pool = labelled
     if data.unlabelled:
-        needed = max(_taken(config), 6 if config.views.kind == "projected-color" else 3)
-        names = whole.channels[:needed]
-        joined = with_unlabelled(data.unlabelled, whole, train, held, names)
+        joined = with_unlabelled(data.unlabelled, whole, train, held, whole.channels[:used])
         pool = _split(joined, config, device)
     return Inputs(
         labelled,
