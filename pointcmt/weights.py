@@ -3,7 +3,7 @@
 import pickle
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,16 @@ from pointcmt.errors import InputError
 
 State = dict[str, torch.Tensor]
 
-WRAPPERS = ("model_state", "model_state_dict", "state_dict", "net", "model")
-PREFIXES = ("module.", "_orig_mod.", "model.")
+NETWORKS = ("model", "net", "network", "module", "state", "weights", "params")
+STATES = ("model_state", "model_state_dict", "net_state_dict", "network_state_dict", "state_dict")
+AVERAGES = (
+    *("ema", "model_ema", "ema_model", "params_ema"),
+    *("ema_state", "ema_state_dict", "model_ema_state_dict", "state_dict_ema"),
+)
+WRAPPERS = {*NETWORKS, *STATES, *AVERAGES}  # under what training scripts keep a network's weights
+COMPILED = "_orig_mod."  # of `torch.compile`, before whatever was compiled
+PREFIXES = ("module.", "model.", "net.", "network.")
+AVERAGED = "n_averaged"  # the counter of `torch.optim.swa_utils.AveragedModel`
 
 
 class _Inert:
@@ -52,22 +60,27 @@ BOOKKEEPING = (
 )
 
 
-def read_state(path: Path | str) -> State:
+def read_state(path: Path | str, name: str = "") -> State:
     """Read a state dict from a file of `torch.save` or from a safetensors file.
 
-    A dictionary around the state dict is looked through (`model_state`, `state_dict`, `net` and
+    Dictionaries around the state dict are looked through (`model_state`, `state_dict`, `net` and
     the like), and prefixes of wrapper modules (`module.`) are cut. Floating-point tensors become
     float32.
 
+    Args:
+        path: the file.
+        name: which state dict of several, by its keys with dots, `model_ema` or `ema.net`.
+
     Raises:
-        InputError: the file is missing, damaged or truncated, holds no state dict, asks to load
-            anything but tensors, or has tensors that are not plain or numbers that are not finite.
+        InputError: the file is missing, damaged or truncated, holds no state dict, none of that
+            name or several, asks to load anything but tensors, or has tensors that are not plain or
+            numbers that are not finite.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     loaded = _load_safetensors(path) if path.suffix == ".safetensors" else _load_pickle(path)
-    state = _strip_prefixes(_unwrap(loaded, path))
+    state = _strip_prefixes(_unwrap(loaded, path, name))
     if odd := [key for key, t in state.items() if not _is_plain(t)]:
         raise InputError(
             f"{path}: {listing(odd)} cannot be taken as weights; plain tensors of real numbers are "
@@ -120,18 +133,43 @@ def _refusal(message: str) -> str:
     )
 
 
-def _unwrap(loaded: Any, path: Path) -> State:
+def _unwrap(loaded: Any, path: Path, name: str) -> State:
+    found = dict(_states(loaded))
+    if not found:
+        raise InputError(f"{path}: holds {_kind(loaded)}, but no state dict of tensors")
+    if name and name not in found:
+        names = listing([one for one in found if one]) or "one state dict without a name"
+        raise InputError(f"{path}: holds no weights {name!r}, but {names}")
+    usual = {one: state for one, state in found.items() if WRAPPERS.issuperset(one.split("."))}
+    chosen = {name: found[name]} if name else usual or found
+    first, *others = chosen.values()
+    if not all(_are_equal(first, other) for other in others):
+        raise InputError(
+            f"{path}: holds the weights of several networks, {listing(list(chosen))}; name one "
+            "(pointcmt-import --weights NAME), or save it to a file of its own"
+        )
+    return first
+
+
+def _states(loaded: Any, prefix: str = "", depth: int = 2) -> Iterator[tuple[str, State]]:
+    """Yield the state dicts in dictionaries, by their keys; the whole has the empty name."""
     if _is_state(loaded):
-        return dict(loaded)
-    if isinstance(loaded, Mapping):
-        for key in WRAPPERS:
-            if _is_state(loaded.get(key)):
-                return dict(loaded[key])
-        names = listing([str(key) for key in loaded])
-        found = f"a dictionary of {names}" if loaded else "an empty dictionary"
-    else:
-        found = f"a {type(loaded).__name__}"
-    raise InputError(f"{path}: holds {found}, but no state dict of tensors")
+        yield prefix, dict(loaded)
+    elif isinstance(loaded, Mapping) and depth:
+        for key, value in loaded.items():
+            if isinstance(key, str):  # an optimiser's are numbers
+                yield from _states(value, f"{prefix}.{key}" if prefix else key, depth - 1)
+
+
+def _kind(loaded: Any) -> str:
+    if not isinstance(loaded, Mapping):
+        return f"a {type(loaded).__name__}"
+    names = listing([str(key) for key in loaded])
+    return f"a dictionary of {names}" if loaded else "an empty dictionary"
+
+
+def _are_equal(one: State, other: State) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
 def _is_state(value: Any) -> bool:
@@ -148,7 +186,9 @@ def _is_plain(tensor: torch.Tensor) -> bool:
 
 
 def _strip_prefixes(state: State) -> State:
+    state = {key.replace(COMPILED, ""): tensor for key, tensor in state.items()}
+    state.pop(AVERAGED, None)
     for prefix in PREFIXES:
-        if all(key.startswith(prefix) for key in state):
+        if state and all(key.startswith(prefix) for key in state):
             return _strip_prefixes({key.removeprefix(prefix): t for key, t in state.items()})
     return state

@@ -44,6 +44,12 @@ UNNAMED = "the classes are called class-0, class-1, ...; name them with --classe
     metavar="KEY=VALUE",
     help="Option of the student that a file cannot tell, such as k=40 for DGCNN on 2,048 points.",
 )
+@click.option(
+    "--weights",
+    default="",
+    metavar="NAME",
+    help="Which weights, where FILE holds those of several networks, such as model_ema.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @version_option
 @command_errors
@@ -55,6 +61,7 @@ def main(
     points: int,
     normalization: str | None,
     options: tuple[str, ...],
+    weights: str,
     as_json: bool,
 ) -> None:
     """Import FILE, a checkpoint of a public implementation, as a model folder.
@@ -75,7 +82,8 @@ def main(
         classes=_read_names(classes_file) if classes_file else None,
         points=points,
         normalization=normalization,
-        options=dict(_parse_option(option) for option in options),
+        options=_options(options),
+        weights=weights,
     )
     config = json.loads((folder / "config.json").read_text())
     if classes_file is None and config["classes"][0] == "class-0":
@@ -96,6 +104,14 @@ def _read_names(path: Path) -> list[str]:
     if len(set(names)) != len(names):
         raise InputError(f"{path}: a class name stands twice")
     return names
+
+
+def _options(words: tuple[str, ...]) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for key, value in map(_parse_option, words):
+        if options.setdefault(key, value) != value:
+            raise InputError(f"--option {key}: is given as {options[key]} and as {value}")
+    return options
 
 
 def _parse_option(text: str) -> tuple[str, Any]:

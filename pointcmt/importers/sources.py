@@ -62,6 +62,7 @@ def import_checkpoint(
     points: int = 1024,
     normalization: str | None = None,
     options: Mapping[str, Any] | None = None,
+    weights: str = "",
 ) -> Path:
     """Turn the weight file of a public implementation into a model folder.
 
@@ -78,6 +79,7 @@ def import_checkpoint(
         normalization: rule of `pointcmt.geometry.normalize`; by default "unit-sphere", but "none"
             for PointMLP on ScanObjectNN, which was trained on the file's own coordinates.
         options: further options of the student that a file cannot tell, such as `k` of DGCNN.
+        weights: which of several networks in the file, see `pointcmt.weights.read_state`.
 
     Returns:
         `folder`.
@@ -90,7 +92,7 @@ def import_checkpoint(
     if source not in SOURCES:
         raise InputError(f"unknown source {source!r}: use one of {', '.join(SOURCES)}")
     _require_free(Path(folder))
-    state = read_state(file)
+    state = read_state(file, weights)
     found, tensors = _convert(state, source, where)
     names = _class_names(classes, found.classes, where)
     provenance = _provenance(Path(file), source)

@@ -50,6 +50,10 @@ def test_options_that_the_file_cannot_tell(weights: Path, tmp_path: Path) -> Non
         (("--from", "pointmlp-maxu"), "would fit --from dgcnn-wangyue or dgcnn-antao97"),
         (("--from", "dgcnn-wangyue", "--points", "0"), "--points 0: must be at least 1"),
         (("--from", "dgcnn-wangyue", "--option", "k"), "--option k: write KEY=VALUE"),
+        (
+            ("--from", "dgcnn-wangyue", "--option", "k=20", "--option", "k=40"),
+            "--option k: is given as 20 and as 40",
+        ),
         (("--from", "dgcnn-wangyue", "--normalization", "x"), "--normalization x: use unit-sphere"),
         (("--from", "dgcnn-wangyue", "--classes", "absent.txt"), "absent.txt: cannot be read"),
     ],
