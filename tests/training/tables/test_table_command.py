@@ -99,6 +99,7 @@ def test_costs_are_read_where_they_arose(root: Path) -> None:
         (["2"], "download scanobjectnn-obj-only"),
         (["3", "data.name=shapes", "seed=1"], "seed: this table varies it"),
         (["3", "--data", "nothing:there"], "unknown data set"),
+        (["3", "--data", "modelnet40:a", "--data", "modelnet40:b"], "given as a and as b"),
     ],
 )
 def test_bad_input_is_one_sentence(words: list[str], sentence: str, tmp_path: Path) -> None:

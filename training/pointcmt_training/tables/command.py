@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from pointcmt.commands import command_errors
+from pointcmt.errors import InputError
 
 INTERRUPTED = 130
 
@@ -99,4 +100,9 @@ def main(
 def _roots(words: tuple[str, ...]) -> dict[str, str]:
     from pointcmt.data.catalog import parse_reference
 
-    return {(found := parse_reference(word)).data.name: str(found.root) for word in words}
+    roots: dict[str, str] = {}
+    for found in map(parse_reference, words):
+        name, root = found.data.name, str(found.root)
+        if roots.setdefault(name, root) != root:
+            raise InputError(f"--data {name}: is given as {roots[name]} and as {root}")
+    return roots
