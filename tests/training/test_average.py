@@ -8,10 +8,11 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from pointcmt.errors import InputError
+from pointcmt_training.config import StudentConfig
 from pointcmt_training.folder import RunFolder
 from pointcmt_training.log import require_log
 from pointcmt_training.reading import read_history
-from pointcmt_training.stages.keeping import weight_average
+from pointcmt_training.stages.keeping import tell_slow_average, weight_average
 from pointcmt_training.stages.student import train_student
 from tests.training import made
 
@@ -43,6 +44,24 @@ def test_the_student_ends_with_the_average_of_its_weights(tmp_path: Path) -> Non
     for ours, theirs in zip(student.parameters(), average, strict=True):
         torch.testing.assert_close(ours.data, theirs)
     assert not torch.equal(next(student.parameters()).data, steps[-1][0])
+
+
+@pytest.mark.parametrize(
+    ("decay", "epochs", "words"),
+    [
+        (0.999, 10, "training.ema=0.999: after 30 steps 97% of the average are still the weights"),
+        (0.999, 1000, ""),
+        (0.9, 10, ""),
+        (0.0, 1, ""),
+    ],
+)
+def test_an_average_that_keeps_the_first_weights_is_told(
+    decay: float, epochs: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tell_slow_average(StudentConfig(ema=decay, epochs=epochs, batch_size=4), samples=15)
+    said = capsys.readouterr().err
+    assert words in said
+    assert bool(said) == bool(words)
 
 
 def test_running_statistics_are_averaged_too() -> None:

@@ -13,6 +13,7 @@ from pointcmt_training.inputs import Inputs, load_inputs
 from pointcmt_training.log import require_log
 from pointcmt_training.loop import require_batch
 from pointcmt_training.stages.common import seeded
+from pointcmt_training.stages.keeping import tell_slow_average
 from pointcmt_training.stages.teacher import build_teacher
 from pointcmt_training.stages.teaching import load_earlier, other_run
 from pointcmt_training.trial import require_running
@@ -35,6 +36,7 @@ def prepare(config: Config) -> tuple[Inputs, Student]:
     require_axis(config, inputs)
     for section in trained_sections(config):
         require_batch(section, getattr(config, section), len(inputs.train))
+    tell_slow_average(config.training, len(inputs.train))
     _require_student(config, inputs)
     student = _student(config, inputs)
     if not ranks.rank():

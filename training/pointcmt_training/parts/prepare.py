@@ -13,6 +13,7 @@ from pointcmt_training.loop import require_batch
 from pointcmt_training.parts.inputs import PartInputs, load_parts
 from pointcmt_training.prepare import pick_device, require_axis
 from pointcmt_training.stages.common import seeded
+from pointcmt_training.stages.keeping import tell_slow_average
 from pointcmt_training.trial import require_segmenting
 
 
@@ -41,6 +42,7 @@ def prepare_parts(config: Config) -> tuple[PartInputs, PointNet2Parts]:
         )
     require_axis(config, inputs.whole)
     require_batch("training", config.training, len(inputs.train))
+    tell_slow_average(config.training, len(inputs.train))
     few = torch.arange(2, device=inputs.train.parts.device)
     require_segmenting(build(), config.student, inputs.train.told(few))
     return inputs, segmenter

@@ -5,16 +5,19 @@ from functools import partial
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+import click
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from pointcmt_training.config import Config
+from pointcmt import ranks
+from pointcmt_training.config import Config, StudentConfig
 from pointcmt_training.folder import RunFolder, load_state, save_state
 from pointcmt_training.loop import Loop
 from pointcmt_training.reading import Record
 from pointcmt_training.stages.common import epoch_order
 from pointcmt_training.together import told
 
+MUCH = 0.05  # of an average that are still the weights of the first step
 S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
 
@@ -78,6 +81,18 @@ def train_and_keep(
     student.load_state_dict(kept.state_dict())
     student.eval()
     return records
+
+
+def tell_slow_average(schedule: StudentConfig, samples: int) -> None:
+    """Say so where a moving average would keep much of what training begins with."""
+    steps = schedule.epochs * (samples // schedule.batch_size)
+    left = schedule.ema ** (steps - 1)
+    if schedule.ema and left > MUCH and not ranks.rank():
+        click.echo(
+            f"Warning: training.ema={schedule.ema:g}: after {steps} steps {left:.0%} of the "
+            "average are still the weights of the first; a smaller one forgets them sooner",
+            err=True,
+        )
 
 
 def weight_average(network: nn.Module, decay: float) -> AveragedModel:
