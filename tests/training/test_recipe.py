@@ -75,6 +75,12 @@ def test_paper_weights_are_the_defaults() -> None:
         ("options={a: 1, a: 2}", ["options", "the key a is given twice"]),
         ("options=&a {x: *a}", ["options", "Circular reference"]),
         ("data.channels=[]", ["data.channels=[]: must be different names"]),
+        ("training.momentum=0.5", ["training.momentum=0.5: is for training.optimizer=sgd, not"]),
+        (
+            "teacher.norm_schedule={kind: steps}",
+            ["teacher.norm_schedule: teacher.norm_momentum is missing"],
+        ),
+        ("views.look=normals", ["views.look=normals: is for views.kind=surface or rendered"]),
         ("data.up=z", ["data.up=z: is for data.name=folder, not for shapes"]),
         ("data={test_share: 0.2}", ["data.test_share=0.2: is for data.name=folder"]),
         ("data.channels=[x, y, z, r]", ["not for shapes; options.channels counts those of"]),

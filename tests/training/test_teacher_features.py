@@ -81,7 +81,7 @@ def test_they_are_computed_anew_when_what_made_them_changes(
         config = made.settings("views.kind=projected-color")
         split = made.inputs(config).train
     else:
-        if change == "picture":
+        if change in ("picture", "look"):
             config = made.settings("views.kind=rendered")
             split = made.inputs(config).train
             teacher = MultiViewTeacher("resnet18", 3, 3, 0.25, feature_dim=made.FEATURES).eval()
@@ -100,7 +100,8 @@ def test_they_are_computed_anew_when_what_made_them_changes(
         turned = split.dataset.subset(np.arange(len(split))[::-1])
         split = Split(turned, split.points.flip(0), split.labels.flip(0), config.views)
     if change in ("size", "look"):
-        config = made.settings("views.size=24" if change == "size" else "views.look=normals")
+        looks = ("views.kind=rendered", "views.look=normals")
+        config = made.settings(*(("views.size=24",) if change == "size" else looks))
         split = replace(split, config=config.views)
     cached(config, teacher, split, tmp_path)
     assert sum(encoded) == len(split)

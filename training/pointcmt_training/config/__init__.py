@@ -18,6 +18,7 @@ from pydantic import (
 from pointcmt.errors import InputError
 from pointcmt.models import SEGMENTERS
 from pointcmt_training.config.data import AugmentationConfig, DataConfig, ViewsConfig
+from pointcmt_training.config.effective import require_effective
 from pointcmt_training.config.stages import (
     EvaluationConfig,
     GeneratorConfig,
@@ -66,17 +67,6 @@ class ComputeConfig(Section):
     compile: bool = False
     cuda_graphs: bool = False
     deterministic: bool = False
-
-
-def _require_floors(section: str, stage: Schedule) -> None:
-    """Refuse a schedule whose lowest value lies above its start."""
-    starts = {"schedule": ("lr", stage.lr), "norm_schedule": ("norm_momentum", stage.norm_momentum)}
-    for key, (name, start) in starts.items():
-        floor = getattr(stage, key).floor
-        if start is not None and floor > start:
-            raise InputError(
-                f"{section}.{key}.floor={floor:g}: must be at most {section}.{name}, {start:g}"
-            )
 
 
 def _known_method(name: str) -> str:
@@ -144,7 +134,7 @@ class Config(Section):
     def __post_init__(self) -> None:
         """Check what concerns more than one section."""
         for section in ("teacher", "generator", "training"):
-            _require_floors(section, getattr(self, section))
+            require_effective(section, getattr(self, section))
         if self.segments:
             self._require_segmentable()
         elif self.start:

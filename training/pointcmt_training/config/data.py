@@ -123,6 +123,13 @@ class ViewsConfig(Section):
     crop: Annotated[float, Field(ge=0, lt=1)] = 0.0
     erase: Annotated[float, Field(ge=0, le=1)] = 0.0
 
+    def __post_init__(self) -> None:
+        """Refuse a look of pictures where depth or colours are projected."""
+        if self.look != "shaded" and not self.pictured:
+            raise InputError(
+                f"views.look={self.look}: is for views.kind=surface or rendered, not {self.kind}"
+            )
+
     @property
     def placed(self) -> str:
         """Where the views stand, by name."""
