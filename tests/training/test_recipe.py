@@ -80,6 +80,15 @@ def test_paper_weights_are_the_defaults() -> None:
             "teacher.norm_schedule={kind: steps}",
             ["teacher.norm_schedule: teacher.norm_momentum is missing"],
         ),
+        (
+            "training.schedule.every=3",
+            ["training.schedule.every: it is an option of kind: steps, not of kind: cosine"],
+        ),
+        (
+            "teacher={norm_momentum: 0.1, norm_schedule: {kind: steps, patience: 3}}",
+            ["it is an option of kind: plateau, not of kind: steps"],
+        ),
+        ("training.schedule={kind: steps, evr: 3}", ["did you mean every?"]),
         ("views.look=normals", ["views.look=normals: is for views.kind=surface or rendered"]),
         ("data.up=z", ["data.up=z: is for data.name=folder, not for shapes"]),
         ("data={test_share: 0.2}", ["data.test_share=0.2: is for data.name=folder"]),

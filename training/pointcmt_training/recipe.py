@@ -100,13 +100,16 @@ def _sentence(error: ErrorDetails, tree: Mapping[str, Any]) -> str:
 
 
 def _hint(sections: Sequence[str], last: str, tree: Mapping[str, Any]) -> str:
-    owners = [name for name, options in METHODS.items() if last in _keys(options)]
+    choices: Mapping[str, Any]
     if sections == ["distillation"]:
-        method = tree.get("method", Config.method)
-        if owners:
-            return f": it is an option of method={', '.join(owners)}, not of method={method}"
-        return _nearest(last, _keys(METHODS[method]))
-    return _nearest(last, _keys(_section(sections, tree)))
+        kind, chosen, choices = "method=", tree.get("method", Config.method), METHODS
+    elif sections[-1:] in (["schedule"], ["norm_schedule"]):
+        kind, chosen, choices = "kind: ", _section(sections, tree).kind, SCHEDULES
+    else:
+        return _nearest(last, _keys(_section(sections, tree)))
+    if owners := [name for name, options in choices.items() if last in _keys(options)]:
+        return f": it is an option of {kind}{', '.join(owners)}, not of {kind}{chosen}"
+    return _nearest(last, _keys(choices[chosen]))
 
 
 def _section(sections: Sequence[str], tree: Mapping[str, Any]) -> Any:
