@@ -1,33 +1,25 @@
-"""Several `key=value` words on one command line: none takes back another."""
-
-from pathlib import Path
+"""Several `key=value` words on one command line: one that takes back another is told."""
 
 import pytest
 from click.testing import CliRunner
 
-from pointcmt.errors import InputError
 from pointcmt_training.cli import main
-from pointcmt_training.overrides import require_consistent
+from pointcmt_training.overrides import taken_back
 
 
 @pytest.mark.parametrize(
-    ("words", "key"),
+    "words",
     [
-        (["training.lr=0.1", "training.lr=0.2"], "training.lr"),
-        (["data.root=a", "seed=1", "data.root="], "data.root"),
-        (["training.lr=0.1", "training={epochs: 3}"], "training.lr"),
-        (["training={lr: 0.1, epochs: 3}", "training.lr=0.2"], "training.lr"),
-        (["options.k=8", "options={}"], "options.k"),
-        (["teacher.schedule.floor=0", "teacher.schedule={kind: steps}"], "teacher.schedule.floor"),
+        ["training.lr=0.1", "training.lr=0.2"],
+        ["data.root=a", "seed=1", "data.root="],
+        ["training.lr=0.1", "training={epochs: 3}"],
+        ["training={lr: 0.1, epochs: 3}", "training.lr=0.2"],
+        ["options.k=8", "options={}"],
+        ["teacher.schedule.floor=0", "teacher.schedule={kind: steps}"],
     ],
 )
-def test_a_word_that_takes_back_another_is_refused_with_both(words: list[str], key: str) -> None:
-    with pytest.raises(InputError) as caught:
-        require_consistent(words)
-    message = str(caught.value)
-    assert words[0] in message
-    assert words[-1] in message
-    assert f"give {key} once" in message
+def test_a_word_that_takes_back_another_is_told_with_both(words: list[str]) -> None:
+    assert list(taken_back(words)) == [f"{words[-1]} takes back {words[0]}"]
 
 
 @pytest.mark.parametrize(
@@ -41,16 +33,13 @@ def test_a_word_that_takes_back_another_is_refused_with_both(words: list[str], k
     ],
 )
 def test_words_that_agree_may_stand_side_by_side(words: list[str]) -> None:
-    require_consistent(words)
+    assert not list(taken_back(words))
 
 
-@pytest.mark.parametrize("begin", [["shapes"], ["table", "4"], ["resume", "."]])
-def test_every_command_refuses_it_before_anything_else(
-    begin: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("config.yaml").write_text("seed: 0\n")
-    said = CliRunner().invoke(main, [*begin, "device=cpu", "device=cuda"])
-    assert said.exit_code == 1
-    assert "device=cpu and device=cuda: the second takes back the first" in said.output
-    assert [path.name for path in Path().iterdir()] == ["config.yaml"]
+@pytest.mark.parametrize("begin", [["shapes", "--show"], ["table", "4", "--dry-run"]])
+def test_every_command_tells_it_and_the_last_counts(begin: list[str]) -> None:
+    words = ["data.name=shapes", "training.lr=0.1", "training.lr=0.25"]
+    said = CliRunner().invoke(main, [*begin, *words])
+    assert said.exit_code == 0
+    assert said.stderr == "Warning: training.lr=0.25 takes back training.lr=0.1\n"
+    assert begin[0] == "table" or "lr: 0.25" in said.stdout

@@ -75,7 +75,7 @@ def main(
     trains one of the paper's tables, `compare RUN...` shows finished runs side by side.
     """
     from pointcmt import ranks
-    from pointcmt_training.overrides import require_consistent
+    from pointcmt_training.overrides import tell_taken_back
     from pointcmt_training.recipe import load_config, recipes
 
     if list_recipes:
@@ -85,7 +85,7 @@ def main(
         raise click.UsageError("name a RECIPE; --list shows the built-in ones")
     if recipe == "resume":
         recipe, output, overrides = _interrupted(overrides, output)
-    require_consistent(overrides)
+    tell_taken_back(overrides)
     config = load_config(recipe, overrides)
     if show:
         click.echo(config.to_yaml(), nl=False)

@@ -1,11 +1,13 @@
 """`key=value` words, which change values of a recipe."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, get_type_hints
 
+import click
 import yaml
 
+from pointcmt import ranks
 from pointcmt.errors import InputError
 from pointcmt_training.config import Config
 from pointcmt_training.values import flat, one_line, read_yaml
@@ -50,12 +52,10 @@ def assign(tree: dict[str, Any], key: str, value: Any) -> None:
     tree[last] = value
 
 
-def require_consistent(words: Iterable[str]) -> None:
-    """Refuse a word that takes back what one before it says, as a slip of the user's.
+def taken_back(words: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for every value of a word that a later word replaces by another.
 
-    Raises:
-        InputError: two words give a key other values, or one gives a section without a key that
-            stands before it.
+    The last counts, so that a script may end with the words of its user; but it may be a slip.
     """
     given: dict[str, tuple[Any, str]] = {}
     for word in words:
@@ -63,7 +63,11 @@ def require_consistent(words: Iterable[str]) -> None:
         values = flat({key: value})
         for one, (before, text) in given.items():
             if f"{one}.".startswith(f"{key}.") and (one not in values or values[one] != before):
-                raise InputError(
-                    f"{text} and {word}: the second takes back the first; give {one} once"
-                )
+                yield f"{word} takes back {text}"
         given |= {one: (here, word) for one, here in values.items()}
+
+
+def tell_taken_back(words: Iterable[str]) -> None:
+    """Say on the error stream what `taken_back` yields; of several ranks one does."""
+    for sentence in () if ranks.rank() else taken_back(words):
+        click.echo(f"Warning: {sentence}", err=True)

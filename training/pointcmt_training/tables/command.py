@@ -58,7 +58,7 @@ def main(
     place of the paper's. A run that is finished is not repeated, in whatever table it stands, and
     the same command goes on where it was interrupted.
     """
-    from pointcmt_training.overrides import require_consistent
+    from pointcmt_training.overrides import tell_taken_back
     from pointcmt_training.tables.grid import plan
     from pointcmt_training.tables.paper import load_table, numbers
     from pointcmt_training.tables.words import Asked
@@ -71,7 +71,7 @@ def main(
         return
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise click.UsageError("a table trains its runs side by side with --jobs, not by torchrun")
-    require_consistent(overrides)
+    tell_taken_back(overrides)
     asked = Asked(overrides, _roots(roots), recipe, seeds, output)
     grid = plan(load_table(number), asked, only)
     if dry_run:
