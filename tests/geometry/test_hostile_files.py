@@ -20,6 +20,7 @@ from tests.reference.cloud_files import (
     ply_header,
     stl,
 )
+from tests.reference.variants import MISNAMED
 
 MIB = 1024**2
 LIBRARIES = ("Error:", "Traceback", "errno", "object at 0x", "codec can't", "\n")
@@ -62,6 +63,15 @@ def test_what_stands_in_place_of_a_file_is_told(tmp_path, suffix, content, told)
     path = tmp_path / f"chair.{suffix}"
     path.write_bytes(content)
     with pytest.raises(InputError, match=told):
+        read_cloud(path)
+
+
+@pytest.mark.parametrize("name", [*MISNAMED, "box.glb", "cloud.npy", "cloud.las"])
+@pytest.mark.parametrize("suffix", [".txt", ".obj", ".npz", ".gltf"])
+def test_a_file_of_another_format_is_told_by_how_it_begins(tmp_path, name, suffix):
+    path = (tmp_path / "chair").with_suffix(suffix)
+    path.write_bytes(examples()[name])
+    with pytest.raises(InputError, match=rf"begins as a {name[name.index('.') :]} file does"):
         read_cloud(path)
 
 

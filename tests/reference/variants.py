@@ -96,7 +96,11 @@ WRONG_TEXTS = [  # and the reasons why they are refused
     ("id x y z\n" + rows(np.hstack([CLOUD, CLOUD])), "names 4 columns, but its rows have 6"),
     (rows(CLOUD, ",").replace("\n", ";1\n"), "line 1: not all values"),
     ("x,y,z,i\n0,0,0,1\n1,0,,1\n1,1,0,1\n", "line 3: not all values are numbers"),
+    (f"OFF\n60 0 0\n{rows(CLOUD)}", "it begins as a .off file does"),
+    (f"# mine\nCOFF # mine\n60\t0 0\n{rows(CLOUD)}", "it begins as a .off file does"),
+    (f"OFF60 0 0\n{rows(CLOUD)}".replace("\n", "\r\n"), "it begins as a .off file does"),
 ]
+MISNAMED = ["box.off", "text.ply", "big.ply", "ascii.pcd", "binary.pcd", "text.stl"]
 LATE_COMMA = "0;1;2\n" * 1500 + "0,5;1;2\n"
 MISSING = [
     f"x,y,z,i\n0,0,0,{first}\n1,0,0,1\n1,1,0,{none}\n0,1,0,{none}\n"
@@ -228,6 +232,9 @@ def every() -> Iterator[tuple[str, bytes]]:
             yield ending, content if isinstance(content, bytes) else content.encode()
     for name, content in examples().items():
         yield name[name.index(".") :], content
+    for name in MISNAMED:
+        for ending in (".txt", ".off", ".ply", ".obj", ".pcd"):
+            yield ending, examples()[name]
 
 
 def _contents() -> Iterator[tuple[str, list[str | bytes]]]:

@@ -29,6 +29,7 @@ from pointcmt.geometry.formats.ply import read_ply
 from pointcmt.geometry.formats.scans import read_e57, read_kitti, read_las
 from pointcmt.geometry.formats.source import MAX_BYTES, Parsed, Reader, Source
 from pointcmt.geometry.formats.stl import read_stl
+from pointcmt.geometry.formats.strangers import stranger
 from pointcmt.geometry.formats.text import read_text
 
 MESH_READERS: Mapping[str, Reader] = {
@@ -55,13 +56,6 @@ CLOUD_READERS: Mapping[str, Reader] = {
 }
 READERS = {**CLOUD_READERS, **MESH_READERS}
 SUFFIXES = tuple(READERS)
-STRANGERS = {  # what stands in the place of a file, by its first bytes
-    b"version https://git-lfs": "it is a pointer of Git LFS; get the file with `git lfs pull`",
-    b"<!doctype": "it is a web page, not the file",
-    b"<html": "it is a web page, not the file",
-    b"\x1f\x8b": "it is compressed with gzip; unpack it first",
-    b"pk\x03\x04": "it is a ZIP archive; unpack it first",
-}
 
 
 def parse(path: Path, *, paint: bool = False) -> Parsed:
@@ -80,24 +74,18 @@ def parse(path: Path, *, paint: bool = False) -> Parsed:
     if suffix not in READERS:
         raise InputError(f"{path}: unknown format; use one of {', '.join(SUFFIXES)}")
     source = Source(path, _read_bytes(path), paint)
+    told = stranger(source)
     try:
+        if told and READERS[suffix] is read_text:  # to which lines of words may be names
+            raise InputError(told)
         return READERS[suffix](source)
     except InputError as error:
-        reason = _stranger(source) or str(error)
-        raise InputError(f"{path}: not a readable {suffix} file: {reason}") from error
+        raise InputError(f"{path}: not a readable {suffix} file: {told or error}") from error
     except MemoryError as error:
         raise InputError(f"{path}: takes more memory to read than there is") from error
     except Exception as error:  # numpy and the other libraries raise anything on hostile bytes
-        reason = _stranger(source) or "it is damaged"
+        reason = told or "it is damaged"
         raise InputError(f"{path}: not a readable {suffix} file: {reason}") from error
-
-
-def _stranger(source: Source) -> str | None:
-    """Return what a file that could not be read is instead, where that can be told."""
-    head = source.raw[:100].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    found = next((told for sign, told in STRANGERS.items() if head.startswith(sign)), None)
-    zipped = source.path.suffix.lower() == ".npz"  # is a ZIP archive by rights
-    return None if zipped and head.startswith(b"pk") else found
 
 
 def _read_bytes(path: Path) -> bytes:

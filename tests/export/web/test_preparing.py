@@ -21,7 +21,7 @@ from tests.reference.variants import every
 
 PAGE = Path(web.__file__).parent / "page"
 POINTS = 1024
-READ = (".off", ".obj", ".stl", ".ply", ".pcd", ".xyz", ".csv", ".pts")
+READ = (".off", ".obj", ".stl", ".ply", ".pcd", ".xyz", ".txt", ".csv", ".pts")
 
 
 def prepared(files: list[Path], **settings: Any) -> list[dict[str, Any]]:

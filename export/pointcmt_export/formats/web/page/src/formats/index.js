@@ -6,19 +6,12 @@ import { readOff } from "./off.js";
 import { readPcd } from "./pcd.js";
 import { readPly } from "./ply.js";
 import { readStl } from "./stl.js";
+import { stranger } from "./strangers.js";
 import { readText } from "./text.js";
 
 const READERS = {
   ".off": readOff, ".obj": readObj, ".stl": readStl, ".ply": readPly, ".pcd": readPcd,
   ".xyz": readText, ".txt": readText, ".csv": readText, ".pts": readText, ".asc": readText,
-};
-/** What stands in the place of a file, by its first bytes. */
-const STRANGERS = {
-  "version https://git-lfs": "it is a pointer of Git LFS; get the file with `git lfs pull`",
-  "<!doctype": "it is a web page, not the file",
-  "<html": "it is a web page, not the file",
-  "\x1f\x8b": "it is compressed with gzip; unpack it first",
-  "pk\x03\x04": "it is a ZIP archive; unpack it first",
 };
 export const SUFFIXES = Object.keys(READERS);
 export const MAX_BYTES = 256 * 2 ** 20;
@@ -48,22 +41,17 @@ export function parse(name, bytes) {
     throw new InputError(`${name}: the file is empty; a cloud or a mesh was expected`);
   }
   const refusal = `${name}: not a readable ${suffix} file`;
-  const { columns, xyz, faces } = parsedBy(READERS[suffix], bytes, refusal);
+  const { columns, xyz, faces } = parsedBy(READERS[suffix], bytes, refusal, stranger(bytes, suffix));
   return { xyz: xyz ?? columnsToXyz(columns, name), faces };
 }
 
-function parsedBy(reader, bytes, refusal) {
+/** What the reader finds; `told` is what the file is instead, if that can be told. */
+function parsedBy(reader, bytes, refusal, told) {
   try {
+    if (told && reader === readText) throw new InputError(told);  // lines of words may be names
     return reader(bytes);
   } catch (error) {
     const sentence = error instanceof InputError ? error.message : "it is damaged";
-    throw new InputError(`${refusal}: ${stranger(bytes) ?? sentence}`);
+    throw new InputError(`${refusal}: ${told ?? sentence}`);
   }
-}
-
-/** What a file that could not be read is instead, where that can be told. */
-function stranger(bytes) {
-  const first = String.fromCharCode(...bytes.subarray(0, 100)).replace(/^\xef\xbb\xbf/, "");
-  const head = first.trimStart().toLowerCase();
-  return Object.entries(STRANGERS).find(([sign]) => head.startsWith(sign))?.[1];
 }
