@@ -18,9 +18,11 @@ from tests.reference.cloud_files import (
     npy,
     npz,
     ply_header,
+    rows,
     stl,
 )
-from tests.reference.variants import MISNAMED
+from tests.reference.variants import MISNAMED, properties
+from tests.reference.variants import PLY as PLY_TEXT
 
 MIB = 1024**2
 LIBRARIES = ("Error:", "Traceback", "errno", "object at 0x", "codec can't", "\n")
@@ -183,6 +185,18 @@ def test_time_grows_with_the_number_of_empty_cells_and_not_with_its_square(tmp_p
         return time.process_time() - start
 
     assert min(seconds(20_000) for _ in range(3)) < 40 * max(seconds(2_000), 0.01)
+
+
+def test_time_grows_with_the_number_of_properties_and_not_with_its_square(tmp_path):
+    def seconds(count):
+        path = tmp_path / "a.ply"
+        names = properties("x", "y", "z", *(f"a{i}" for i in range(count - 3)))
+        path.write_text(PLY_TEXT.format(4, names) + rows(np.eye(4, count)))
+        start = time.process_time()
+        assert read_cloud(path).points.shape == (4, 3)
+        return time.process_time() - start
+
+    assert min(seconds(10_000) for _ in range(3)) < 40 * max(seconds(1_000), 0.01)
 
 
 @pytest.mark.parametrize("name", ["n" * 300 + ".off", "a\0b.off", "folder.off"])

@@ -1,6 +1,7 @@
 """Polygon File Format: the header; see `ply_body` for the elements."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ def _header(raw: bytes) -> tuple[str, list[Element], list[bytes], int]:
         line, place = _line(head, place)
         words = line.split()
         if words == [END]:
-            return _known(encoding), elements, pictures, place
+            return _known(encoding), list(map(_distinct, elements)), pictures, place
         if words[:1] == [b"format"] and len(words) > 1:
             encoding = words[1].decode("latin-1")
         elif words[:1] == [b"element"]:
@@ -119,10 +120,16 @@ def _property(elements: list[Element], words: list[bytes]) -> None:
     size, value = (kinds[0], kinds[1]) if is_list else (None, kinds[0])
     if size and size.startswith("f"):
         raise InputError("a list in its header has a length that is not a whole number")
-    name = words[-1].decode("latin-1")
-    if name in [one.name for one in elements[-1].properties]:
-        name = f"{name} {len(elements[-1].properties)}"  # the first of two counts
-    elements[-1].properties.append(Property(name, str(value), size))
+    elements[-1].properties.append(Property(words[-1].decode("latin-1"), str(value), size))
+
+
+def _distinct(element: Element) -> Element:
+    """Return an element whose properties have different names: the first of two keeps its own."""
+    properties: dict[str, Property] = {}
+    for place, one in enumerate(element.properties):
+        name = f"{one.name} {place}" if one.name in properties else one.name
+        properties[name] = replace(one, name=name)
+    return replace(element, properties=list(properties.values()))
 
 
 def _places(

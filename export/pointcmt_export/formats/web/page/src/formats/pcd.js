@@ -3,7 +3,7 @@ import lzf from "lzfjs";
 import { InputError, truncated } from "../errors.js";
 import { isKind, sizeOf, valueAt, viewOf } from "./binary.js";
 import { XYZ, byChannel, nameXyz } from "./channels.js";
-import { linesOf, numbers, quoted, textOf, unmarked, wordsOf } from "./words.js";
+import { columnOf, linesOf, numbers, quoted, textOf, unmarked, wordsOf } from "./words.js";
 
 const HEADER_BYTES = 2 ** 16;
 const KINDS = { F: "f", I: "i", U: "u" };
@@ -93,7 +93,7 @@ function fromText(bytes, header) {
   const values = numbers(rows.slice(0, header.points).map((row) => row.slice(0, width)), "point");
   const columns = new Map();
   fields(header, (_, count) => count, (name, _, at) => {
-    columns.set(name, values.filter((_, place) => place % width === at));
+    columns.set(name, columnOf(values, width, at));
   });
   return columns;
 }

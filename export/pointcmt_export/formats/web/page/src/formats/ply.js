@@ -4,7 +4,7 @@ import { sizeOf, valueAt, viewOf } from "./binary.js";
 import { byChannel, columnsToXyz, nameXyz } from "./channels.js";
 import { requireIndices, triangulate } from "./polygons.js";
 import { unrolled } from "./strips.js";
-import { linesOf, numbers, quoted, textOf, unmarked, wordsOf } from "./words.js";
+import { columnOf, linesOf, numbers, quoted, textOf, unmarked, wordsOf } from "./words.js";
 
 const KINDS = {
   i1: "char int8", u1: "uchar uint8", i2: "short int16", u2: "ushort uint16", i4: "int int32",
@@ -51,7 +51,8 @@ function headerOf(bytes) {
     const words = wordsOf(text);
     if (words.length === 1 && words[0] === "end_header") {
       requireKnown(found.encoding);
-      return { ...found, start: index + line.length };
+      const elements = found.elements.map(distinct);
+      return { ...found, elements, start: index + line.length };
     }
     if (words[0] === "format" && words.length > 1) found.encoding = words[1];
     if (words[0] === "element") found.elements.push(elementOf(words));
@@ -82,10 +83,18 @@ function addProperty(elements, words) {
   if (list && kinds[0].startsWith("f")) {
     throw new InputError("a list in its header has a length that is not a whole number");
   }
-  const { properties } = elements.at(-1);
-  const taken = properties.some((one) => one.name === words.at(-1));
-  const name = taken ? `${words.at(-1)} ${properties.length}` : words.at(-1);  // the first counts
-  properties.push({ name, kind: kinds.at(-1), size: list ? kinds[0] : null });
+  const property = { name: words.at(-1), kind: kinds.at(-1), size: list ? kinds[0] : null };
+  elements.at(-1).properties.push(property);
+}
+
+/** An element whose properties have different names: the first of two keeps its own. */
+function distinct(element) {
+  const taken = new Map();
+  element.properties.forEach((one, place) => {
+    const name = taken.has(one.name) ? `${one.name} ${place}` : one.name;
+    taken.set(name, { ...one, name });
+  });
+  return { ...element, properties: [...taken.values()] };
 }
 
 const plural = (name) => ({ vertex: "vertices", face: "faces" })[name] ?? `rows of ${name}`;
@@ -149,7 +158,7 @@ function plainRows(element, rows) {
   const values = numbers(rows.map((row) => row.slice(0, width)), element.name);
   const found = nothing(element);
   element.properties.forEach(({ name }, at) => {
-    found.plain.set(name, values.filter((_, place) => place % width === at));
+    found.plain.set(name, columnOf(values, width, at));
   });
   return found;
 }

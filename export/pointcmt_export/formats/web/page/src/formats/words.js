@@ -66,6 +66,13 @@ export function numbers(rows, what, least = 0) {
   return values;
 }
 
+/** The values at one place in each row, of rows of `width` values. */
+export function columnOf(values, width, at) {
+  const column = new Float64Array(values.length / width);
+  for (let row = 0; row < column.length; row++) column[row] = values[row * width + at];
+  return column;
+}
+
 /** The first three values of each row as x, y, z one after the other, (N * 3) float64. */
 export function coordinates(rows, what) {
   const values = numbers(rows, what, 3);
