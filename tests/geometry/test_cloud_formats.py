@@ -55,6 +55,15 @@ def test_a_decimal_comma_may_come_late(tmp_path):
     assert np.allclose(read(tmp_path, "a.csv", LATE_COMMA).points[-1], [0.5, 1, 2])
 
 
+@pytest.mark.parametrize("mark", "\t,;")
+def test_a_column_without_values_shifts_no_other(tmp_path, mark):
+    text = mark.join("xyzai") + "\n" + rows(CLOUD, mark).replace("\n", f"{mark * 2}0.5\n")
+    cloud = read(tmp_path, "a.csv", text, ("x", "y", "z", "intensity"))
+    assert np.allclose(cloud.points[:, 3], 0.5)
+    with pytest.raises(InputError, match="NaN"):
+        read(tmp_path, "a.csv", text, ("x", "y", "z", "a"))
+
+
 def test_whole_coordinates_are_not_taken_for_the_numbers_of_rows(tmp_path):
     grid = np.array([[5, -1, 2, 7], [3, 0, 2, 7], [9, -4, 2, 7], [1, 1, 1, 7]])
     assert np.array_equal(read(tmp_path, "a.xyz", "x y z\n" + rows(grid)).points, grid[:, :3])

@@ -30,6 +30,11 @@ def named_rows(mark: str, names: list[str]) -> str:
     return "".join(f"{name}{mark}{line}\n" for name, line in zip(names, lines, strict=True))
 
 
+def behind_empty(mark: str, end: str = "") -> str:
+    """The cloud, each row behind an empty cell."""
+    return "".join(f"{mark}{line}{end}\n" for line in rows(CLOUD, mark).splitlines())
+
+
 def quoted(table: list[list[str]], mark: str = ",") -> str:
     """A table with every cell in quotes."""
     return "".join(mark.join(f'"{value}"' for value in line) + "\n" for line in table)
@@ -70,6 +75,13 @@ TEXTS: list[str | bytes] = [  # of the cloud
     "\tx\ty\tz\n" + named_rows("\t", [f"{i / 20:.2f}" for i in range(len(CLOUD))]),
     *(mark.join("xyz") + "\n" + named_rows(mark, PICKED) for mark in " ,"),
     *(mark.join("xyz") + "\n" + named_rows(mark, PICKED[::-1]) for mark in " ,"),
+    rows(CLOUD, " \t "),
+    rows(CLOUD, ",\t"),
+    rows(CLOUD).replace(" ", "\t", 1),
+    *(rows(CLOUD, mark).replace("\n", f"{mark}{mark}0.5\n") for mark in "\t,;"),
+    *(rows(CLOUD, mark).replace("\n", f"{mark}0.5{mark * 2}\n") for mark in "\t,"),
+    *(f"a\tx\ty\tz{end}\n" + behind_empty("\t", end) for end in ("", "\ti")),
+    "x\ty\tz\tname\n" + rows(CLOUD, "\t").replace("\n", "\tred chair, 2 m; old\n"),
     "px,py,x,y,z\n" + rows(np.hstack([CLOUD[:, :2] * 900, CLOUD]), ","),
     "name,x,y,z\n" + "".join(f"chair,{line}\n" for line in rows(CLOUD, ",").splitlines()),
     *(
@@ -96,6 +108,8 @@ WRONG_TEXTS = [  # and the reasons why they are refused
     ("id x y z\n" + rows(np.hstack([CLOUD, CLOUD])), "names 4 columns, but its rows have 6"),
     (rows(CLOUD, ",").replace("\n", ";1\n"), "line 1: not all values"),
     ("x,y,z,i\n0,0,0,1\n1,0,,1\n1,1,0,1\n", "line 3: not all values are numbers"),
+    *((behind_empty(mark), "line 1: not all values are numbers") for mark in "\t,;"),
+    *((rows(CLOUD, mark * 2), "line 1: not all values are numbers") for mark in "\t,;"),
     (f"OFF\n60 0 0\n{rows(CLOUD)}", "it begins as a .off file does"),
     (f"# mine\nCOFF # mine\n60\t0 0\n{rows(CLOUD)}", "it begins as a .off file does"),
     (f"OFF60 0 0\n{rows(CLOUD)}".replace("\n", "\r\n"), "it begins as a .off file does"),

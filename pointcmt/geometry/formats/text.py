@@ -27,10 +27,11 @@ FEWEST_COUNTED = 10  # rows: the x of fewer points may count up by chance
 def read_text(source: Source) -> Parsed:
     """Read rows of numbers, the columns named by a header line, or by their values (see `guess`).
 
-    Values are separated by blanks, tabs, commas or semicolons; quotes enclose a value. A
-    byte-order mark, blank lines, comments (`#`, `//`), one line of names and one line with the
-    number of points are understood; so are decimal commas in quotes or between other separators,
-    and a first column that only names or counts the rows.
+    Values are separated by runs of blanks, or each by one tab, comma or semicolon; quotes enclose a
+    value, and one beyond x, y and z may be missing. A byte-order mark, blank lines, comments (`#`,
+    `//`), one line of names and one line with the number of points are understood; so are decimal
+    commas in quotes or between other separators, and a first column that only names or counts the
+    rows.
     """
     rows, names = _rows(source.raw)
     if rows.shape[1] < 3:
@@ -141,8 +142,8 @@ def _row(words: list[bytes], numeric: list[int], names: Sequence[str], number: i
         return [_number(words[i]) for i in numeric]
     except ValueError:
         pass
-    named = [i for i in numeric if names[i : i + 1] and names[i] not in XYZ]
-    missing = [i for i in named if words[i] in MISSING]
+    further = [i for i in numeric if (names[i] not in XYZ if names else i >= len(XYZ))]
+    missing = [i for i in further if words[i] in MISSING]
     try:
         return [np.nan if i in missing else _number(words[i]) for i in numeric]
     except ValueError as error:

@@ -15,6 +15,7 @@ NUMBER = re.compile(
 )
 DECIMAL_COMMA = re.compile(rb"[-+]?\d+(?:,\d+)?(?:[eE][-+]?\d+)?$")
 QUOTED = re.compile(rb'"[^"]*"')
+NOT_TABBED = re.compile(rb"\d +[-+.]?\d|[,;] *\t")  # what else stands between cells beside tabs
 WORD = re.compile(rb'"([^"]*)"|([^\s"]+)')
 EXCELS = re.compile(rb"sep=.?$", re.I)  # its own first line, which names the separator
 SAMPLE = 1000  # rows that tell how all are written
@@ -26,7 +27,7 @@ class Layout:
 
     Attributes:
         first: the place of the first row among the lines.
-        separator: what stands between cells; None for blanks.
+        separator: what stands between cells; None for runs of blanks.
         names: the columns' names; empty if none are given.
         row_names: whether a column before these only names the rows.
         announced: how many rows a line above them counts, if one does.
@@ -70,6 +71,8 @@ def cells(line: bytes, separator: bytes | None) -> list[bytes]:
     """Split a line without its comment; what quotes enclose is one cell, and they are dropped."""
     for mark in COMMENTS:
         line = line.partition(mark)[0]
+    if separator == b"\t":  # which stands at the end of a line for an empty cell
+        return _split(line.rstrip(b",; "), separator)
     line = line.strip()
     if separator != b";":
         line = line.rstrip(b";" if separator else b",;").rstrip()
@@ -124,11 +127,14 @@ def _are_places(words: Sequence[bytes]) -> bool:
 
 def _separator(rows: Sequence[bytes]) -> bytes | None:
     """Return the mark between cells; a comma within numbers is none."""
-    bare = [QUOTED.sub(b'""', row).strip().rstrip(b",;") for row in rows]
+    cut = (QUOTED.sub(b'""', row).strip().rstrip(b",;") for row in rows)
+    bare = [row for row in cut if row]
     text = b"\n".join(bare)
+    if bare and all(row.count(b"\t") > 1 and not NOT_TABBED.search(row) for row in bare):
+        return b"\t"
     if b";" in text:
         return b";"
-    if b"," not in text or _are_decimal([row.split() for row in bare if row]):
+    if b"," not in text or _are_decimal([row.split() for row in bare]):
         return None
     if b"." not in text and re.search(rb",0\d", text):  # 0,413416,1,065630: no whole numbers
         raise InputError(

@@ -5,6 +5,7 @@ import { isNumber, wordsOf } from "./words.js";
 
 const COMMENT = /^(#|\/\/)/;
 const DECIMAL_COMMA = /^[-+]?\d+(?:,\d+)?(?:[eE][-+]?\d+)?$/;
+const NOT_TABBED = /\d +[-+.]?\d|[,;] *\t/;  // what else stands between cells beside tabs
 const EXCELS = /^sep=.?$/i;
 const WHOLE = /^\d+$/;
 const SIGNED = /^[-+]*\d+$/;
@@ -45,7 +46,9 @@ export function layoutOf(lines) {
 
 /** The cells of a line without its comment; what quotes enclose is one, without them. */
 export function cellsOf(line, separator) {
-  const text = line.split("#")[0].split("//")[0].trim();
+  const bare = line.split("#")[0].split("//")[0];
+  if (separator === "\t") return split(withoutEnd(bare, ",; "), separator);
+  const text = bare.trim();
   if (separator === ";") return split(text, separator);
   return split(withoutEnd(text, separator ? ";" : ",;").trimEnd(), separator);
 }
@@ -109,10 +112,12 @@ function arePlaces(words) {
 
 /** The mark between cells; a comma within numbers is none. */
 function separatorOf(rows) {
-  const bare = rows.map((row) => withoutEnd(row.replace(/"[^"]*"/g, '""').trim(), ",;"));
+  const cut = rows.map((row) => withoutEnd(row.replace(/"[^"]*"/g, '""').trim(), ",;"));
+  const bare = cut.filter(Boolean);
   const text = bare.join("\n");
+  if (bare.length && bare.every((row) => /\t.*\t/.test(row) && !NOT_TABBED.test(row))) return "\t";
   if (text.includes(";")) return ";";
-  if (!text.includes(",") || areDecimal(bare.filter(Boolean).map(wordsOf))) return null;
+  if (!text.includes(",") || areDecimal(bare.map(wordsOf))) return null;
   if (!text.includes(".") && /,0\d/.test(text)) {
     throw new InputError(
       "commas stand both between and within its numbers; write decimal points, or put " +
@@ -132,7 +137,7 @@ function areDecimal(rows) {
 function namesOf(header, comments, separator, sample) {
   const first = cellsOf(sample[0], separator);
   if (header) {
-    const names = named(header.trimStart(), separator);
+    const names = named(header, separator);
     const behind = header.startsWith("\t") && !sample[0].startsWith("\t");
     return namesBy(names, first, behind || nameRows(sample, separator));
   }

@@ -60,7 +60,8 @@ function rowsOf(lines, layout) {
           `${rows[0].length}; every row needs the same number`,
       );
     }
-    const value = (word, i) => (numeric[i] ? valueOf(word, layout.names[i], place + 1) : NaN);
+    const name = (i) => layout.names[i] ?? XYZ[i];
+    const value = (word, i) => (numeric[i] ? valueOf(word, name(i), place + 1) : NaN);
     rows.push(words.map(value));
   }
   return rows;
@@ -72,9 +73,9 @@ function numericOf(words, names) {
   return words.map((word, i) => !named || isValue(word) || XYZ.includes(names[i]));
 }
 
-/** The number that a cell is; below a name other than x, y and z it may be missing. */
+/** The number that a cell is; it may be missing unless it is an x, y or z. */
 function valueOf(word, name, line) {
-  if (MISSING.includes(word) && name !== undefined && !XYZ.includes(name)) return NaN;
+  if (MISSING.includes(word) && !XYZ.includes(name)) return NaN;
   const number = word.replace(",", ".");
   if (!isNumber(number)) {
     throw new InputError(`line ${line}: not all values are numbers; x y z were expected`);
