@@ -1,5 +1,6 @@
 """Rare but sound ways to write each format that the page reads, too, and cut or wrong files."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,6 +18,11 @@ PLY = "ply\nformat ascii 1.0\nelement vertex {}\n{}end_header\n"
 def comma(text: str) -> str:
     """Numbers with decimal commas."""
     return text.replace(".", ",")
+
+
+def fortran(text: str) -> str:
+    """Numbers with the exponents of Fortran's double precision."""
+    return re.sub(r"(\.\d+)", r"\1D+00", text)
 
 
 def numbered(mark: str, first: int = 1) -> str:
@@ -75,6 +81,8 @@ TEXTS: list[str | bytes] = [  # of the cloud
     "\tx\ty\tz\n" + named_rows("\t", [f"{i / 20:.2f}" for i in range(len(CLOUD))]),
     *(mark.join("xyz") + "\n" + named_rows(mark, PICKED) for mark in " ,"),
     *(mark.join("xyz") + "\n" + named_rows(mark, PICKED[::-1]) for mark in " ,"),
+    fortran(rows(CLOUD)),
+    "x,y,z,id\n" + fortran(rows(CLOUD, ",")).replace("\n", ",1d2\n"),
     rows(CLOUD, " \t "),
     rows(CLOUD, ",\t"),
     rows(CLOUD).replace(" ", "\t", 1),

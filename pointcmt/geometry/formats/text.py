@@ -17,7 +17,8 @@ from pointcmt.geometry.formats.names import (
     table,
 )
 from pointcmt.geometry.formats.source import MAX_BYTES, Parsed, Source, truncated
-from pointcmt.geometry.formats.text_layout import Layout, cells, is_number, layout_of, trimmed
+from pointcmt.geometry.formats.text_cells import cells, is_number, number, trimmed
+from pointcmt.geometry.formats.text_layout import Layout, layout_of
 from pointcmt.geometry.formats.tokens import lines_of
 
 MISSING = (b"", b"NA", b"NULL")  # a value that is not there, as tables, R and SQL write it
@@ -106,7 +107,7 @@ def _careful(lines: Sequence[bytes], layout: Layout) -> NDArray[np.float64]:
     rows: list[list[bytes]] = []
     numeric: list[int] = []
     values: list[list[float]] = []
-    for number, line in enumerate(lines[layout.first :], start=layout.first + 1):
+    for place, line in enumerate(lines[layout.first :], start=layout.first + 1):
         words = _words(line, layout)
         if not words:
             continue
@@ -115,10 +116,10 @@ def _careful(lines: Sequence[bytes], layout: Layout) -> NDArray[np.float64]:
         rows[:1] = rows[:1] or [words]
         if len(words) != len(rows[0]):
             raise InputError(
-                f"line {number}: {len(words)} values, but the first row has {len(rows[0])}; "
+                f"line {place}: {len(words)} values, but the first row has {len(rows[0])}; "
                 "every row needs the same number"
             )
-        values.append(_row(words, numeric, layout.names, number))
+        values.append(_row(words, numeric, layout.names, place))
     table = np.full((len(values), len(rows[0])), np.nan)
     table[:, numeric] = values
     return table
@@ -137,20 +138,16 @@ def _words(line: bytes, layout: Layout) -> list[bytes]:
     return trimmed(words, width)
 
 
-def _row(words: list[bytes], numeric: list[int], names: Sequence[str], number: int) -> list[float]:
+def _row(words: list[bytes], numeric: list[int], names: Sequence[str], place: int) -> list[float]:
     try:
-        return [_number(words[i]) for i in numeric]
+        return [number(words[i]) for i in numeric]
     except ValueError:
         pass
     further = [i for i in numeric if (names[i] not in XYZ if names else i >= len(XYZ))]
     missing = [i for i in further if words[i] in MISSING]
     try:
-        return [np.nan if i in missing else _number(words[i]) for i in numeric]
+        return [np.nan if i in missing else number(words[i]) for i in numeric]
     except ValueError as error:
         raise InputError(
-            f"line {number}: not all values are numbers; x y z were expected"
+            f"line {place}: not all values are numbers; x y z were expected"
         ) from error
-
-
-def _number(word: bytes) -> float:
-    return float(word if b"." in word else word.replace(b",", b".", 1))

@@ -1,6 +1,5 @@
 """How the rows of a text file are written: told by its first lines."""
 
-import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,15 +7,18 @@ from itertools import pairwise
 
 from pointcmt.errors import InputError
 from pointcmt.geometry.formats.names import XYZ, channels, plain
-
-COMMENTS = (b"#", b"//")
-NUMBER = re.compile(
-    rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$|[-+]?(?:nan|inf(?:inity)?)$", re.I
+from pointcmt.geometry.formats.text_cells import (
+    COMMENTS,
+    DECIMAL_COMMA,
+    cells,
+    is_number,
+    split,
+    trimmed,
+    uncommented,
 )
-DECIMAL_COMMA = re.compile(rb"[-+]?\d+(?:,\d+)?(?:[eE][-+]?\d+)?$")
+
 QUOTED = re.compile(rb'"[^"]*"')
 NOT_TABBED = re.compile(rb"\d +[-+.]?\d|[,;] *\t")  # what else stands between cells beside tabs
-WORD = re.compile(rb'"([^"]*)"|([^\s"]+)')
 EXCELS = re.compile(rb"sep=.?$", re.I)  # its own first line, which names the separator
 SAMPLE = 1000  # rows that tell how all are written
 
@@ -61,51 +63,10 @@ def layout_of(lines: Sequence[bytes]) -> Layout:
             header = line.rstrip()
         else:
             sample = [row for row in lines[place : place + SAMPLE] if row.strip()]
-            separator = _separator([row.partition(b"#")[0] for row in sample])
+            separator = _separator(list(map(uncommented, sample)))
             names, row_names = _names(header, comments, separator, sample)
             return Layout(place, separator, names, row_names, announced)
     raise InputError("it has no rows of numbers; lines of x y z were expected")
-
-
-def cells(line: bytes, separator: bytes | None) -> list[bytes]:
-    """Split a line without its comment; what quotes enclose is one cell, and they are dropped."""
-    for mark in COMMENTS:
-        line = line.partition(mark)[0]
-    if separator == b"\t":  # which stands at the end of a line for an empty cell
-        return _split(line.rstrip(b",; "), separator)
-    line = line.strip()
-    if separator != b";":
-        line = line.rstrip(b";" if separator else b",;").rstrip()
-    return _split(line, separator)
-
-
-def trimmed(row: list[bytes], width: int) -> list[bytes]:
-    """Return a row without the empty cells at its end that are beyond `width`."""
-    end = len(row)
-    while end > width and not row[end - 1]:
-        end -= 1
-    return row[:end]
-
-
-def is_number(word: bytes) -> bool:
-    """Tell whether a word is a number, be its decimal mark a point or a comma."""
-    return bool(NUMBER.match(word) or DECIMAL_COMMA.match(word))
-
-
-def _split(line: bytes, separator: bytes | None) -> list[bytes]:
-    if separator is None:
-        if b'"' not in line:
-            return line.split()
-        return [quoted or bare for quoted, bare in WORD.findall(line)]
-    if b'"' not in line:
-        return [cell.strip() for cell in line.split(separator)]
-    try:
-        row = csv.reader(
-            [line.decode("latin-1")], delimiter=separator.decode(), skipinitialspace=True
-        )
-        return [cell.strip().encode("latin-1") for cell in next(row)]
-    except csv.Error as error:
-        raise InputError(f"a cell in quotes does not end ({error})") from error
 
 
 def _is_wider(lines: Sequence[bytes], place: int) -> bool:
@@ -179,7 +140,7 @@ def _names(
 def _named(line: bytes, separator: bytes | None) -> tuple[str, ...]:
     known = [separator] if separator and separator in line else []
     marks = (*known, *(mark for mark in (b",", b";", b"\t") if mark in line), None)
-    return channels([plain(cell.decode("utf-8", "replace")) for cell in _split(line, marks[0])])
+    return channels([plain(cell.decode("utf-8", "replace")) for cell in split(line, marks[0])])
 
 
 def _name_rows(sample: Sequence[bytes], separator: bytes | None) -> bool:

@@ -6,6 +6,7 @@ import { isNumber, wordsOf } from "./words.js";
 const COMMENT = /^(#|\/\/)/;
 const DECIMAL_COMMA = /^[-+]?\d+(?:,\d+)?(?:[eE][-+]?\d+)?$/;
 const NOT_TABBED = /\d +[-+.]?\d|[,;] *\t/;  // what else stands between cells beside tabs
+const FORTRAN = /d(?=[-+]\d)/i;  // begins an exponent of its double precision
 const EXCELS = /^sep=.?$/i;
 const WHOLE = /^\d+$/;
 const SIGNED = /^[-+]*\d+$/;
@@ -36,7 +37,7 @@ export function layoutOf(lines) {
       header = lines[place].trimEnd();
     } else {
       const sample = lines.slice(place, place + SAMPLE).filter((row) => row.trim());
-      const separator = separatorOf(sample.map((row) => row.split("#")[0]));
+      const separator = separatorOf(sample.map(uncommented));
       const names = namesOf(header, comments, separator, sample);
       return { first: place, separator, announced, ...names };
     }
@@ -44,9 +45,11 @@ export function layoutOf(lines) {
   throw new InputError("it has no rows of numbers; lines of x y z were expected");
 }
 
+const uncommented = (line) => line.split("#")[0].split("//")[0];
+
 /** The cells of a line without its comment; what quotes enclose is one, without them. */
 export function cellsOf(line, separator) {
-  const bare = line.split("#")[0].split("//")[0];
+  const bare = uncommented(line);
   if (separator === "\t") return split(withoutEnd(bare, ",; "), separator);
   const text = bare.trim();
   if (separator === ";") return split(text, separator);
@@ -61,7 +64,12 @@ export function trimmed(row, width) {
 }
 
 /** Whether a word is a number, be its decimal mark a point or a comma. */
-export const isValue = (word) => isNumber(word) || DECIMAL_COMMA.test(word);
+export const isValue = (word) => isNumber(plainExponent(word)) || DECIMAL_COMMA.test(word);
+
+const plainExponent = (word) => word.replace(FORTRAN, "e");
+
+/** A word with the decimal point and the exponent of numbers. */
+export const numberOf = (word) => plainExponent(word.replace(",", "."));
 
 function withoutEnd(text, marks) {
   let end = text.length;

@@ -1,7 +1,7 @@
 /** Rows of numbers (.xyz .txt .csv .pts .asc); see `pointcmt/geometry/formats/text.py`. */
 import { InputError, truncated } from "../errors.js";
 import { XYZ, nameXyz } from "./channels.js";
-import { cellsOf, isValue, layoutOf, trimmed } from "./layout.js";
+import { cellsOf, isValue, layoutOf, numberOf, trimmed } from "./layout.js";
 import { isNumber, linesOf, textOf, toNumber } from "./words.js";
 
 const MISSING = ["", "NA", "NULL"];  // a value that is not there, as tables, R and SQL write it
@@ -76,7 +76,7 @@ function numericOf(words, names) {
 /** The number that a cell is; it may be missing unless it is an x, y or z. */
 function valueOf(word, name, line) {
   if (MISSING.includes(word) && !XYZ.includes(name)) return NaN;
-  const number = word.replace(",", ".");
+  const number = numberOf(word);
   if (!isNumber(number)) {
     throw new InputError(`line ${line}: not all values are numbers; x y z were expected`);
   }
