@@ -90,6 +90,18 @@ TEXTS: list[str | bytes] = [  # of the cloud
     *(rows(CLOUD, mark).replace("\n", f"{mark}0.5{mark * 2}\n") for mark in "\t,"),
     *(f"a\tx\ty\tz{end}\n" + behind_empty("\t", end) for end in ("", "\ti")),
     "x\ty\tz\tname\n" + rows(CLOUD, "\t").replace("\n", "\tred chair, 2 m; old\n"),
+    *(
+        head.format("Z", "Y", "X").replace("|", mark) + rows(CLOUD[:, [2, 1, 0, 0]], mark)
+        for mark in " \t,;"
+        for head in (
+            "{} [m]|{} [m]|{} [m]|Intensity\n",
+            "{}[m]|{}[m]|{}[m]|Range[m]\n",
+            "{}(mm)|{}(mm)|{}(mm)|Angle (deg)\n",
+            "# {}_m|{}_m|{}_m|t\n",
+        )
+    ),
+    "Z [m],Y [m],X [m]\n" + rows(CLOUD[:, ::-1], ","),
+    "x   y   z (m)\n" + rows(CLOUD),
     "px,py,x,y,z\n" + rows(np.hstack([CLOUD[:, :2] * 900, CLOUD]), ","),
     "name,x,y,z\n" + "".join(f"chair,{line}\n" for line in rows(CLOUD, ",").splitlines()),
     *(

@@ -12,12 +12,15 @@ Column = TypeVar("Column")
 XYZ = ("x", "y", "z")
 NORMALS = ("nx", "ny", "nz")
 COLORS = ("r", "g", "b")
+UNITS = ("m", "cm", "mm", "km", "ft", "in")
 ALIASES = {
     **{f"{word}{mark}{axis}": f"n{axis}" for word in ("n", "normal") for mark in ("", "_", ".")
        for axis in "xyz"},
     **{f"{word}{name}": name[0] for word in ("", "diffuse_") for name in ("red", "green", "blue")},
     **{f"{word}{axis}": axis for word in ("pos_", "position_", "point_", "coord_", "coord. ", "p")
        for axis in "xyz"},
+    **{f"{axis}{mark}{unit}{end}": axis for unit in UNITS for axis in "xyz"
+       for mark, end in (("[", "]"), (" [", "]"), ("(", ")"), (" (", ")"), ("_", ""))},
     **dict.fromkeys(("i", "scalar_intensity", "reflectance"), "intensity"),
 }  # fmt: skip
 ROUNDED = 1e-3  # how far above 1 a colour may be rounded

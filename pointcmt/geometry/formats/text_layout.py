@@ -19,6 +19,7 @@ from pointcmt.geometry.formats.text_cells import (
 
 QUOTED = re.compile(rb'"[^"]*"')
 NOT_TABBED = re.compile(rb"\d +[-+.]?\d|[,;] *\t")  # what else stands between cells beside tabs
+UNIT = re.compile(rb"\s{1,4}(\[[^]]{,20}\]|\([^)]{,20}\))")  # belongs to the name before it
 EXCELS = re.compile(rb"sep=.?$", re.I)  # its own first line, which names the separator
 SAMPLE = 1000  # rows that tell how all are written
 
@@ -140,7 +141,8 @@ def _names(
 def _named(line: bytes, separator: bytes | None) -> tuple[str, ...]:
     known = [separator] if separator and separator in line else []
     marks = (*known, *(mark for mark in (b",", b";", b"\t") if mark in line), None)
-    return channels([plain(cell.decode("utf-8", "replace")) for cell in split(line, marks[0])])
+    words = split(UNIT.sub(rb"\1", line), marks[0])
+    return channels([plain(cell.decode("utf-8", "replace")) for cell in words])
 
 
 def _name_rows(sample: Sequence[bytes], separator: bytes | None) -> bool:

@@ -5,10 +5,13 @@ export const XYZ = ["x", "y", "z"];
 const COLORS = ["red", "green", "blue"];
 const pairs = (words, ends, name) =>
   words.flatMap((word) => ends.map((end) => [word + end, name(end)]));
+const UNITS = ["m", "cm", "mm", "km", "ft", "in"].flatMap((unit) =>
+  [`[${unit}]`, ` [${unit}]`, `(${unit})`, ` (${unit})`, `_${unit}`]);
 const ALIASES = new Map([
   ...pairs(["n", "n_", "n.", "normal", "normal_", "normal."], XYZ, (axis) => `n${axis}`),
   ...pairs(["", "diffuse_"], COLORS, (color) => color[0]),
   ...pairs(["pos_", "position_", "point_", "coord_", "coord. ", "p"], XYZ, (axis) => axis),
+  ...XYZ.flatMap((axis) => pairs([axis], UNITS, () => axis)),
   ...pairs(["i", "scalar_intensity", "reflectance"], [""], () => "intensity"),
 ]);
 const SHOWN = 12;

@@ -6,6 +6,7 @@ import { isNumber, wordsOf } from "./words.js";
 const COMMENT = /^(#|\/\/)/;
 const DECIMAL_COMMA = /^[-+]?\d+(?:,\d+)?(?:[eE][-+]?\d+)?$/;
 const NOT_TABBED = /\d +[-+.]?\d|[,;] *\t/;  // what else stands between cells beside tabs
+const UNIT = /\s{1,4}(\[[^\]]{0,20}\]|\([^)]{0,20}\))/g;  // belongs to the name before it
 const FORTRAN = /d(?=[-+]\d)/i;  // begins an exponent of its double precision
 const EXCELS = /^sep=.?$/i;
 const WHOLE = /^\d+$/;
@@ -171,7 +172,7 @@ function namesBy(names, first, rowNames) {
 
 function named(line, separator) {
   const mark = [separator, ",", ";", "\t"].find((each) => each && line.includes(each)) ?? null;
-  return channels(split(line, mark).map(plain));
+  return channels(split(line.replace(UNIT, "$1"), mark).map(plain));
 }
 
 /**
