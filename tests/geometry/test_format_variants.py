@@ -9,7 +9,7 @@ from pointcmt.errors import InputError
 from pointcmt.geometry import read_cloud, read_mesh
 from pointcmt.geometry.formats import parse
 from pointcmt.geometry.surface import face_normals
-from tests.reference.cloud_files import AREA, VERTICES, gltf
+from tests.reference.cloud_files import AREA, VERTICES, examples, gltf
 from tests.reference.variants import (
     COLOURS_IN_ONE_LINE,
     COMMENT_WITH_BACKSLASH,
@@ -24,6 +24,7 @@ from tests.reference.variants import (
     OFF_LINE_ENDS,
     OFF_OF_VERTICES,
     OFF_PREFIXES,
+    PADDED,
     RED,
     SQUARES,
     STL_NAMES,
@@ -143,6 +144,18 @@ def test_strips_of_a_ply_are_unrolled_the_same_way_round(tmp_path):
 
 def test_faces_go_before_strips(tmp_path):
     assert area(write(tmp_path, "a.ply", FACES_AND_STRIPS)) == pytest.approx(AREA)
+
+
+# --- all
+
+
+@pytest.mark.parametrize("name", PADDED)
+@pytest.mark.parametrize("wide", [False, True])
+def test_nul_bytes_behind_a_text_are_passed_over(tmp_path, name, wide):
+    text = examples()[name].decode()
+    whole = text.encode("utf-16" if wide else "utf-8")
+    sound = read_cloud(write(tmp_path, name, whole)).points
+    assert np.array_equal(read_cloud(write(tmp_path, name, whole + bytes(300))).points, sound)
 
 
 # --- glTF

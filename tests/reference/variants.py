@@ -134,6 +134,7 @@ WRONG_TEXTS = [  # and the reasons why they are refused
     (f"# mine\nCOFF # mine\n60\t0 0\n{rows(CLOUD)}", "it begins as a .off file does"),
     (f"OFF60 0 0\n{rows(CLOUD)}".replace("\n", "\r\n"), "it begins as a .off file does"),
 ]
+PADDED = ["box.off", "box.obj", "text.ply", "text.stl", "ascii.pcd", "cloud.xyz", "cloud.csv"]
 MISNAMED = ["box.off", "text.ply", "big.ply", "ascii.pcd", "binary.pcd", "text.stl"]
 LATE_COMMA = "0;1;2\n" * 1500 + "0,5;1;2\n"
 MISSING = [
@@ -266,6 +267,8 @@ def every() -> Iterator[tuple[str, bytes]]:
             yield ending, content if isinstance(content, bytes) else content.encode()
     for name, content in examples().items():
         yield name[name.index(".") :], content
+    for name in PADDED:
+        yield name[name.index(".") :], examples()[name] + bytes(300)
     for name in MISNAMED:
         for ending in (".txt", ".off", ".ply", ".obj", ".pcd"):
             yield ending, examples()[name]

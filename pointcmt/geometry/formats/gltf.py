@@ -16,6 +16,7 @@ from pointcmt.geometry.formats.gltf_paint import PartPaint, joined_paint, part_p
 from pointcmt.geometry.formats.materials import from_data_uri, read_uri
 from pointcmt.geometry.formats.names import COLORS, XYZ
 from pointcmt.geometry.formats.source import Parsed, Source
+from pointcmt.geometry.formats.tokens import text_of
 
 JSON_CHUNK, BINARY_CHUNK = b"JSON", b"BIN\0"
 PART_BYTES = 2000  # what a part takes beside its arrays
@@ -50,7 +51,7 @@ def read_glb(source: Source) -> Parsed:
 
 def read_gltf(source: Source) -> Parsed:
     """Read a glTF file; its buffers are inside it, or beside it in the same folder or below."""
-    return _scene(source, source.raw.removeprefix(b"\xef\xbb\xbf"), None)
+    return _scene(source, text_of(source.raw), None)
 
 
 def _scene(source: Source, description: bytes, binary: bytes | None) -> Parsed:

@@ -12,7 +12,7 @@ from pointcmt.geometry.formats.materials import read_materials
 from pointcmt.geometry.formats.names import COLORS, XYZ, scale_colors, table
 from pointcmt.geometry.formats.off import require_indices
 from pointcmt.geometry.formats.source import Paint, Parsed, Source, truncated
-from pointcmt.geometry.formats.tokens import as_utf8, floats, integers, lines_of
+from pointcmt.geometry.formats.tokens import floats, integers, lines_of, text_of
 from pointcmt.geometry.polygons import triangulate
 
 # What writers count in comments above the first vertex (`# Vertices: 64`, `# 64 vertices`).
@@ -47,7 +47,7 @@ def read_obj(source: Source) -> Parsed:
     is known to be cut only by an unfinished line, by a comment that counts, or where it ends
     without a line's end before all its vertices are used.
     """
-    raw = as_utf8(source.raw)
+    raw = text_of(source.raw)
     lines = _sort(lines_of(CONTINUED.sub(lambda match: match[1] or b" ", raw)))
     if not lines.vertices:
         raise InputError("it has no line `v x y z`, as every OBJ file has")

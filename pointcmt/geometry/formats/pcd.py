@@ -96,11 +96,11 @@ def _dtype(kind: str, size: int) -> str:
 
 def _text(raw: bytes, header: _Header) -> dict[str, NDArray[Any]]:
     rows = [words for words in map(bytes.split, raw[header.start :].splitlines()) if words]
-    width = sum(header.counts)
-    if len(rows) < header.points or (rows and len(rows[-1]) < width):
-        found = len(rows) - bool(rows and len(rows[-1]) < width)
-        raise truncated(found, header.points, "points")
-    values = floats([row[:width] for row in rows[: header.points]], "point").reshape(-1, width)
+    rows, width = rows[: header.points], sum(header.counts)
+    cut = bool(rows) and len(rows[-1]) < width
+    if len(rows) < header.points or cut:
+        raise truncated(len(rows) - cut, header.points, "points")
+    values = floats([row[:width] for row in rows], "point").reshape(-1, width)
     starts = np.cumsum(header.counts) - header.counts
     fields = zip(header.names, header.dtypes, header.counts, starts, strict=True)
     with np.errstate(invalid="ignore", over="ignore"):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pointcmt.errors import InputError
 from pointcmt.geometry.formats.names import XYZ
 from pointcmt.geometry.formats.source import Parsed, Source, truncated
-from pointcmt.geometry.formats.tokens import as_utf8, floats
+from pointcmt.geometry.formats.tokens import floats, text_of
 
 HEAD = 84  # bytes before the first binary triangle
 TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
@@ -22,7 +22,7 @@ def read_stl(source: Source) -> Parsed:
 
     A binary file may begin with `solid`, as text does, and may have bytes behind its triangles.
     """
-    text = None if _is_counted(source.raw) else as_utf8(source.raw)
+    text = None if _is_counted(source.raw) else text_of(source.raw)
     corners = _binary(source.raw) if text is None or not _is_text(text) else _text(text)
     vertices = corners.reshape(-1, 3)
     faces = np.arange(len(vertices), dtype=np.int64).reshape(-1, 3)

@@ -14,8 +14,13 @@ UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def lines_of(raw: bytes) -> list[bytes]:
-    """Split into lines, whatever ends them and however they are encoded, see `as_utf8`."""
-    return as_utf8(raw).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    """Split into lines, whatever ends them and however they are encoded, see `text_of`."""
+    return text_of(raw).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+
+
+def text_of(raw: bytes) -> bytes:
+    """Return a text as `as_utf8` does, without the NUL bytes that fill up its last block."""
+    return as_utf8(raw).rstrip(b"\0")
 
 
 def as_utf8(raw: bytes) -> bytes:

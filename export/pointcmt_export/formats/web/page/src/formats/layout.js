@@ -1,7 +1,7 @@
 /** How the rows of a text file are written; see `pointcmt/geometry/formats/text_layout.py`. */
 import { InputError } from "../errors.js";
 import { XYZ, channels, nameXyz, plain } from "./channels.js";
-import { isNumber, wordsOf } from "./words.js";
+import { isNumber, withoutEnd, wordsOf } from "./words.js";
 
 const COMMENT = /^(#|\/\/)/;
 const DECIMAL_COMMA = /^[-+]?\d+(?:,\d+)?(?:[eE][-+]?\d+)?$/;
@@ -71,12 +71,6 @@ const plainExponent = (word) => word.replace(FORTRAN, "e");
 
 /** A word with the decimal point and the exponent of numbers. */
 export const numberOf = (word) => plainExponent(word.replace(",", "."));
-
-function withoutEnd(text, marks) {
-  let end = text.length;
-  while (end && marks.includes(text[end - 1])) end--;
-  return text.slice(0, end);
-}
 
 function split(line, separator) {
   if (!line.includes('"')) {

@@ -84,13 +84,14 @@ function fields(header, weigh, take) {
 }
 
 function fromText(bytes, header) {
-  const rows = linesOf(textOf(bytes)).map(wordsOf).filter((words) => words.length);
+  const lines = linesOf(textOf(bytes)).map(wordsOf).filter((words) => words.length);
+  const rows = lines.slice(0, header.points);
   const width = header.counts.reduce((sum, count) => sum + count, 0);
   const cut = rows.length && rows.at(-1).length < width ? 1 : 0;
   if (rows.length < header.points || cut) {
     throw truncated(rows.length - cut, header.points, "points");
   }
-  const values = numbers(rows.slice(0, header.points).map((row) => row.slice(0, width)), "point");
+  const values = numbers(rows.map((row) => row.slice(0, width)), "point");
   const columns = new Map();
   fields(header, (_, count) => count, (name, _, at) => {
     columns.set(name, columnOf(values, width, at));

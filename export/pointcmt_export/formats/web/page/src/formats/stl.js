@@ -1,13 +1,13 @@
 /** Stereolithography; see `pointcmt/geometry/formats/stl.py`. */
 import { InputError, truncated } from "../errors.js";
-import { coordinates, textOf, unmarked } from "./words.js";
+import { coordinates, textOf, unmarked, withoutEnd } from "./words.js";
 
 const HEAD = 84;
 const TRIANGLE = 50;
 const NAME = /^[ \t]*(?:end)?solid\b.*?(?=\bfacet\s+normal\b|$)/gim;
 
 export function readStl(bytes) {
-  const plain = isCounted(bytes) ? null : unmarked(bytes);
+  const plain = isCounted(bytes) ? null : withoutEnd(unmarked(bytes), [0]);
   const xyz = plain && isText(plain) ? fromText(textOf(plain)) : fromBytes(bytes);
   return { xyz, faces: Int32Array.from({ length: xyz.length / 3 }, (_, place) => place) };
 }

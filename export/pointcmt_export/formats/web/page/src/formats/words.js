@@ -11,8 +11,22 @@ export function unmarked(bytes) {
   return bytes.subarray(bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0);
 }
 
-/** The text of a file, one character a byte unless told; UTF-16 is known by its mark. */
+/** A text or its bytes without some signs at the end. */
+export function withoutEnd(text, marks) {
+  let end = text.length;
+  while (end && marks.includes(text[end - 1])) end--;
+  return text.slice(0, end);
+}
+
+/**
+ * The text of a file, one character a byte unless told, without the NULs that fill up its last
+ * block; UTF-16 is known by its mark.
+ */
 export function textOf(bytes, encoding = "latin1") {
+  return withoutEnd(decoded(bytes, encoding), "\0");
+}
+
+function decoded(bytes, encoding) {
   if (bytes[0] === 0xff && bytes[1] === 0xfe) return new TextDecoder("utf-16le").decode(bytes);
   if (bytes[0] === 0xfe && bytes[1] === 0xff) return new TextDecoder("utf-16be").decode(bytes);
   return new TextDecoder(encoding).decode(unmarked(bytes));
