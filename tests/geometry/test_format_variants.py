@@ -9,7 +9,7 @@ from pointcmt.errors import InputError
 from pointcmt.geometry import read_cloud, read_mesh
 from pointcmt.geometry.formats import parse
 from pointcmt.geometry.surface import face_normals
-from tests.reference.cloud_files import AREA, VERTICES, examples, gltf
+from tests.reference.cloud_files import AREA, VERTICES, examples, glb, gltf
 from tests.reference.variants import (
     COLOURS_IN_ONE_LINE,
     COMMENT_WITH_BACKSLASH,
@@ -176,6 +176,16 @@ def test_uris_of_gltf_may_be_percent_encoded(tmp_path):
     tree["buffers"][0]["uri"] = "%2E%2E/my%20buf%20%C3%BC.bin"
     with pytest.raises(InputError, match="does not lie beside it"):
         read_mesh(write(inner, "a.gltf", json.dumps(tree)))
+
+
+@pytest.mark.parametrize("version", ["1.0", "3.0", 1])
+def test_another_version_of_gltf_is_named(tmp_path, version):
+    tree, _ = gltf(asset={"version": version}, meshes={"a": {}}, nodes={"b": {}})
+    with pytest.raises(InputError, match=f"version of glTF is '{version}'; only 2.0 is read"):
+        read_cloud(write(tmp_path, "a.gltf", json.dumps(tree)))
+    first = glb(*gltf()).replace(b"glTF\2", b"glTF\1")
+    with pytest.raises(InputError, match="version of glTF is '1'"):
+        read_cloud(write(tmp_path, "a.glb", first))
 
 
 # --- OBJ

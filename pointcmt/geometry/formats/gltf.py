@@ -29,8 +29,9 @@ KNOWN = re.compile(r"KHR_(materials_\w+|texture_\w+|mesh_quantization|lights_\w+
 def read_glb(source: Source) -> Parsed:
     """Read a binary glTF file."""
     raw = source.raw
-    if not raw.startswith(b"glTF") or int.from_bytes(raw[4:8], "little") != 2:
-        raise InputError("it does not begin as a GLB file of version 2")
+    if not raw.startswith(b"glTF"):
+        raise InputError("it does not begin as a GLB file")
+    _require_version(int.from_bytes(raw[4:8], "little"))
     length = int.from_bytes(raw[8:12], "little")
     if length > len(raw):
         raise InputError(
@@ -55,15 +56,7 @@ def read_gltf(source: Source) -> Parsed:
 
 
 def _scene(source: Source, description: bytes, binary: bytes | None) -> Parsed:
-    try:
-        tree = json.loads(description)
-    except (ValueError, RecursionError) as error:
-        raise InputError("its description is not JSON") from error
-    if not isinstance(tree, dict) or not isinstance(tree.get("meshes", []), list):
-        raise InputError("its description is not that of a scene")
-    unknown = [n for n in map(str, tree.get("extensionsRequired", [])) if not KNOWN.fullmatch(n)]
-    if unknown:
-        raise InputError(f"it requires {unknown[0][:60]}, which is not read; save it without")
+    tree = _tree(description)
     buffers = [_buffer(source, one, binary) for one in tree.get("buffers", [])]
     parts = list(_parts(source, tree, Accessors(tree, buffers, source)))
     clouds = [part for part in parts if not len(part.faces)]
@@ -78,6 +71,26 @@ def _scene(source: Source, description: bytes, binary: bytes | None) -> Parsed:
     joined = np.concatenate(faces) if faces else None
     paint = joined_paint(source, tree, buffers, parts) if source.paint and parts else None
     return Parsed(columns, joined, "y", paint)
+
+
+def _tree(description: bytes) -> dict[str, Any]:
+    try:
+        tree = json.loads(description)
+    except (ValueError, RecursionError) as error:
+        raise InputError("its description is not JSON") from error
+    if isinstance(tree, dict) and isinstance(tree.get("asset"), dict):
+        _require_version(tree["asset"].get("version", 2))
+    if not isinstance(tree, dict) or not isinstance(tree.get("meshes", []), list):
+        raise InputError("its description is not that of a scene")
+    unknown = [n for n in map(str, tree.get("extensionsRequired", [])) if not KNOWN.fullmatch(n)]
+    if unknown:
+        raise InputError(f"it requires {unknown[0][:60]}, which is not read; save it without")
+    return tree
+
+
+def _require_version(version: object) -> None:
+    if str(version).partition(".")[0] != "2":
+        raise InputError(f"its version of glTF is {str(version)[:20]!r}; only 2.0 is read")
 
 
 def _buffer(source: Source, one: Mapping[str, Any], binary: bytes | None) -> bytes:
