@@ -249,12 +249,23 @@ def test_a_wrong_pcd_is_refused_with_the_reason(tmp_path, content, reason):
 # --- scans
 
 
+@pytest.mark.parametrize("intensity", [0, 0.5, 7, 60000])
+def test_intensities_of_a_scan_are_fractions_or_whole_numbers(tmp_path, intensity):
+    scan = np.insert(np.abs(CLOUD), 3, intensity, axis=1).tobytes()
+    cloud = read(tmp_path, "a.bin", scan, ("x", "y", "z", "intensity"))
+    assert np.allclose(cloud.points[:, 3], intensity)
+    assert np.allclose(cloud.points[:, :3], np.abs(CLOUD))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
         ("a.bin", CLOUD.tobytes()[:-4], "16 a point"),
         ("a.bin", np.full((60, 4), 1e7, np.float32).tobytes(), "no scan as KITTI"),
         ("a.bin", np.random.default_rng(0).random((99, 4)).tobytes(), "no scan as KITTI"),
+        ("a.bin", np.abs(CLOUD).tobytes(), "no scan as KITTI"),
+        ("a.bin", (np.abs(CLOUD) / 9).tobytes(), "no scan as KITTI"),
+        ("a.bin", np.abs(CLOUD * 99).round().tobytes(), "no scan as KITTI"),
         ("a.bin", b"CCB2" + CLOUD.tobytes(), "CloudCompare's own format"),
         ("a.las", examples()["cloud.las"][:-40], "58 points.* announces 60"),
         ("a.laz", examples()["cloud.laz"][:-40], "damaged or cut"),

@@ -31,9 +31,26 @@ def read_kitti(source: Source) -> Parsed:
         )
     rows = np.frombuffer(source.raw, "<f4").reshape(-1, 4)
     finite = rows[np.isfinite(rows).all(axis=1)]
-    if not ((np.abs(finite[:, :3]) < FARTHEST).all() and (finite[:, 3] >= 0).all()):
-        raise InputError("its values are no scan as KITTI writes it (float32 x, y, z, intensity)")
+    if not ((np.abs(finite[:, :3]) < FARTHEST).all() and _are_intensities(finite)):
+        raise InputError(
+            "its values are no scan as KITTI writes it (float32 x, y, z, intensity, which is in "
+            "[0, 1] or whole)"
+        )
     return Parsed(dict(zip((*XYZ, "intensity"), rows.T, strict=True)), up="z")
+
+
+def _are_intensities(rows: NDArray[np.float32]) -> bool:
+    """Tell whether the fourth of x, y, z, intensity is one, and no x, y or z of rows of three.
+
+    KITTI's are in [0, 1], which other scanners' drivers write in whole numbers up to 255 or 65535;
+    coordinates are neither alone.
+    """
+    places, last = rows[:, :3], rows[:, 3]
+    if not (last >= 0).all():
+        return False
+    if (last <= 1).all():
+        return bool(((places < 0) | (places > 1)).any())
+    return bool((last == last.round()).all() and (places != places.round()).any())
 
 
 def read_las(source: Source) -> Parsed:
