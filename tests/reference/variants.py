@@ -118,6 +118,10 @@ WRONG_TEXTS = [  # and the reasons why they are refused
     (rows(CLOUD, ",") + "1,,2\n", "line 61: not all values"),
     ("a,b,c,d\n" + rows(np.hstack([CLOUD, CLOUD[:, :1]]), ","), "names a, b, c, d"),
     ("Red,größe,c,d\n" + rows(np.hstack([CLOUD, CLOUD[:, :1]]), ","), "names r, größe, c, d"),
+    *(
+        (f"{names}\n{rows(CLOUD, ',')}", f"names {names.replace(',', ', ')}, but not x, y and z")
+        for names in ("id,x,y", "x,y,label", "r,g,b", "nx,ny,nz")
+    ),
     (rows(CLOUD.T), "transpose it"),
     (rows(CLOUD.reshape(1, -1)), "one row of 180 values; a cloud has a row for each point"),
     (rows(CLOUD).replace("0.", "0x"), "line 2: not all values"),

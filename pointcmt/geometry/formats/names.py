@@ -23,6 +23,7 @@ ALIASES = {
        for mark, end in (("[", "]"), (" [", "]"), ("(", ")"), (" (", ")"), ("_", ""))},
     **dict.fromkeys(("i", "scalar_intensity", "reflectance"), "intensity"),
 }  # fmt: skip
+KNOWN = frozenset((*XYZ, *NORMALS, *COLORS, "intensity"))
 ROUNDED = 1e-3  # how far above 1 a colour may be rounded
 UNIT = 0.02  # how far the length of a vector that is read as a normal may be from 1
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pointcmt.errors import InputError
 from pointcmt.geometry.formats.names import (
+    KNOWN,
     XYZ,
     guess,
     require_rows_are_points,
@@ -37,7 +38,8 @@ def read_text(source: Source) -> Parsed:
     rows, names = _rows(source.raw)
     if rows.shape[1] < 3:
         raise InputError(f"its rows have {rows.shape[1]} values; x y z were expected")
-    if names and not set(XYZ) <= set(names) and rows.shape[1] > 3:
+    meant = rows.shape[1] > 3 or not KNOWN.isdisjoint(names)  # not a title of three words
+    if names and not set(XYZ) <= set(names) and meant:
         raise InputError(f"its header names {', '.join(names[:8])}, but not x, y and z")
     if not set(XYZ) <= set(names):
         require_rows_are_points(rows.shape)

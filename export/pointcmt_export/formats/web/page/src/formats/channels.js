@@ -14,6 +14,7 @@ const ALIASES = new Map([
   ...XYZ.flatMap((axis) => pairs([axis], UNITS, () => axis)),
   ...pairs(["i", "scalar_intensity", "reflectance"], [""], () => "intensity"),
 ]);
+const KNOWN = [...XYZ, ...XYZ.map((axis) => `n${axis}`), "r", "g", "b", "intensity"];
 const SHOWN = 12;
 
 /** A name without blanks and quotes around it, in lower case. */
@@ -35,6 +36,9 @@ export function byChannel(columns) {
   }
   return found;
 }
+
+/** Whether names tell what columns hold, as the words of a title do not. */
+export const nameAny = (names) => KNOWN.some((name) => names.includes(name));
 
 export const nameXyz = (names) => XYZ.every((axis) => names.includes(axis));
 

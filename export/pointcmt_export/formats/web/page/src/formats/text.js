@@ -1,6 +1,6 @@
 /** Rows of numbers (.xyz .txt .csv .pts .asc); see `pointcmt/geometry/formats/text.py`. */
 import { InputError, truncated } from "../errors.js";
-import { XYZ, nameXyz } from "./channels.js";
+import { XYZ, nameAny, nameXyz } from "./channels.js";
 import { cellsOf, isValue, layoutOf, numberOf, trimmed } from "./layout.js";
 import { isNumber, linesOf, textOf, toNumber } from "./words.js";
 
@@ -15,7 +15,7 @@ export function readText(bytes) {
   const { names } = layout;
   const width = rows[0].length;
   if (width < 3) throw new InputError(`its rows have ${width} values; x y z were expected`);
-  if (names.length && !nameXyz(names) && width > 3) {
+  if (names.length && !nameXyz(names) && (width > 3 || nameAny(names))) {
     throw new InputError(`its header names ${names.slice(0, 8).join(", ")}, but not x, y and z`);
   }
   if (!nameXyz(names) && rows.length === 1 && width > 3) {
