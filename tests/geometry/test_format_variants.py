@@ -17,7 +17,9 @@ from tests.reference.variants import (
     CUT_ENDS,
     FACES_AND_STRIPS,
     LONE_LIST,
+    MICROSOFTS,
     MISSING,
+    NO_NUMBERS,
     NORMALS,
     OBJ_POINTS,
     OFF_COLOURS,
@@ -156,6 +158,13 @@ def test_nul_bytes_behind_a_text_are_passed_over(tmp_path, name, wide):
     whole = text.encode("utf-16" if wide else "utf-8")
     sound = read_cloud(write(tmp_path, name, whole)).points
     assert np.array_equal(read_cloud(write(tmp_path, name, whole + bytes(300))).points, sound)
+
+
+@pytest.mark.parametrize("name", NO_NUMBERS)
+@pytest.mark.parametrize("word", MICROSOFTS)
+def test_no_numbers_of_microsoft_are_none_and_begin_no_comment(tmp_path, name, word):
+    with pytest.raises(InputError, match="point 1 has NaN"):
+        read_cloud(write(tmp_path, name, NO_NUMBERS[name].format(word)))
 
 
 # --- glTF

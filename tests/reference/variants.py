@@ -246,6 +246,13 @@ WRONG_OBJS = [  # and the reasons why they are refused
     ("v 0 0\nv 1 1\n", "vertex 0 is '0 0', not the numbers expected"),
     ("v 0 0\nv 1 1 1\n", "vertex 0 is '0 0', not the numbers expected"),
 ]
+NO_NUMBERS = {  # as Microsoft's C writes them
+    "a.xyz": "0 0 1\n1 0 {}\n1 1 1\n",
+    "a.csv": "x,y,z\n0,0,1\n1,0,-{}\n1,1,1\n",
+    "a.obj": "v 0 0 1\nv 1 0 {}\nv 1 1 1\n",
+    "a.off": "OFF\n3 0 0\n0 0 1\n1 0 {}\n1 1 1\n",
+}
+MICROSOFTS = ["1.#QNAN", "1.#INF00", "1.#IND000"]
 OBJ_POINTS = [f"{head}v 0 0 0\nv 1 0 0\nv 0 1 0" for head in ("", "o cloud\n", "vn 0 0 1\n")]
 COMMENT_WITH_BACKSLASH = "# C:\\models\\\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"
 CONTINUED = "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 \\\n 2 3\n"
@@ -271,6 +278,8 @@ def every() -> Iterator[tuple[str, bytes]]:
             yield ending, content if isinstance(content, bytes) else content.encode()
     for name, content in examples().items():
         yield name[name.index(".") :], content
+    for name, text in NO_NUMBERS.items():
+        yield from ((name[1:], text.format(word).encode()) for word in MICROSOFTS)
     for name in PADDED:
         yield name[name.index(".") :], examples()[name] + bytes(300)
     for name in MISNAMED:

@@ -1,5 +1,6 @@
 """Words of text files to numbers."""
 
+import re
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from pointcmt.errors import InputError
 
 Number = TypeVar("Number", np.float64, np.int64)
+NO_NUMBER = re.compile(rb"(?<![\w.])1\.#(?:INF|IND|[QS]NAN)\d*")
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -19,8 +21,13 @@ def lines_of(raw: bytes) -> list[bytes]:
 
 
 def text_of(raw: bytes) -> bytes:
-    """Return a text as `as_utf8` does, without the NUL bytes that fill up its last block."""
-    return as_utf8(raw).rstrip(b"\0")
+    """Return a text as `as_utf8` does, without the NUL bytes that fill up its last block.
+
+    NaN and infinity as Microsoft's C writes them (`1.#QNAN`) become `nan`: their `#` begins no
+    comment.
+    """
+    text = as_utf8(raw).rstrip(b"\0")
+    return NO_NUMBER.sub(b"nan", text) if b"1.#" in text else text
 
 
 def as_utf8(raw: bytes) -> bytes:

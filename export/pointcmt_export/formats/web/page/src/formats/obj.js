@@ -1,7 +1,7 @@
 /** Wavefront OBJ; see `pointcmt/geometry/formats/obj.py`. */
 import { InputError, truncated } from "../errors.js";
 import { requireIndices, triangulate } from "./polygons.js";
-import { coordinates, linesOf, textOf, wholeOf, wordsOf } from "./words.js";
+import { coordinates, linesOf, plainText, wholeOf, wordsOf } from "./words.js";
 
 const COUNTED = /^#\s*(?:(vertices|faces)\s*[:=]?\s*(\d{1,15})|(\d{1,15})\s+(vertices|faces))\s*$/i;
 /** A comment, which goes on to its line's end, or a line's end that continues the line. */
@@ -9,7 +9,7 @@ const CONTINUED = /(#[^\r\n]*)|\\[ \t]*\r?\n/g;
 const STRUCTURE = ["vt", "g", "s", "usemtl"];
 
 export function readObj(bytes) {
-  const text = textOf(bytes);
+  const text = plainText(bytes);
   const found = sorted(linesOf(text.replace(CONTINUED, (_, comment) => comment ?? " ")));
   if (!found.vertices.length) {
     throw new InputError("it has no line `v x y z`, as every OBJ file has");

@@ -1,13 +1,13 @@
 /** Object File Format; see `pointcmt/geometry/formats/off.py`. */
 import { InputError, truncated } from "../errors.js";
 import { requireIndices, triangulate } from "./polygons.js";
-import { coordinates, linesOf, textOf, wholeOf, wordsOf } from "./words.js";
+import { coordinates, linesOf, plainText, wholeOf, wordsOf } from "./words.js";
 
 const HEADER = /^((?:ST|C|N)*)(4?n?)OFF(?![A-Za-z])\s*(BINARY)?/i;
 const WHOLE = /^\d+$/;
 
 export function readOff(bytes) {
-  const lines = linesOf(textOf(bytes))
+  const lines = linesOf(plainText(bytes))
     .map((line) => line.split("#")[0].trim())
     .filter((line) => line && line !== "end_header");
   const match = HEADER.exec(lines[0] ?? "");

@@ -1,6 +1,6 @@
 /** Stereolithography; see `pointcmt/geometry/formats/stl.py`. */
 import { InputError, truncated } from "../errors.js";
-import { coordinates, textOf, unmarked, withoutEnd } from "./words.js";
+import { coordinates, plainText, textOf, unmarked, withoutEnd } from "./words.js";
 
 const HEAD = 84;
 const TRIANGLE = 50;
@@ -8,7 +8,7 @@ const NAME = /^[ \t]*(?:end)?solid\b.*?(?=\bfacet\s+normal\b|$)/gim;
 
 export function readStl(bytes) {
   const plain = isCounted(bytes) ? null : withoutEnd(unmarked(bytes), [0]);
-  const xyz = plain && isText(plain) ? fromText(textOf(plain)) : fromBytes(bytes);
+  const xyz = plain && isText(plain) ? fromText(plainText(plain)) : fromBytes(bytes);
   return { xyz, faces: Int32Array.from({ length: xyz.length / 3 }, (_, place) => place) };
 }
 

@@ -2,13 +2,13 @@
 import { InputError, truncated } from "../errors.js";
 import { XYZ, nameAny, nameXyz } from "./channels.js";
 import { cellsOf, isValue, layoutOf, numberOf, trimmed } from "./layout.js";
-import { isNumber, linesOf, textOf, toNumber } from "./words.js";
+import { isNumber, linesOf, plainText, toNumber } from "./words.js";
 
 const MISSING = ["", "NA", "NULL"];  // a value that is not there, as tables, R and SQL write it
 const FEWEST_COUNTED = 10;  // rows: the x of fewer points may count up by chance
 
 export function readText(bytes) {
-  const lines = linesOf(textOf(bytes, "utf-8"));
+  const lines = linesOf(plainText(bytes, "utf-8"));
   const layout = layoutOf(lines);
   const rows = rowsOf(lines, layout);
   requireCounted(rows.length, layout.announced);

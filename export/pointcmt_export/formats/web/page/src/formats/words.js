@@ -2,6 +2,7 @@
 import { InputError } from "../errors.js";
 
 const NUMBER = /^[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan|inf(?:inity)?)$/i;
+const NO_NUMBER = /(?<![\w.])1\.#(?:INF|IND|[QS]NAN)\d*/g;
 const WHOLE = /^[-+]?\d+$/;
 
 /** A file's bytes without a mark of its encoding; text in UTF-16 as one byte a character. */
@@ -18,15 +19,13 @@ export function withoutEnd(text, marks) {
   return text.slice(0, end);
 }
 
-/**
- * The text of a file, one character a byte unless told, without the NULs that fill up its last
- * block; UTF-16 is known by its mark.
- */
-export function textOf(bytes, encoding = "latin1") {
-  return withoutEnd(decoded(bytes, encoding), "\0");
+/** The text of a file, see `text_of` in `pointcmt/geometry/formats/tokens.py`. */
+export function plainText(bytes, encoding = "latin1") {
+  return withoutEnd(textOf(bytes, encoding), "\0").replace(NO_NUMBER, "nan");
 }
 
-function decoded(bytes, encoding) {
+/** The text of bytes, one character a byte unless told; UTF-16 is known by its mark. */
+export function textOf(bytes, encoding = "latin1") {
   if (bytes[0] === 0xff && bytes[1] === 0xfe) return new TextDecoder("utf-16le").decode(bytes);
   if (bytes[0] === 0xfe && bytes[1] === 0xff) return new TextDecoder("utf-16be").decode(bytes);
   return new TextDecoder(encoding).decode(unmarked(bytes));
