@@ -7,7 +7,7 @@ from pointcmt.errors import InputError
 from pointcmt.geometry import read_cloud
 from pointcmt.geometry.mesh import require_channels
 from tests.reference.cloud_files import CLOUD, examples, npy, npz, rows
-from tests.reference.variants import LATE_COMMA, TEXTS, WRONG_TEXTS
+from tests.reference.variants import LATE_COMMA, PCD_OF_DOUBLES, TEXTS, WRONG_TEXTS
 
 NORMALS = CLOUD / np.linalg.norm(CLOUD, axis=1, keepdims=True)
 COLORS = np.random.default_rng(1).integers(0, 256, CLOUD.shape)
@@ -234,6 +234,7 @@ def test_the_packed_colour_of_pcd_may_be_a_whole_number_called_a_float(tmp_path,
     ("content", "reason"),
     [
         (pcd("x y z", "4 4 4", "F F F", CLOUD.tobytes()[:-1]), "59 points.* announces 60"),
+        (PCD_OF_DOUBLES, "24 bytes each, but its header announces 12"),
         (pcd("x y z", "4 4", "F F F", CLOUD.tobytes()), "not as many of SIZE"),
         (pcd("x y z", "4 4 3", "F F F", CLOUD.tobytes()), "type F and 3 bytes"),
         (pcd("x y z", "4 4 4", "F F F", CLOUD.tobytes(), points="many"), "line POINTS"),

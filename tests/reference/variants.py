@@ -233,6 +233,10 @@ STRIPS = (
 FACES_AND_STRIPS = ply("<").replace(
     b"end_header", b"element tristrips 0\nproperty list int int vertex_indices\nend_header"
 )
+PCD_OF_DOUBLES = (
+    b"FIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nWIDTH 60\nHEIGHT 1\nDATA binary\n"
+    + np.round(CLOUD).astype("<f8").tobytes()
+)
 UNNAMED = PLY.format(8, properties("x", "Red", *(f"a{i}" for i in range(11)))) + rows(
     np.ones((8, 13))
 )
@@ -311,7 +315,7 @@ def _contents() -> Iterator[tuple[str, list[str | bytes]]]:
             *(LONE_LIST, STRIPS, FACES_AND_STRIPS, UNNAMED),
         ],
     )
-    yield ".pcd", [with_aliases(shift)["a.pcd"] for shift in (0, 3)]
+    yield ".pcd", [*(with_aliases(shift)["a.pcd"] for shift in (0, 3)), PCD_OF_DOUBLES]
     yield (
         ".obj",
         [

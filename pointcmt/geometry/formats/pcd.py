@@ -115,6 +115,9 @@ def _rows(data: bytes, header: _Header) -> dict[str, NDArray[Any]]:
     width = _width(header)
     if len(data) < width * header.points:
         raise truncated(len(data) // width, header.points, "points")
+    own = len(data) // max(header.points, 1)
+    if own > width and own * header.points == len(data):
+        raise InputError(f"its points have {own} bytes each, but its header announces {width}")
     offsets = np.cumsum([0, *_sizes(header)]).tolist()
     table = np.frombuffer(data, np.uint8, width * header.points).reshape(header.points, width)
     fields = zip(header.names, header.dtypes, header.counts, offsets[:-1], strict=True)

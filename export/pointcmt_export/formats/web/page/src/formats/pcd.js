@@ -112,6 +112,10 @@ function fromRows(bytes, header) {
   if (bytes.length < width * header.points) {
     throw truncated(Math.floor(bytes.length / width), header.points, "points");
   }
+  const own = bytes.length / Math.max(header.points, 1);
+  if (own > width && Number.isInteger(own)) {
+    throw new InputError(`its points have ${own} bytes each, but its header announces ${width}`);
+  }
   const view = viewOf(bytes);
   const columns = new Map();
   fields(header, bytesOf, (name, kind, at) => {
