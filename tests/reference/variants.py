@@ -102,6 +102,8 @@ TEXTS: list[str | bytes] = [  # of the cloud
     ),
     "Z [m],Y [m],X [m]\n" + rows(CLOUD[:, ::-1], ","),
     "x   y   z (m)\n" + rows(CLOUD),
+    "Northing,Easting,Elevation\n" + rows(CLOUD[:, [1, 0, 2]], ","),
+    "P;Northing;Easting;Elevation\n" + rows(CLOUD[:, [0, 1, 0, 2]], ";"),
     "px,py,x,y,z\n" + rows(np.hstack([CLOUD[:, :2] * 900, CLOUD]), ","),
     "name,x,y,z\n" + "".join(f"chair,{line}\n" for line in rows(CLOUD, ",").splitlines()),
     *(

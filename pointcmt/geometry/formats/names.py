@@ -21,6 +21,7 @@ ALIASES = {
        for axis in "xyz"},
     **{f"{axis}{mark}{unit}{end}": axis for unit in UNITS for axis in "xyz"
        for mark, end in (("[", "]"), (" [", "]"), ("(", ")"), (" (", ")"), ("_", ""))},
+    **dict(zip(("easting", "northing", "elevation"), "xyz", strict=True)),
     **dict.fromkeys(("i", "scalar_intensity", "reflectance"), "intensity"),
 }  # fmt: skip
 KNOWN = frozenset((*XYZ, *NORMALS, *COLORS, "intensity"))

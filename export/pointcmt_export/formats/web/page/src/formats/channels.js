@@ -12,6 +12,7 @@ const ALIASES = new Map([
   ...pairs(["", "diffuse_"], COLORS, (color) => color[0]),
   ...pairs(["pos_", "position_", "point_", "coord_", "coord. ", "p"], XYZ, (axis) => axis),
   ...XYZ.flatMap((axis) => pairs([axis], UNITS, () => axis)),
+  ["easting", "x"], ["northing", "y"], ["elevation", "z"],
   ...pairs(["i", "scalar_intensity", "reflectance"], [""], () => "intensity"),
 ]);
 const KNOWN = [...XYZ, ...XYZ.map((axis) => `n${axis}`), "r", "g", "b", "intensity"];
