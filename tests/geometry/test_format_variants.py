@@ -27,6 +27,7 @@ from tests.reference.variants import (
     OFF_OF_VERTICES,
     OFF_PREFIXES,
     PADDED,
+    PLY_OF_DOUBLES,
     RED,
     SQUARES,
     STL_NAMES,
@@ -136,6 +137,13 @@ def test_a_ply_without_coordinates_is_told_what_it_has(tmp_path):
 def test_the_first_of_two_properties_with_one_name_counts(tmp_path, encoding):
     cloud = read_cloud(write(tmp_path, "a.ply", ply_naming_twice(encoding)))
     assert np.allclose(cloud.points, VERTICES)
+
+
+def test_rows_longer_than_a_ply_announces_are_refused(tmp_path):
+    with pytest.raises(InputError, match="12 bytes more than its header announces"):
+        read_cloud(write(tmp_path, "a.ply", PLY_OF_DOUBLES))
+    behind = PLY_OF_DOUBLES[: -VERTICES.nbytes] + VERTICES.astype("<f4").tobytes() + b"\n"
+    assert np.array_equal(read_cloud(write(tmp_path, "a.ply", behind)).points, VERTICES)
 
 
 def test_strips_of_a_ply_are_unrolled_the_same_way_round(tmp_path):

@@ -239,6 +239,10 @@ PCD_OF_DOUBLES = (
     b"FIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nWIDTH 60\nHEIGHT 1\nDATA binary\n"
     + np.round(CLOUD).astype("<f8").tobytes()
 )
+PLY_OF_DOUBLES = (
+    PLY.format(8, properties("x", "y", "z")).replace("ascii", "binary_little_endian").encode()
+    + VERTICES.astype("<f8").tobytes()
+)
 UNNAMED = PLY.format(8, properties("x", "Red", *(f"a{i}" for i in range(11)))) + rows(
     np.ones((8, 13))
 )
@@ -314,7 +318,7 @@ def _contents() -> Iterator[tuple[str, list[str | bytes]]]:
             *(ply_with_ends(ends, words) for ends in " \n" for words in (20, 40, None)),
             *map(ply_naming_twice, ("ascii", "binary_little_endian")),
             *(with_aliases(shift)["a.ply"] for shift in (0, 3)),
-            *(LONE_LIST, STRIPS, FACES_AND_STRIPS, UNNAMED),
+            *(LONE_LIST, STRIPS, FACES_AND_STRIPS, UNNAMED, PLY_OF_DOUBLES),
         ],
     )
     yield ".pcd", [*(with_aliases(shift)["a.pcd"] for shift in (0, 3)), PCD_OF_DOUBLES]

@@ -103,7 +103,16 @@ def read_body(
     for element in elements:
         if element.properties:
             body[element.name], start = _binary(raw, start, order, element)
+    _require_end(len(raw) - start, elements)
     return body
+
+
+def _require_end(behind: int, elements: Sequence[Element]) -> None:
+    """Refuse rows of one kind, behind which as many bytes lie for each: they are longer."""
+    counts = [element.count for element in elements if element.count and element.properties]
+    if len(counts) == 1 and behind and behind % counts[0] == 0:
+        more = behind // counts[0]
+        raise InputError(f"each of its rows has {more} bytes more than its header announces")
 
 
 def _are_whole(rows: list[list[bytes]], elements: Sequence[Element]) -> bool:

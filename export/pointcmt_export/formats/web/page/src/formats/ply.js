@@ -212,7 +212,16 @@ function fromBytes(bytes, start, little, elements) {
     }
     body.set(element.name, found);
   }
+  requireEnd(bytes.length - place, elements);
   return body;
+}
+
+/** Refuse rows of one kind, behind which as many bytes lie for each: they are longer. */
+function requireEnd(behind, elements) {
+  const filled = elements.filter(({ count, properties }) => count && properties.length);
+  if (filled.length !== 1 || !behind || behind % filled[0].count) return;
+  const more = behind / filled[0].count;
+  throw new InputError(`each of its rows has ${more} bytes more than its header announces`);
 }
 
 /** Refuse an element whose first row has a list that cannot be. */
