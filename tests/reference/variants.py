@@ -102,6 +102,8 @@ TEXTS: list[str | bytes] = [  # of the cloud
     ),
     "Z [m],Y [m],X [m]\n" + rows(CLOUD[:, ::-1], ","),
     "x   y   z (m)\n" + rows(CLOUD),
+    '"scalars","Points:0","Points:1","Points:2"\n' + rows(CLOUD[:, [1, 0, 1, 2]], ","),
+    "Points_0,Points_1,Points_2,Normals_0\n" + rows(CLOUD[:, [0, 1, 2, 0]], ","),
     "Northing,Easting,Elevation\n" + rows(CLOUD[:, [1, 0, 2]], ","),
     "P;Northing;Easting;Elevation\n" + rows(CLOUD[:, [0, 1, 0, 2]], ";"),
     "px,py,x,y,z\n" + rows(np.hstack([CLOUD[:, :2] * 900, CLOUD]), ","),

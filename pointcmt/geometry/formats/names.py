@@ -21,6 +21,8 @@ ALIASES = {
        for axis in "xyz"},
     **{f"{axis}{mark}{unit}{end}": axis for unit in UNITS for axis in "xyz"
        for mark, end in (("[", "]"), (" [", "]"), ("(", ")"), (" (", ")"), ("_", ""))},
+    **{f"{word}s{mark}{place}": before + axis for word, before in (("point", ""), ("normal", "n"))
+       for mark in ":_" for place, axis in enumerate("xyz")},  # as ParaView writes them
     **dict(zip(("easting", "northing", "elevation"), "xyz", strict=True)),
     **dict.fromkeys(("i", "scalar_intensity", "reflectance"), "intensity"),
 }  # fmt: skip

@@ -12,6 +12,8 @@ const ALIASES = new Map([
   ...pairs(["", "diffuse_"], COLORS, (color) => color[0]),
   ...pairs(["pos_", "position_", "point_", "coord_", "coord. ", "p"], XYZ, (axis) => axis),
   ...XYZ.flatMap((axis) => pairs([axis], UNITS, () => axis)),
+  ...[["points", ""], ["normals", "n"]].flatMap(([word, before]) =>
+    XYZ.flatMap((axis, place) => pairs([`${word}:`, `${word}_`], [place], () => before + axis))),
   ["easting", "x"], ["northing", "y"], ["elevation", "z"],
   ...pairs(["i", "scalar_intensity", "reflectance"], [""], () => "intensity"),
 ]);
