@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pointcmt.errors import InputError
 from pointcmt_serve.http import Settings
 from pointcmt_serve.http.protocol.names import SCORES
 from tests.reference.tiny_student import CLASSES, reference_logits
@@ -57,8 +58,11 @@ def test_data_may_be_nested_as_their_tensor_is(
 
 def test_data_nested_otherwise_are_refused(server: Running, clouds: NDArray[np.float32]) -> None:
     """Flattened, columns in place of rows would be another cloud."""
-    for turned in (clouds.transpose(0, 2, 1), clouds.reshape(-1, 3)):
-        tensor = points_input(clouds) | {"data": turned.tolist()}
+    turned = [clouds.transpose(0, 2, 1).tolist(), clouds.reshape(-1, 3).tolist()]
+    ragged = clouds.tolist()
+    ragged[0][0].append(ragged[0][1].pop(0))  # as many lists and numbers, of other lengths
+    for data in (*turned, ragged):
+        tensor = points_input(clouds) | {"data": data}
         status, answer = server.infer({"inputs": [tensor]})
         assert status == 400
         assert answer["error"].startswith("the data of points are nested otherwise than its shape")
@@ -171,6 +175,15 @@ def test_a_bad_request_is_refused_with_the_reason(server: Running, case: str) ->
     status, answer = server.infer(request)
     assert (status, set(answer)) == (400, {"error"})
     assert sentence in answer["error"]
+
+
+def test_an_empty_tensor_takes_no_memory_for_its_other_sizes() -> None:
+    from pointcmt_serve.http.protocol import numbers
+
+    sizes = (0, 2**31, 3)
+    assert numbers.read_numbers(b"[]", sizes, np.dtype("<f4")).size == 0
+    with pytest.raises(InputError, match="nested otherwise"):
+        numbers.read_numbers(b"[[]]", sizes, np.dtype("<f4"))
 
 
 @pytest.mark.parametrize("sent", [{}, {"Inference-Header-Content-Length": "0"}])

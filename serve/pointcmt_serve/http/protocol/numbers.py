@@ -5,10 +5,8 @@ no other thread runs meanwhile. Here the text is checked by the parser without b
 its brackets are dropped, and it is read in pieces straight into an array.
 """
 
-from collections.abc import Sequence
-from itertools import accumulate
+from collections.abc import Iterator, Sequence
 from math import prod
-from operator import mul
 from typing import Any
 
 import msgspec
@@ -20,6 +18,7 @@ from pointcmt.errors import InputError
 PIECE = 1 << 17  # bytes of text read at once: about a millisecond
 _DECODE = msgspec.json.Decoder(list[float])
 _DROPPED = b"[] \t\r\n"
+_NO_MARKS = bytes(set(range(256)) - set(b"[],"))
 
 
 def read_numbers(
@@ -38,10 +37,10 @@ def read_numbers(
     Raises:
         InputError: it is no list of as many numbers, or nested otherwise.
     """
-    if bytes(text[:1]) != b"[":
+    raw, count = bytes(text), prod(sizes)
+    if raw[:1] != b"[":
         raise InputError("the data of points are no list of numbers")
-    count = prod(sizes)
-    flat = bytes(text).translate(None, _DROPPED)
+    flat = raw.translate(None, _DROPPED)
     # A number and its comma take two bytes at least, so a shape cannot ask for more than came.
     if count > (len(flat) + 1) // 2:
         raise InputError(f"points has fewer numbers than its shape, which holds {count}")
@@ -57,10 +56,18 @@ def read_numbers(
         filled, start = filled + len(piece), end + 1
     if filled != count:
         raise InputError(f"points has {filled} numbers, but its shape holds {count}")
-    # A flat list is one; each further dimension that is nested adds its lists.
-    if bytes(text).count(b"[") not in accumulate(accumulate(sizes[:-1], mul), initial=1):
+    if raw.translate(None, _NO_MARKS) not in _nested(sizes):
         raise InputError(f"the data of points are nested otherwise than its shape {list(sizes)}")
     return numbers
+
+
+def _nested(sizes: Sequence[int]) -> Iterator[bytes]:
+    """Yield the brackets and commas of a tensor: flat, then with one dimension more in lists."""
+    for depth in range(len(sizes) if prod(sizes) else 1):  # an empty list is one however deep
+        marks = b"[%b]" % (b"," * (prod(sizes[depth:]) - 1))
+        for size in reversed(sizes[:depth]):
+            marks = b"[%b]" % b",".join([marks] * size)
+        yield marks
 
 
 def _piece(text: bytes, dtype: np.dtype[Any]) -> NDArray[Any]:
